@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Builds dist/criu: `bun build.ts [--force] [--c-only] [--entry FILE --out FILE]`. Stages, each skipped when nothing
+// that it is made from has changed: abi (structures against headers), host, agent, entry (C) -> bundle (one executable)
+// -> harden (deaf to a hostile environment). Packing glibc into it comes after that, on the same file.
+
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import manifest from "./package.json" with { type: "json" };
+import { BUNDLE_FLAGS, bundleExecutable } from "./scripts/build/bundle.ts";
+import {
+	BLOB_FLAGS,
+	blobSize,
+	checkAssertions,
+	compileBlob,
+	compileHostLibrary,
+	compilerVersion,
+	findBlobSymbol,
+	HOST_FLAGS,
+	listSources,
+} from "./scripts/build/c-parts.ts";
+import { hardenExecutable } from "./scripts/build/harden.ts";
+import { runStage, type Stage, type StageContext, writeAtomically } from "./scripts/build/stage.ts";
+
+const ROOT = import.meta.dir;
+const BUILD = join(ROOT, "build");
+const at = (...parts: string[]): string => join(ROOT, ...parts);
+const built = (...parts: string[]): string => join(BUILD, ...parts);
+
+const HOST_LIBRARY = built("libhost.so");
+const AGENT_BLOB = built("agent.bin");
+const ENTRY_BLOB = built("entry.bin");
+const BUILD_SCRIPTS = [at("build.ts"), at("scripts/build")];
+
+function cStages(): Stage[] {
+	const compiler = compilerVersion();
+	const blob = (name: string, output: string): Stage => ({
+		name,
+		inputs: [at("cparts", name), ...BUILD_SCRIPTS],
+		settings: [compiler, BLOB_FLAGS],
+		outputs: [output],
+		run: () =>
+			compileBlob({
+				sources: [...listSources(at("cparts", name)), ...listSources(at("cparts", name, "x86_64"))],
+				includeDir: at("cparts", name),
+				linkerScript: at("cparts", name, `${name}.lds`),
+				workDir: built(`${name}.work`),
+				output,
+			}),
+	});
+	const host: Stage = {
+		name: "host",
+		inputs: [at("cparts/host"), ...BUILD_SCRIPTS],
+		settings: [compiler, HOST_FLAGS],
+		outputs: [HOST_LIBRARY],
+		run: () => compileHostLibrary(listSources(at("cparts/host")), HOST_LIBRARY),
+	};
+	return [host, blob("agent", AGENT_BLOB), blob("entry", ENTRY_BLOB)];
+}
+
+async function abiStages(): Promise<Stage[]> {
+	const module = at("src/kernel/abi/c-check.ts");
+	if (!existsSync(module)) return [];
+	const { cStaticAsserts } = (await import(module)) as { cStaticAsserts: () => string };
+	const source = built("abi-check.c");
+	const stage: Stage = {
+		name: "abi",
+		inputs: [at("src/kernel/abi"), at("cparts"), ...BUILD_SCRIPTS],
+		settings: compilerVersion(),
+		outputs: [source],
+		run: () => {
+			writeAtomically(source, cStaticAsserts());
+			checkAssertions(source, [at("cparts/agent"), at("cparts/host")]);
+		},
+	};
+	return [stage];
+}
+
+function executableStages(entry: string, output: string): Stage[] {
+	const name = createHash("sha256").update(relative(ROOT, output)).digest("hex").slice(0, 8);
+	const bundled = built(`bundled-${name}`);
+	const runtime = [process.execPath, Bun.version, Bun.revision];
+	const bundle: Stage = {
+		name: `bundle-${name}`,
+		inputs: [at("src"), entry, HOST_LIBRARY, AGENT_BLOB, at("package.json"), at("package-lock.json"), ...BUILD_SCRIPTS],
+		settings: [runtime, BUNDLE_FLAGS],
+		outputs: [bundled],
+		run: () => bundleExecutable(ROOT, entry, bundled),
+	};
+	const harden: Stage = {
+		name: `harden-${name}`,
+		inputs: [built("stamps", `bundle-${name}.json`), ENTRY_BLOB, ...BUILD_SCRIPTS],
+		settings: null,
+		outputs: [output],
+		run: () =>
+			hardenExecutable({
+				executable: bundled,
+				entryBlob: ENTRY_BLOB,
+				originalEntryAt: findBlobSymbol(built("entry.work"), "cr_entry_original"),
+				output,
+			}),
+	};
+	return [bundle, harden];
+}
+
+async function build(argv: string[]): Promise<void> {
+	const { values } = parseArgs({
+		args: argv,
+		options: {
+			force: { type: "boolean", default: false },
+			"c-only": { type: "boolean", default: false },
+			entry: { type: "string", default: at("src/main.ts") },
+			out: { type: "string", default: at("dist/criu") },
+		},
+	});
+	if (Bun.version !== manifest.devDependencies.bun) {
+		throw new Error(`bun ${manifest.devDependencies.bun} is needed, this is ${Bun.version}: use \`npm run build\``);
+	}
+	const context: StageContext = {
+		root: ROOT,
+		stampDir: built("stamps"),
+		force: values.force,
+		report: (line) => console.log(`build: ${line}`),
+	};
+	for (const stage of [...cStages(), ...(await abiStages())]) runStage(stage, context);
+	if (values["c-only"]) return;
+	const results = executableStages(values.entry, values.out).map((stage) => runStage(stage, context));
+	const state = results.some((ran) => ran) ? "built" : "up to date";
+	console.log(`build: ${values.out} ${state} (agent ${blobSize(AGENT_BLOB)} bytes)`);
+}
+
+try {
+	await build(Bun.argv.slice(2));
+} catch (error) {
+	console.error(`build failed: ${error instanceof Error ? error.message : String(error)}`);
+	process.exit(1);
+}

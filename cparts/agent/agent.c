@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The agent: runs programs, arrays of operations that the engine wrote into shared memory, inside another process.
+ * It decides nothing. When the engine's thread dies the kernel marks ctl->lock and the agent leaves by the cure chain. */
+#include "agent.h"
+
+#define SYS_rt_sigprocmask 14
+#define SYS_sched_yield 24
+#define SYS_wait4 61
+#define SYS_futex 202
+#define SYS_restart_syscall 219
+#define SYS_exit_group 231
+#define SYS_futex_waitv 449
+
+#define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
+#define FUTEX_32 2u
+#define FUTEX_OWNER_DIED 0x40000000u
+#define SIG_SETMASK 2
+#define EINTR 4
+#define ECHILD 10
+#define ENOSYS 38
+#define EIO 5
+#define PAGE 4096ul
+
+struct futex_waitv {
+	u64 val, uaddr;
+	u32 flags, reserved;
+};
+
+i64 cr_clone3(u64 args, u64 size, u64 ctl);
+void cr_sigreturn_at(u64 sp) __attribute__((noreturn));
+
+static inline i64 sys6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
+{
+	i64 ret;
+	register u64 r10 __asm__("r10") = d;
+	register u64 r8 __asm__("r8") = e;
+	register u64 r9 __asm__("r9") = f;
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static inline u32 load(const u32 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static void copy_bytes(u64 to, u64 from, u64 bytes)
+{
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+}
+
+static int pages_equal(const u64 *a, const u64 *b)
+{
+	for (u64 i = 0; i < PAGE / 8; i++)
+		if (a[i] != b[i])
+			return 0;
+	return 1;
+}
+
+static i64 merge_pages(u64 to, u64 from, u64 bytes)
+{
+	i64 copied = 0;
+	for (u64 at = 0; at + PAGE <= bytes; at += PAGE) {
+		if (pages_equal((const u64 *)(to + at), (const u64 *)(from + at)))
+			continue;
+		copy_bytes(to + at, from + at, PAGE);
+		copied++;
+	}
+	return copied;
+}
+
+static i64 store_value(u64 at, u64 value, u64 size)
+{
+	switch (size) {
+	case 1: *(volatile u8 *)at = value; return 0;
+	case 2: *(volatile u16 *)at = value; return 0;
+	case 4: *(volatile u32 *)at = value; return 0;
+	default: *(volatile u64 *)at = value; return 0;
+	}
+}
+
+static i64 wait_word(u32 *word, u32 value)
+{
+	for (;;) {
+		u32 now = load(word);
+		if ((int)(now - value) >= 0)
+			return now;
+		sys6(SYS_futex, (u64)word, FUTEX_WAIT, now, 0, 0, 0);
+	}
+}
+
+static i64 wake_word(u32 *word, u32 value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	return sys6(SYS_futex, (u64)word, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+}
+
+static i64 reap_children(void)
+{
+	i64 reaped = 0;
+	for (;;) {
+		i64 ret = sys6(SYS_wait4, (u64)-1, 0, 0x40000000 /* __WALL */, 0, 0, 0);
+		if (ret == -ECHILD)
+			return reaped;
+		if (ret > 0)
+			reaped++;
+	}
+}
+
+/* Large reads and writes may come back short; goes on until all is there. End of file is an error. */
+static i64 fill(const struct cr_op *op, const u64 *a)
+{
+	u64 done = 0;
+	while (done < a[2]) {
+		i64 ret = sys6(op->nr, a[0], a[1] + done, a[2] - done, a[3] + done, 0, 0);
+		if (ret == -EINTR)
+			continue;
+		if (ret <= 0)
+			return ret < 0 ? ret : -EIO;
+		done += ret;
+	}
+	return done;
+}
+
+static i64 run_op(struct cr_op *op, const u64 *a)
+{
+	switch (op->code) {
+	case CR_OP_SYSCALL: return sys6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	case CR_OP_COPY: copy_bytes(a[0], a[1], a[2]); return 0;
+	case CR_OP_MERGE: return merge_pages(a[0], a[1], a[2]);
+	case CR_OP_STORE: return store_value(a[0], a[1], a[2]);
+	case CR_OP_CLONE: return cr_clone3(a[0], a[1], a[2]);
+	case CR_OP_WAIT: return wait_word((u32 *)a[0], a[1]);
+	case CR_OP_WAKE: return wake_word((u32 *)a[0], a[1]);
+	case CR_OP_REAP: return reap_children();
+	case CR_OP_FILL: return fill(op, a);
+	default: return -ENOSYS;
+	}
+}
+
+static int succeeded(const struct cr_op *op)
+{
+	int failed = (u64)op->result > (u64)-4096;
+	switch (op->check) {
+	case CR_CHECK_NONE: return 1;
+	case CR_CHECK_EQUAL: return op->result == op->expect;
+	case CR_CHECK_NO_ERROR_OR: return !failed || op->result == -op->expect;
+	default: return !failed;
+	}
+}
+
+static void run_program(struct cr_ctl *ctl)
+{
+	struct cr_op *ops = (struct cr_op *)(ctl->area + ctl->program);
+	u32 nr_ops = ctl->nr_ops;
+
+	ctl->failed = ~0u;
+	ctl->error = 0;
+	for (u32 i = 0; i < nr_ops; i++) {
+		struct cr_op *op = &ops[i];
+		u64 a[6];
+		for (u32 k = 0; k < 6; k++) {
+			u32 kind = (op->kinds >> (4 * k)) & 15;
+			a[k] = op->arg[k];
+			if (kind == CR_ARG_AREA)
+				a[k] += ctl->area;
+			else if (kind == CR_ARG_RESULT)
+				a[k] = ops[a[k]].result;
+		}
+		op->result = run_op(op, a);
+		if (!succeeded(op)) {
+			ctl->failed = i;
+			ctl->error = op->result;
+			return;
+		}
+	}
+}
+
+/* A call that the freeze interrupted and that only the kernel knows how to resume is finished here, with the signal
+ * mask it had, and its result goes into the last frame of the chain. */
+static void finish_restart(struct cr_ctl *ctl)
+{
+	u64 all = ~0ul;
+	sys6(SYS_rt_sigprocmask, SIG_SETMASK, (u64)&ctl->orig_mask, 0, 8, 0, 0);
+	i64 ret = sys6(SYS_restart_syscall, 0, 0, 0, 0, 0, 0);
+	sys6(SYS_rt_sigprocmask, SIG_SETMASK, (u64)&all, 0, 8, 0, 0);
+	*(i64 *)ctl->frame_rax = ret;
+	*(u64 *)ctl->frame_rip = ctl->orig_rip;
+}
+
+static __attribute__((noreturn)) void leave_alone(struct cr_ctl *ctl)
+{
+	if (!ctl->chain_sp) {
+		for (;;)
+			sys6(SYS_exit_group, 97, 0, 0, 0, 0, 0);
+	}
+	if (ctl->flags & CR_CTL_RESTART)
+		finish_restart(ctl);
+	cr_sigreturn_at(ctl->chain_sp);
+}
+
+/* Sleeps until a command comes or the engine dies. No timeout: a timed wait would overwrite the restart block of the
+ * call that the freeze interrupted. */
+static void wait_command(struct cr_ctl *ctl, u32 seen)
+{
+	if (ctl->flags & CR_CTL_SPIN) {
+		__asm__ volatile("pause");
+		return;
+	}
+	u32 lock = load(&ctl->lock);
+	if (lock & FUTEX_OWNER_DIED)
+		return;
+	struct futex_waitv on[2] = {
+		{ .val = seen, .uaddr = (u64)&ctl->cmd_seq, .flags = FUTEX_32 },
+		{ .val = lock, .uaddr = (u64)&ctl->lock, .flags = FUTEX_32 },
+	};
+	/* Without futex_waitv (before 5.16) the engine repeats its wake on the lock until the command is acknowledged. */
+	if (sys6(SYS_futex_waitv, (u64)on, 2, 0, 0, 0, 0) == -ENOSYS)
+		sys6(SYS_futex, (u64)&ctl->lock, FUTEX_WAIT, lock, 0, 0, 0);
+}
+
+__attribute__((noreturn, used)) void cr_agent(struct cr_ctl *ctl)
+{
+	u32 seen = ctl->ack_seq;
+	for (;;) {
+		u32 now = load(&ctl->cmd_seq);
+		if (load(&ctl->lock) & FUTEX_OWNER_DIED)
+			leave_alone(ctl);
+		if (now == seen) {
+			wait_command(ctl, seen);
+			continue;
+		}
+		run_program(ctl);
+		seen = now;
+		__atomic_store_n(&ctl->ack_seq, seen, __ATOMIC_RELEASE);
+		sys6(SYS_futex, (u64)&ctl->ack_seq, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+	}
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the engine and the agent share: the control block at the start of each agent's slot, and the operations of a
+ * program. src/agent/layout.ts describes the same structures; the build compares both. Little endian, no pointers kept. */
+#ifndef CR_AGENT_H
+#define CR_AGENT_H
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef unsigned long u64;
+typedef long i64;
+
+#define CR_AGENT_MAGIC 0x41475243u /* "CRGA" */
+#define CR_AGENT_VERSION 1u
+
+/* The first bytes of the blob; the engine reads entries from it and fills in the last three for a new process. */
+struct cr_blob_header {
+	u32 magic;
+	u32 version;
+	u32 entry_loop; /* offset of the command loop: rdi = struct cr_ctl *, rsp = top of a stack */
+	u32 entry_exec; /* offset of the ELF entry of a new process */
+	u64 area;       /* exec only: where to map the shared area */
+	u64 area_len;
+	u32 area_fd;    /* exec only: its descriptor, closed once mapped */
+	u32 ctl;        /* exec only: offset of the control block in the area */
+	u32 loop;       /* exec only: offset of the command loop in the area */
+	u32 stack;      /* exec only: offset of the end of the stack in the area */
+};
+
+/* Operation codes. */
+enum {
+	CR_OP_SYSCALL = 1, /* nr, arg[0..5] */
+	CR_OP_COPY = 2,    /* arg0 to, arg1 from, arg2 bytes */
+	CR_OP_MERGE = 3,   /* arg0 to, arg1 from, arg2 bytes: copies only the 4 KiB pages that differ; result: pages copied */
+	CR_OP_STORE = 4,   /* arg0 address, arg1 value, arg2 size 1 2 4 8 */
+	CR_OP_CLONE = 5,   /* arg0 clone_args, arg1 their size, arg2 control block of the child */
+	CR_OP_WAIT = 6,    /* arg0 u32 address, arg1 value: until the word reached the value */
+	CR_OP_WAKE = 7,    /* arg0 u32 address, arg1 value: stores it and wakes all */
+	CR_OP_REAP = 8,    /* waits for children until there is none, forwarding nothing; result: how many */
+	CR_OP_FILL = 9,    /* syscall with (fd, buffer, length, offset) repeated until all of length is done: nr pread64/pwrite64 */
+};
+
+/* What counts as success of an operation. */
+enum {
+	CR_CHECK_NONE = 0,     /* any result */
+	CR_CHECK_NO_ERROR = 1, /* result is no -errno */
+	CR_CHECK_EQUAL = 2,    /* result == expect */
+	CR_CHECK_NO_ERROR_OR = 3, /* no error, or exactly -expect */
+};
+
+/* Kinds of an argument, four bits each in `kinds`, arg0 lowest. */
+enum {
+	CR_ARG_CONST = 0,
+	CR_ARG_AREA = 1,   /* offset from the start of the area */
+	CR_ARG_RESULT = 2, /* result of the operation with this index in the same program */
+};
+
+struct cr_op {
+	u16 code;
+	u16 check;
+	u32 nr;
+	u32 kinds;
+	u32 tag; /* free for the engine */
+	i64 expect;
+	u64 arg[6];
+	i64 result;
+};
+
+/* ctl.flags */
+#define CR_CTL_RESTART 1u /* the interrupted call has a restart block: finish it before leaving alone */
+#define CR_CTL_SPIN 2u    /* wait without system calls (a seccomp filter forbids them) */
+
+struct cr_ctl {
+	u32 lock;    /* robust futex held by the engine's thread; FUTEX_OWNER_DIED in it means: leave alone */
+	u32 cmd_seq; /* raised by the engine */
+	u32 ack_seq; /* set to cmd_seq by the agent when the program has ended */
+	u32 flags;
+	u64 area;     /* address of the area in this process */
+	u64 program;  /* offset of the first operation */
+	u32 nr_ops;
+	u32 failed;   /* index of the operation that failed, or ~0 */
+	i64 error;    /* its result */
+	u64 chain_sp; /* stack pointer at which rt_sigreturn runs the cure chain; 0: exit instead */
+	u64 frame_rax; /* addresses of the saved rax and rip in the chain's last frame */
+	u64 frame_rip;
+	u64 orig_rip;
+	u64 orig_mask;
+};
+
+#endif

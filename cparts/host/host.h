@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The host library: what JavaScript can't do itself. No policy, no parsing, no state between calls.
+ * All functions return >= 0 or -errno. src/sys/ has one wrapper for each export. */
+#ifndef CR_HOST_H
+#define CR_HOST_H
+
+#include <stdint.h>
+
+#define CR_EXPORT __attribute__((visibility("default")))
+
+/* A descriptor that a new process gets under another number. */
+struct cr_fd_move {
+	int32_t from;
+	int32_t to;
+};
+
+struct cr_spawn {
+	uint64_t flags;      /* clone3 flags: CLONE_NEW*, CLONE_PARENT; the library adds what it needs itself */
+	uint64_t set_tid;    /* address of pid_t[set_tid_size], innermost namespace first */
+	uint64_t set_tid_size;
+	uint64_t moves;      /* address of struct cr_fd_move[nr_moves]; `to` must be above every `from` or equal to it */
+	uint32_t nr_moves;
+	int32_t exec_fd;     /* executed with execveat; must be among `from` when close_from would take it */
+	int32_t close_from;  /* descriptors from here up to the lowest moved one and above the highest are closed */
+	int32_t die_with_parent;
+	int32_t stage;       /* out: what failed: 1 clone3, 2 dup, 3 exec, 4 parent gone */
+	int32_t error;       /* out: its errno */
+};
+
+/* One piece of memory to move: `bytes` at `address` of the other process. */
+struct cr_piece {
+	uint64_t address;
+	uint64_t bytes;
+};
+
+struct cr_pump {
+	uint64_t pieces;     /* address of struct cr_piece[nr_pieces], all of whole pages */
+	uint64_t nr_pieces;
+	uint64_t offset;     /* where in the file the first piece goes; the others follow without gaps */
+	int32_t pid;
+	int32_t mem_fd;      /* /proc/PID/mem: reads what process_vm_readv may not (no PROT_READ); -1: none */
+	int32_t out_fd;      /* a regular file */
+	uint32_t nr_threads;
+	uint64_t failed_at;  /* out: address of the page that could not be read */
+	int32_t failed_write; /* out: 1 when writing failed, 0 when reading */
+	int32_t pad;
+};
+
+CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
+CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
+CR_EXPORT int64_t cr_pump(struct cr_pump *request);
+CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
+
+#endif

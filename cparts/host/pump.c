@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The page pump: copies memory of a stopped process into a file, in large pieces, by several threads. */
+#define _GNU_SOURCE
+#include "host.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define CHUNK (4ul << 20)
+#define PAGE 4096ul
+#define MAX_IOV 64
+#define MAX_THREADS 16
+
+struct job {
+	struct cr_pump *request;
+	const struct cr_piece *pieces;
+	uint64_t total;           /* bytes of all pieces */
+	_Atomic uint64_t next;    /* position in the total that nobody has taken yet */
+	_Atomic int64_t error;
+	const uint64_t *starts;   /* position of each piece in the total */
+};
+
+/* The piece that holds a position: the last one that starts at or before it. */
+static uint64_t find_piece(const struct job *job, uint64_t at)
+{
+	uint64_t low = 0, high = job->request->nr_pieces;
+	while (high - low > 1) {
+		uint64_t middle = (low + high) / 2;
+		if (job->starts[middle] <= at)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void report(struct job *job, int64_t error, uint64_t address, int failed_write)
+{
+	int64_t none = 0;
+	if (atomic_compare_exchange_strong(&job->error, &none, error)) {
+		job->request->failed_at = address;
+		job->request->failed_write = failed_write;
+	}
+}
+
+/* Pages that process_vm_readv refuses (no PROT_READ) can be read through /proc/PID/mem. */
+static int read_forced(struct job *job, uint64_t address, uint8_t *to, uint64_t bytes)
+{
+	while (bytes) {
+		ssize_t got = job->request->mem_fd < 0 ? -1 : pread(job->request->mem_fd, to, bytes, (off_t)address);
+		if (got <= 0) {
+			report(job, got == 0 || job->request->mem_fd < 0 ? -EFAULT : -errno, address, 0);
+			return -1;
+		}
+		address += got;
+		to += got;
+		bytes -= got;
+	}
+	return 0;
+}
+
+/* Reads `bytes` of the total from position `at` on into the buffer. */
+static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t bytes)
+{
+	uint64_t index = find_piece(job, at), within = at - job->starts[index], filled = 0;
+
+	while (filled < bytes) {
+		struct iovec remote[MAX_IOV];
+		uint64_t count = 0, batch = 0, i = index, skip = within;
+		while (count < MAX_IOV && filled + batch < bytes) {
+			uint64_t part = job->pieces[i].bytes - skip;
+			if (part > bytes - filled - batch)
+				part = bytes - filled - batch;
+			remote[count].iov_base = (void *)(job->pieces[i].address + skip);
+			remote[count++].iov_len = part;
+			batch += part;
+			i++;
+			skip = 0;
+		}
+		struct iovec local = { buffer + filled, batch };
+		ssize_t got = process_vm_readv(job->request->pid, &local, 1, remote, count, 0);
+		if (got < 0) {
+			if (errno != EFAULT) {
+				report(job, -errno, job->pieces[index].address + within, 0);
+				return -1;
+			}
+			got = 0;
+		}
+		/* Whole pages arrived; what follows is the page that could not be read that way. */
+		uint64_t moved = (uint64_t)got & ~(PAGE - 1);
+		int stuck = moved < batch;
+		filled += moved;
+		within += moved;
+		while (index < job->request->nr_pieces && within >= job->pieces[index].bytes) {
+			within -= job->pieces[index].bytes;
+			index++;
+		}
+		if (!stuck)
+			continue;
+		uint64_t rest = job->pieces[index].bytes - within;
+		if (rest > bytes - filled)
+			rest = bytes - filled;
+		if (read_forced(job, job->pieces[index].address + within, buffer + filled, rest))
+			return -1;
+		filled += rest;
+		within += rest;
+		if (within >= job->pieces[index].bytes) {
+			within = 0;
+			index++;
+		}
+	}
+	return 0;
+}
+
+static int write_span(struct job *job, uint64_t at, const uint8_t *buffer, uint64_t bytes)
+{
+	while (bytes) {
+		ssize_t put = pwrite(job->request->out_fd, buffer, bytes, (off_t)(job->request->offset + at));
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0) {
+			report(job, put < 0 ? -errno : -EIO, at, 1);
+			return -1;
+		}
+		at += put;
+		buffer += put;
+		bytes -= put;
+	}
+	return 0;
+}
+
+static void *work(void *arg)
+{
+	struct job *job = arg;
+	uint8_t *buffer = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED) {
+		report(job, -errno, 0, 0);
+		return NULL;
+	}
+	while (!atomic_load(&job->error)) {
+		uint64_t at = atomic_fetch_add(&job->next, CHUNK);
+		if (at >= job->total)
+			break;
+		uint64_t bytes = job->total - at < CHUNK ? job->total - at : CHUNK;
+		if (read_span(job, at, buffer, bytes) || write_span(job, at, buffer, bytes))
+			break;
+	}
+	munmap(buffer, CHUNK);
+	return NULL;
+}
+
+/* Gives the number of bytes written. */
+int64_t cr_pump(struct cr_pump *request)
+{
+	struct job job = { .request = request, .pieces = (const struct cr_piece *)request->pieces };
+	uint64_t table = (request->nr_pieces + 1) * sizeof(uint64_t);
+	pthread_t threads[MAX_THREADS];
+	uint32_t started = 0, wanted;
+
+	request->failed_at = 0;
+	request->failed_write = 0;
+	uint64_t *starts = mmap(NULL, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (starts == MAP_FAILED)
+		return -errno;
+	for (uint64_t i = 0; i < request->nr_pieces; i++) {
+		starts[i] = job.total;
+		job.total += job.pieces[i].bytes;
+	}
+	job.starts = starts;
+	wanted = request->nr_threads < 1 ? 1 : request->nr_threads > MAX_THREADS ? MAX_THREADS : request->nr_threads;
+	if (wanted > 1 + job.total / (2 * CHUNK))
+		wanted = 1 + job.total / (2 * CHUNK);
+	while (started < wanted - 1 && pthread_create(&threads[started], NULL, work, &job) == 0)
+		started++;
+	work(&job);
+	for (uint32_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	munmap(starts, table);
+	return job.error ? job.error : (int64_t)job.total;
+}

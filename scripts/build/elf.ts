@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The little of ELF64 (little endian, x86-64) that the build needs to add a segment to a finished executable.
+// Offsets: elf(5). File header: e_entry 24, e_phoff 32, e_phentsize 54, e_phnum 56. Program header: p_type 0,
+// p_flags 4, p_offset 8, p_vaddr 16, p_paddr 24, p_filesz 32, p_memsz 40, p_align 48; 56 bytes.
+
+const PAGE = 4096;
+const PHDR_SIZE = 56;
+const PT_LOAD = 1;
+const PT_NOTE = 4;
+const PF_X = 1;
+const PF_R = 4;
+const EM_X86_64 = 62;
+/** Code in a static executable is reached through 32-bit addresses. */
+const ADDRESS_LIMIT = 1 << 30;
+
+interface ProgramHeader {
+	/** Where it stands in the file. */
+	at: number;
+	type: number;
+	vaddr: number;
+	memsz: number;
+}
+
+/** An executable being changed in memory; `bytes()` gives the result. */
+export class ElfImage {
+	#bytes: Buffer;
+
+	/** @throws when `bytes` is not an x86-64 ELF executable. */
+	constructor(bytes: Uint8Array) {
+		this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+		const isElf64 = this.#bytes.length > 64 && this.#bytes.readUInt32BE(0) === 0x7f454c46 && this.#bytes[4] === 2;
+		if (!isElf64 || this.#bytes.readUInt16LE(18) !== EM_X86_64) throw new Error("not an x86-64 ELF executable");
+		if (this.#bytes.readUInt16LE(54) !== PHDR_SIZE) throw new Error("unexpected size of program headers");
+	}
+
+	bytes(): Uint8Array {
+		return this.#bytes;
+	}
+
+	get entry(): bigint {
+		return this.#bytes.readBigUInt64LE(24);
+	}
+
+	set entry(address: bigint) {
+		this.#bytes.writeBigUInt64LE(address, 24);
+	}
+
+	#headers(): ProgramHeader[] {
+		const table = Number(this.#bytes.readBigUInt64LE(32));
+		return Array.from({ length: this.#bytes.readUInt16LE(56) }, (_, i) => {
+			const at = table + i * PHDR_SIZE;
+			return {
+				at,
+				type: this.#bytes.readUInt32LE(at),
+				vaddr: Number(this.#bytes.readBigUInt64LE(at + 16)),
+				memsz: Number(this.#bytes.readBigUInt64LE(at + 40)),
+			};
+		});
+	}
+
+	/**
+	 * Adds `code` as a readable and executable segment above all others and gives its address. The program header of
+	 * the notes (which nothing needs at run time) becomes the new one: it stands behind all PT_LOADs, so their
+	 * ascending order holds.
+	 * @throws when there is no such header left: only one segment can be added.
+	 */
+	addCodeSegment(code: Uint8Array): bigint {
+		const headers = this.#headers();
+		const loads = headers.filter((header) => header.type === PT_LOAD);
+		const note = headers.find((header) => header.type === PT_NOTE);
+		if (note === undefined) throw new Error("the executable has no PT_NOTE to turn into a segment");
+		if (loads.some((load) => load.at > note.at)) throw new Error("PT_NOTE stands before a PT_LOAD");
+		const end = Math.max(...loads.map((load) => load.vaddr + load.memsz));
+		const address = Math.ceil(end / PAGE) * PAGE + PAGE;
+		if (address + code.length > ADDRESS_LIMIT) throw new Error("no room for a segment below 1 GiB");
+		const offset = Math.ceil(this.#bytes.length / PAGE) * PAGE;
+		const grown = Buffer.alloc(offset + Math.ceil(code.length / PAGE) * PAGE);
+		grown.set(this.#bytes);
+		grown.set(code, offset);
+		grown.writeUInt32LE(PT_LOAD, note.at);
+		grown.writeUInt32LE(PF_R | PF_X, note.at + 4);
+		for (const [field, value] of [
+			[8, offset],
+			[16, address],
+			[24, address],
+			[32, code.length],
+			[40, code.length],
+			[48, PAGE],
+		] as const) {
+			grown.writeBigUInt64LE(BigInt(value), note.at + field);
+		}
+		this.#bytes = grown;
+		return BigInt(address);
+	}
+}

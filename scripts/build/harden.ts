@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Makes the bundled executable deaf to variables that steer its runtime (BUN_BE_BUN would turn criu into a JavaScript
+// interpreter, BUN_OPTIONS would load foreign code): a small piece of code, cparts/entry, runs first and hides them.
+
+import { readFileSync } from "node:fs";
+import { ElfImage } from "./elf.ts";
+import { writeAtomically } from "./stage.ts";
+
+export interface HardenOptions {
+	executable: string;
+	/** Blob made from cparts/entry. */
+	entryBlob: string;
+	/** Offset in the blob where the original entry point is written (8 bytes). */
+	originalEntryAt: number;
+	output: string;
+}
+
+/** Writes `output`: `executable` with the entry code in front of its own start. */
+export function hardenExecutable(options: HardenOptions): void {
+	const image = new ElfImage(readFileSync(options.executable));
+	const code = Buffer.from(readFileSync(options.entryBlob));
+	if (code.readBigUInt64LE(options.originalEntryAt) !== 0n) throw new Error("the entry code has no free slot");
+	code.writeBigUInt64LE(image.entry, options.originalEntryAt);
+	image.entry = image.addCodeSegment(code); // the blob begins with its entry point
+	writeAtomically(options.output, image.bytes(), 0o755);
+}

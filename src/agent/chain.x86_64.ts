@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The cure chain: two signal frames in dead stack of a target. Whatever happens to us, the target runs munmap of the
+// area and then rt_sigreturn to its original context.
+//
+//   address        ┌──────────────────────────────┐
+//   F1 - 16, - 8   │ pop rax; ret │ 15            │  only when there's no restorer
+//   F1             │ pretcode │ ucontext: munmap  │  rsp of the bootstrap call points here
+//   F2             │ pretcode │ ucontext: original│
+//   FX (64-aligned)│ XSAVE image of the task      │
+//                  └──────────────────────────────┘
+
+import type { Gadgets } from "./gadgets.x86_64.ts";
+import { frameFeatures } from "./xsave.x86_64.ts";
+
+const FP_XSTATE_MAGIC1 = 0x46505853;
+const FP_XSTATE_MAGIC2 = 0x46505845;
+const FX_SW_OFFSET = 464;
+const UC_FLAGS = 7n; // UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
+const SS_FLAGS_INVALID = 0x7ff; // refused by the kernel, so the alternate stack stays as it is
+const UC = 8;
+const SIGCONTEXT = UC + 40;
+const SIGMASK = SIGCONTEXT + 256;
+const FRAME_SIZE = SIGMASK + 8;
+const ALL_SIGNALS = (1n << 64n) - 1n;
+const SYS_munmap = 11n;
+const SYS_rt_sigreturn = 15n;
+
+/** `struct user_regs_struct` as NT_PRSTATUS holds it: index of each 64-bit register. */
+export const REG = {
+	r15: 0,
+	r14: 1,
+	r13: 2,
+	r12: 3,
+	bp: 4,
+	bx: 5,
+	r11: 6,
+	r10: 7,
+	r9: 8,
+	r8: 9,
+	ax: 10,
+	cx: 11,
+	dx: 12,
+	si: 13,
+	di: 14,
+	orig_ax: 15,
+	ip: 16,
+	cs: 17,
+	flags: 18,
+	sp: 19,
+	ss: 20,
+	fs_base: 21,
+	gs_base: 22,
+	ds: 23,
+	es: 24,
+	fs: 25,
+	gs: 26,
+} as const;
+
+export const REGS_SIZE = 27 * 8;
+
+/** General registers of a thread, a copy of what PTRACE_GETREGSET gave. */
+export type Registers = BigUint64Array;
+
+export function getReg(regs: Registers, index: number): bigint {
+	return regs[index] ?? 0n;
+}
+
+/** A copy with some registers changed. */
+export function withRegs(regs: Registers, changes: Partial<Record<keyof typeof REG, bigint>>): Registers {
+	const copy = regs.slice();
+	for (const [name, value] of Object.entries(changes)) copy[REG[name as keyof typeof REG]] = value;
+	return copy;
+}
+
+/** Order of registers in `struct sigcontext_64`. */
+const CONTEXT_ORDER = [
+	"r8",
+	"r9",
+	"r10",
+	"r11",
+	"r12",
+	"r13",
+	"r14",
+	"r15",
+	"di",
+	"si",
+	"bp",
+	"bx",
+	"dx",
+	"ax",
+	"cx",
+	"sp",
+	"ip",
+	"flags",
+] as const;
+
+export interface Chain {
+	/** Where the bytes go, and the bytes. */
+	address: bigint;
+	bytes: Uint8Array;
+	/** rsp for the bootstrap call: its `ret` enters the first frame. */
+	entrySp: bigint;
+	/** rsp at which rt_sigreturn itself runs the first frame. */
+	sigreturnSp: bigint;
+	/** rsp for a munmap of ours: its `ret` enters the last frame. */
+	lastSp: bigint;
+	/** Where the last frame keeps rax and rip. */
+	frameRax: bigint;
+	frameRip: bigint;
+}
+
+export interface ChainRequest {
+	gadgets: Gadgets;
+	/** Registers to come back to, with an interrupted system call already rewound. */
+	resume: Registers;
+	sigmask: bigint;
+	xstate: Uint8Array;
+	area: bigint;
+	areaLength: number;
+}
+
+/** What lies below a frame so that a `ret` at its entry ends in rt_sigreturn with rsp behind pretcode. */
+function prefixSize(gadgets: Gadgets): number {
+	return gadgets.restorer === undefined ? 16 : 0;
+}
+
+function align(value: number, to: number): number {
+	return Math.ceil(value / to) * to;
+}
+
+function layoutChain(request: ChainRequest): { first: number; last: number; fx: number; size: number; fxSize: number } {
+	const prefix = prefixSize(request.gadgets);
+	const first = prefix;
+	const last = align(first + FRAME_SIZE, 16) + prefix;
+	const fx = align(last + FRAME_SIZE, 64);
+	const fxSize = frameFeatures(request.xstate).size;
+	return { first, last, fx, fxSize, size: align(fx + fxSize + 4, 64) };
+}
+
+/** Bytes that a chain takes, a multiple of 64. */
+export function chainSize(request: ChainRequest): number {
+	return layoutChain(request).size;
+}
+
+function writeFrame(
+	view: DataView,
+	at: number,
+	gadgets: Gadgets,
+	regs: Registers,
+	sigmask: bigint,
+	fpstate: bigint,
+): void {
+	if (gadgets.restorer !== undefined) {
+		view.setBigUint64(at, gadgets.restorer, true);
+	} else {
+		view.setBigUint64(at - 16, gadgets.popRax ?? 0n, true);
+		view.setBigUint64(at - 8, SYS_rt_sigreturn, true);
+		view.setBigUint64(at, gadgets.syscallRet, true);
+	}
+	view.setBigUint64(at + UC, UC_FLAGS, true);
+	view.setInt32(at + UC + 24, SS_FLAGS_INVALID, true);
+	for (const [i, name] of CONTEXT_ORDER.entries())
+		view.setBigUint64(at + SIGCONTEXT + 8 * i, getReg(regs, REG[name]), true);
+	view.setUint16(at + SIGCONTEXT + 144, Number(getReg(regs, REG.cs) & 0xffffn), true);
+	view.setUint16(at + SIGCONTEXT + 150, Number(getReg(regs, REG.ss) & 0xffffn), true);
+	view.setBigUint64(at + SIGCONTEXT + 184, fpstate, true);
+	view.setBigUint64(at + SIGMASK, sigmask, true);
+}
+
+/** The XSAVE image as a signal frame wants it: with the software bytes and the closing magic. */
+function writeXstate(bytes: Uint8Array, at: number, xstate: Uint8Array): void {
+	const { features, size } = frameFeatures(xstate);
+	bytes.set(xstate.subarray(0, size), at);
+	const view = new DataView(bytes.buffer);
+	bytes.fill(0, at + FX_SW_OFFSET, at + 512);
+	view.setUint32(at + FX_SW_OFFSET, FP_XSTATE_MAGIC1, true);
+	view.setUint32(at + FX_SW_OFFSET + 4, size + 4, true);
+	view.setBigUint64(at + FX_SW_OFFSET + 8, features, true);
+	view.setUint32(at + FX_SW_OFFSET + 16, size, true);
+	view.setUint32(at + size, FP_XSTATE_MAGIC2, true);
+}
+
+/** Builds the chain to lie at `address` (64-byte aligned). Pure. */
+export function buildChain(request: ChainRequest, address: bigint): Chain {
+	const { gadgets } = request;
+	const { first, last, fx, size } = layoutChain(request);
+	const bytes = new Uint8Array(size);
+	const view = new DataView(bytes.buffer);
+	const prefix = BigInt(prefixSize(gadgets));
+	const lastSp = address + BigInt(last) - prefix;
+	const fpstate = address + BigInt(fx);
+	const leave = withRegs(request.resume, {
+		ip: gadgets.syscallRet,
+		ax: SYS_munmap,
+		di: request.area,
+		si: BigInt(request.areaLength),
+		sp: lastSp,
+		flags: getReg(request.resume, REG.flags) & ~0x40500n, // TF, DF, AC
+	});
+	writeFrame(view, first, gadgets, leave, ALL_SIGNALS, fpstate);
+	writeFrame(view, last, gadgets, request.resume, request.sigmask, fpstate);
+	writeXstate(bytes, fx, request.xstate);
+	const contextOf = (name: (typeof CONTEXT_ORDER)[number]) =>
+		address + BigInt(last + SIGCONTEXT + 8 * CONTEXT_ORDER.indexOf(name));
+	return {
+		address,
+		bytes,
+		entrySp: address + BigInt(first) - prefix,
+		sigreturnSp: address + BigInt(first) + 8n,
+		lastSp,
+		frameRax: contextOf("ax"),
+		frameRip: contextOf("ip"),
+	};
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Commands to one agent and its answers, through the control block in shared memory.
+
+import { BugError, CriuError, KernelError } from "../errors.ts";
+import { faultPoint } from "../fault.ts";
+import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
+import type { Mapping } from "../sys/memory.ts";
+import { futexWait, futexWake } from "../sys/process.ts";
+import * as pt from "../sys/ptrace.ts";
+import { CrCtl, CrOp, OP_FILL, OP_SYSCALL } from "./layout.ts";
+import { describeOp, encodeProgram, type Op, type OpRef, type OutRef, type Program, sizeProgram } from "./program.ts";
+import { peekStop } from "./tracee.ts";
+
+const POLL_MS = 20;
+
+/** What a program gave: results of its operations and its answers. */
+export interface ProgramResult {
+	result(ref: OpRef): bigint;
+	/** True when the operation's result is no -errno. */
+	succeeded(ref: OpRef): boolean;
+	out(ref: OutRef): Uint8Array;
+}
+
+function throwFailedOp(op: Op, error: bigint): never {
+	const name = op.code === OP_SYSCALL || op.code === OP_FILL ? syscallName(op.nr) : describeOp(op);
+	if (error < 0n && error > -4096n) {
+		const cause = new KernelError(name, Number(-error));
+		const remedy = op.remedies?.[cause.code] ?? op.remedies?.[""];
+		throw new CriuError("AGENT_OP", `${op.what}: ${cause.message}`, {
+			cause,
+			...(remedy === undefined ? {} : { remedy }),
+		});
+	}
+	throw new BugError(`${op.what}: ${name} gave ${error}`);
+}
+
+/** One agent's mailbox. `ctl` and `programAt` are offsets in the area. */
+export class AgentChannel {
+	private readonly words: Int32Array;
+	private seq = 0;
+
+	constructor(
+		readonly tid: number,
+		private readonly area: Mapping,
+		private readonly ctl: number,
+		private readonly programAt: number,
+		private readonly programLength: number,
+	) {
+		this.words = new Int32Array(area.bytes.buffer, ctl, CrCtl.size / 4);
+	}
+
+	/**
+	 * Runs a program to its end or to its first failed operation. Blocks.
+	 *
+	 * @throws CriuError AGENT_OP with what the operation was for; TASK_GONE
+	 */
+	run(program: Program): ProgramResult {
+		this.start(program);
+		this.awaitEnd();
+		return this.finish(program);
+	}
+
+	/** Hands a program over without waiting; awaitEnd and finish complete it. */
+	start(program: Program): void {
+		const size = sizeProgram(program);
+		if (size > this.programLength)
+			throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
+		const encoded = encodeProgram(program, this.programAt);
+		this.area.bytes.set(encoded.bytes, this.programAt);
+		this.area.view.setBigUint64(this.ctl + CrCtl.offsets.program, BigInt(this.programAt), true);
+		this.area.view.setUint32(this.ctl + CrCtl.offsets.nr_ops, encoded.nrOps, true);
+		faultPoint("agent:run");
+		this.seq++;
+		Atomics.store(this.words, CrCtl.offsets.cmd_seq / 4, this.seq);
+		futexWake(this.area.address + this.ctl + CrCtl.offsets.cmd_seq);
+	}
+
+	awaitEnd(): void {
+		const ack = CrCtl.offsets.ack_seq / 4;
+		const address = this.area.address + this.ctl + CrCtl.offsets.ack_seq;
+		for (;;) {
+			const seen = Atomics.load(this.words, ack);
+			if (seen === this.seq) break;
+			futexWait(address, seen, POLL_MS);
+			if (Atomics.load(this.words, ack) === this.seq) break;
+			this.checkAlive();
+		}
+		faultPoint("agent:done");
+	}
+
+	/** Lets a stopped agent go on, and notices a dead one. */
+	private checkAlive(): void {
+		const stop = peekStop(this.tid);
+		if (stop?.kind === "gone")
+			throw new CriuError("TASK_GONE", `task ${this.tid} was ended by somebody else (status ${stop.status})`, {
+				remedy: "look who killed it (dmesg, the out-of-memory killer)",
+			});
+		// SIGSTOP can't be blocked: the agent's work goes on all the same, the stop takes effect after it.
+		if (stop !== undefined)
+			pt.ptrace(pt.PTRACE_CONT, this.tid, 0, stop.kind === "signal" ? stop.signal : 0);
+		// An agent without futex_waitv sleeps on the lock word alone.
+		futexWake(this.area.address + this.ctl + CrCtl.offsets.lock);
+	}
+
+	/** Reads results after awaitEnd. @throws CriuError AGENT_OP */
+	finish(program: Program): ProgramResult {
+		const { view } = this.area;
+		const failed = view.getUint32(this.ctl + CrCtl.offsets.failed, true);
+		if (failed !== 0xffffffff) {
+			const op = program.ops[failed];
+			if (op === undefined) throw new BugError(`the agent reports a failure of operation ${failed}`);
+			throwFailedOp(op, view.getBigInt64(this.ctl + CrCtl.offsets.error, true));
+		}
+		// A copy: the area may be gone when somebody looks at the answers.
+		const size = sizeProgram(program);
+		const copy = this.area.bytes.slice(this.programAt, this.programAt + size);
+		const results = new DataView(copy.buffer);
+		const outAt = size - program.outSize;
+		const resultOf = (ref: OpRef) => results.getBigInt64(ref.op * CrOp.size + CrOp.offsets.result, true);
+		return {
+			result: resultOf,
+			succeeded: (ref) => {
+				const value = resultOf(ref);
+				return value >= 0n || value <= -4096n;
+			},
+			out: (ref) => copy.subarray(outAt + ref.out, outAt + ref.out + ref.length),
+		};
+	}
+}

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Programs for the agent: plain data, built by a planner, printable, encoded into the shared area just before they run.
+
+import { errnoNumber } from "../kernel/abi/errno.ts";
+import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
+import {
+	ARG_AREA,
+	ARG_CONST,
+	ARG_RESULT,
+	CHECK_EQUAL,
+	CHECK_NO_ERROR,
+	CHECK_NO_ERROR_OR,
+	CHECK_NONE,
+	CrOp,
+	OP_CLONE,
+	OP_COPY,
+	OP_FILL,
+	OP_MERGE,
+	OP_REAP,
+	OP_STORE,
+	OP_SYSCALL,
+	OP_WAIT,
+	OP_WAKE,
+} from "./layout.ts";
+
+/** An operation of the same program, whose result later operations may use. */
+export interface OpRef {
+	readonly op: number;
+}
+
+/** Room in the area that an operation fills and the engine reads afterwards. */
+export interface OutRef {
+	readonly out: number;
+	readonly length: number;
+}
+
+/** A constant, bytes placed in the area (passed by address), room for an answer, or an earlier result. */
+export type Arg = number | bigint | Uint8Array | OpRef | OutRef;
+
+/** Which result counts as success. */
+export type Check =
+	| "ok"
+	| "any"
+	| { readonly equal: number | bigint }
+	| { readonly okOr: string };
+
+export interface Op {
+	readonly code: number;
+	readonly nr: number;
+	readonly args: readonly Arg[];
+	readonly check: Check;
+	/** What the engine is doing here, for error messages: "map 0x7f… from /lib/x.so". */
+	readonly what: string;
+	/** What the user can do when it fails, by errno name; "" for any. */
+	readonly remedies: Readonly<Record<string, string>> | undefined;
+}
+
+export interface OpOptions {
+	check?: Check;
+	remedies?: Readonly<Record<string, string>>;
+}
+
+function isOpRef(arg: Arg): arg is OpRef {
+	return typeof arg === "object" && "op" in arg;
+}
+
+function isOutRef(arg: Arg): arg is OutRef {
+	return typeof arg === "object" && "out" in arg;
+}
+
+/** A list of operations under construction. */
+export class Program {
+	readonly ops: Op[] = [];
+	private outLength = 0;
+
+	private push(code: number, nr: number, args: readonly Arg[], what: string, options: OpOptions = {}): OpRef {
+		if (args.length > 6) throw new TypeError("an operation has at most six arguments");
+		this.ops.push({ code, nr, args, check: options.check ?? "ok", what, remedies: options.remedies });
+		return { op: this.ops.length - 1 };
+	}
+
+	/** Any system call. */
+	syscall(what: string, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
+		return this.push(OP_SYSCALL, nr, args, what, options);
+	}
+
+	/** pread64 or pwrite64 repeated until the whole length has been moved. */
+	fill(what: string, nr: number, args: readonly [Arg, Arg, Arg, Arg], options?: OpOptions): OpRef {
+		return this.push(OP_FILL, nr, args, what, options);
+	}
+
+	copy(what: string, to: Arg, from: Arg, length: number): OpRef {
+		return this.push(OP_COPY, 0, [to, from, length], what, { check: "any" });
+	}
+
+	/** Copies only the pages that differ, so that pages shared copy-on-write stay shared. */
+	merge(what: string, to: Arg, from: Arg, length: number): OpRef {
+		return this.push(OP_MERGE, 0, [to, from, length], what, { check: "any" });
+	}
+
+	store(what: string, at: Arg, value: Arg, size: 1 | 2 | 4 | 8): OpRef {
+		return this.push(OP_STORE, 0, [at, value, size], what);
+	}
+
+	/** A child or thread that serves the control block at `childCtl` (an address in the area). */
+	clone(what: string, cloneArgs: Uint8Array, childCtl: Arg, options?: OpOptions): OpRef {
+		return this.push(OP_CLONE, 0, [cloneArgs, cloneArgs.length, childCtl], what, options);
+	}
+
+	wait(what: string, word: Arg, value: number): OpRef {
+		return this.push(OP_WAIT, 0, [word, value], what, { check: "any" });
+	}
+
+	wake(what: string, word: Arg, value: number): OpRef {
+		return this.push(OP_WAKE, 0, [word, value], what);
+	}
+
+	/** Waits for all children until none is left. */
+	reap(what: string): OpRef {
+		return this.push(OP_REAP, 0, [], what);
+	}
+
+	/** Reserves room for an answer. */
+	out(length: number): OutRef {
+		const at = this.outLength;
+		this.outLength += (length + 7) & ~7;
+		return { out: at, length };
+	}
+
+	/** Bytes that all answers take. */
+	get outSize(): number {
+		return this.outLength;
+	}
+
+	/** Appends another program; its references stay valid. */
+	append(other: Program): void {
+		const opBase = this.ops.length;
+		const outBase = this.outLength;
+		for (const op of other.ops) {
+			const args = op.args.map((arg) =>
+				isOpRef(arg)
+					? { op: arg.op + opBase }
+					: isOutRef(arg)
+						? { out: arg.out + outBase, length: arg.length }
+						: arg,
+			);
+			this.ops.push({ ...op, args });
+		}
+		this.outLength += other.outLength;
+	}
+}
+
+/** A program as bytes for a given place in the area. */
+export interface EncodedProgram {
+	readonly bytes: Uint8Array;
+	readonly nrOps: number;
+	/** Offset of the answers within `bytes`. */
+	readonly outOffset: number;
+}
+
+function align8(value: number): number {
+	return (value + 7) & ~7;
+}
+
+/** How many bytes a program takes in the area. */
+export function sizeProgram(program: Program): number {
+	let data = 0;
+	for (const op of program.ops)
+		for (const arg of op.args) if (arg instanceof Uint8Array) data += align8(arg.length);
+	return program.ops.length * CrOp.size + data + program.outSize;
+}
+
+function encodeCheck(check: Check): { check: number; expect: bigint } {
+	if (check === "ok") return { check: CHECK_NO_ERROR, expect: 0n };
+	if (check === "any") return { check: CHECK_NONE, expect: 0n };
+	if ("equal" in check) return { check: CHECK_EQUAL, expect: BigInt(check.equal) };
+	return { check: CHECK_NO_ERROR_OR, expect: BigInt(errnoNumber(check.okOr)) };
+}
+
+const MASK64 = (1n << 64n) - 1n;
+
+/** Encodes for the area offset `at`: operations, then their data, then room for answers. */
+export function encodeProgram(program: Program, at: number): EncodedProgram {
+	const bytes = new Uint8Array(sizeProgram(program));
+	const view = new DataView(bytes.buffer);
+	let dataAt = program.ops.length * CrOp.size;
+	const outOffset = bytes.length - program.outSize;
+	for (const [index, op] of program.ops.entries()) {
+		const base = index * CrOp.size;
+		const { check, expect } = encodeCheck(op.check);
+		view.setUint16(base, op.code, true);
+		view.setUint16(base + 2, check, true);
+		view.setUint32(base + 4, op.nr, true);
+		view.setBigInt64(base + 16, expect, true);
+		let kinds = 0;
+		for (const [k, arg] of op.args.entries()) {
+			let kind = ARG_CONST;
+			let value: bigint;
+			if (typeof arg === "number") value = BigInt(arg);
+			else if (typeof arg === "bigint") value = arg;
+			else if (arg instanceof Uint8Array) {
+				kind = ARG_AREA;
+				value = BigInt(at + dataAt);
+				bytes.set(arg, dataAt);
+				dataAt += align8(arg.length);
+			} else if (isOpRef(arg)) {
+				if (arg.op >= index) throw new RangeError("an operation may only use earlier results");
+				kind = ARG_RESULT;
+				value = BigInt(arg.op);
+			} else {
+				kind = ARG_AREA;
+				value = BigInt(at + outOffset + arg.out);
+			}
+			kinds |= kind << (4 * k);
+			view.setBigUint64(base + 24 + 8 * k, value & MASK64, true);
+		}
+		view.setUint32(base + 8, kinds, true);
+	}
+	return { bytes, nrOps: program.ops.length, outOffset };
+}
+
+function describeArg(arg: Arg): string {
+	if (typeof arg === "number") return arg < 4096 ? String(arg) : `0x${arg.toString(16)}`;
+	if (typeof arg === "bigint") return arg < 4096n ? String(arg) : `0x${arg.toString(16)}`;
+	if (arg instanceof Uint8Array) return `<${arg.length} bytes>`;
+	return isOpRef(arg) ? `#${arg.op}` : `<room for ${arg.length} bytes>`;
+}
+
+const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap"];
+
+/** One operation as text, for --dry-run and logs. */
+export function describeOp(op: Op): string {
+	const name = op.code === OP_SYSCALL || op.code === OP_FILL ? syscallName(op.nr) : (CODE_NAMES[op.code] ?? "?");
+	return `${name}(${op.args.map(describeArg).join(", ")}): ${op.what}`;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The robust futex list of the engine's thread. Agents watch a lock word that this thread holds; when the thread dies,
+// however it dies, the kernel marks every word on the list and wakes the waiter.
+// Source: set_robust_list(2), Documentation/locking/robust-futex-ABI.rst.
+
+import { SYS_get_robust_list, SYS_gettid, SYS_set_robust_list } from "../kernel/abi/syscalls.x86_64.ts";
+import { addressOf, mustSyscall, syscall } from "../sys/host.ts";
+import { type Mapping, mapPrivate } from "../sys/memory.ts";
+import { PAGE_SIZE } from "./layout.ts";
+
+export const FUTEX_WAITERS = 0x80000000;
+const HEAD_SIZE = 24;
+
+interface Held {
+	node: Mapping;
+}
+
+/** The list's head, in memory of our own: first entry, distance from a node to its lock word, pending entry. */
+let head: Mapping | undefined;
+let libcHead: { address: bigint; length: number } | undefined;
+const held: Held[] = [];
+const answer = new BigUint64Array(2);
+
+/** Writes the chain of nodes anew: the last one points back to the head. */
+function linkNodes(): void {
+	if (head === undefined) return;
+	const first = held[0]?.node.address ?? head.address;
+	for (let i = held.length - 1; i >= 0; i--) {
+		const next = held[i + 1]?.node.address ?? head.address;
+		held[i]?.node.view.setBigUint64(0, BigInt(next), true);
+	}
+	head.view.setBigUint64(0, BigInt(first), true);
+}
+
+function installHead(): Mapping {
+	if (head !== undefined) return head;
+	head = mapPrivate(PAGE_SIZE);
+	mustSyscall("", SYS_get_robust_list, 0, addressOf(answer), addressOf(answer) + 8n);
+	libcHead = { address: answer[0] ?? 0n, length: Number(answer[1] ?? 0n) };
+	head.view.setBigUint64(0, BigInt(head.address), true);
+	head.view.setBigInt64(8, BigInt(PAGE_SIZE), true);
+	head.view.setBigUint64(16, 0n, true);
+	mustSyscall("", SYS_set_robust_list, head.address, HEAD_SIZE);
+	return head;
+}
+
+/** The value of a lock word that this thread holds. WAITERS stays set for ever: the kernel wakes only then. */
+export function lockWord(): number {
+	return (syscall(SYS_gettid) | FUTEX_WAITERS) >>> 0;
+}
+
+/** Links a node: a page of ours whose lock word lies exactly one page above its start. */
+export function holdLock(node: Mapping): void {
+	installHead();
+	held.push({ node });
+	linkNodes();
+}
+
+/** Unlinks a node, before its page is unmapped. With the last one the C library gets its own list back. */
+export function dropLock(node: Mapping): void {
+	const index = held.findIndex((entry) => entry.node === node);
+	if (index < 0) return;
+	held.splice(index, 1);
+	linkNodes();
+	if (held.length > 0 || head === undefined || libcHead === undefined) return;
+	syscall(SYS_set_robust_list, libcHead.address, libcHead.length);
+	head.unmap();
+	head = undefined;
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Stopping and resuming tasks by ptrace so that our death at any instant does them no harm: never EXITKILL on a task that
+// isn't ours, never single steps or breakpoints, stops are looked at but never consumed (WNOWAIT).
+
+import { CriuError, isErrno, KernelError } from "../errors.ts";
+import { SYS_nanosleep, SYS_sched_yield } from "../kernel/abi/syscalls.x86_64.ts";
+import { syscall } from "../sys/host.ts";
+import { __WALL, P_PID, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
+import * as pt from "../sys/ptrace.ts";
+import { REGS_SIZE, type Registers } from "./chain.x86_64.ts";
+import { mendInterruption } from "./interrupted.x86_64.ts";
+
+const SIGTRAP = 5;
+const SYSCALL_STOP = SIGTRAP | 0x80;
+/** AMX needs 8 KiB more than AVX-512; twice that is room for what comes. */
+const XSTATE_CAPACITY = 32 * 1024;
+
+/** Why a tracee stopped. */
+export type Stop =
+	| { kind: "event"; signal: number }
+	| { kind: "syscall" }
+	| { kind: "signal"; signal: number }
+	| { kind: "gone"; status: number; killed: boolean };
+
+/** A stopped thread with all of its register state. */
+export interface StoppedThread {
+	readonly tid: number;
+	/** As to be put back verbatim. */
+	readonly regs: Registers;
+	readonly xstate: Uint8Array;
+	readonly sigmask: bigint;
+	/** The signal of a group stop that it is in; 0 when it was running. */
+	readonly groupStop: number;
+}
+
+const pause = new BigInt64Array(2);
+
+/** Sleeps a little, longer the more often it was called before: stops come within microseconds or not at all. */
+function backOff(round: number): void {
+	if (round < 20) {
+		syscall(SYS_sched_yield);
+		return;
+	}
+	pause[1] = BigInt(Math.min(20_000 * (round - 19), 1_000_000));
+	syscall(SYS_nanosleep, pause, 0);
+}
+
+function classifyStop(report: { kind: string; status: number }): Stop {
+	if (report.kind !== "stopped") return { kind: "gone", status: report.status, killed: report.kind === "killed" };
+	const event = report.status >> 8;
+	const signal = report.status & 0xff;
+	if (event === pt.PTRACE_EVENT_STOP) return { kind: "event", signal };
+	return signal === SYSCALL_STOP ? { kind: "syscall" } : { kind: "signal", signal: signal & 0x7f };
+}
+
+/** Whether a tracee has stopped or ended by now, without waiting. */
+export function peekStop(tid: number): Stop | undefined {
+	const report = waitId(P_PID, tid, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL);
+	return report === undefined ? undefined : classifyStop(report);
+}
+
+/**
+ * Waits for a tracee's next stop or end.
+ *
+ * @throws CriuError STOP_TIMEOUT when `deadline` (performance.now()) passes; KernelError ECHILD when it isn't a tracee
+ */
+export function waitStop(tid: number, deadline: number): Stop {
+	for (let round = 0; ; round++) {
+		const stop = peekStop(tid);
+		if (stop !== undefined) return stop;
+		if (performance.now() > deadline)
+			throw new CriuError("STOP_TIMEOUT", `task ${tid} didn't stop in time: it sits in an uninterruptible call`, {
+				remedy: "wait until its I/O is done, or give it longer with --timeout SECONDS",
+			});
+		backOff(round);
+	}
+}
+
+function throwGone(tid: number, stop: Stop & { kind: "gone" }): never {
+	throw new CriuError("TASK_GONE", `task ${tid} ended while it was being frozen (${stop.killed ? "killed by signal" : "exit code"} ${stop.status})`, {
+		remedy: "nothing is left to dump; start it again",
+	});
+}
+
+/** Attaches to a thread without stopping it. @throws CriuError naming the reason */
+export function seizeThread(tid: number, options: number): void {
+	try {
+		pt.ptrace(pt.PTRACE_SEIZE, tid, 0, pt.PTRACE_O_TRACESYSGOOD | options);
+	} catch (error) {
+		if (isErrno(error, "ESRCH"))
+			throw new CriuError("NO_SUCH_TASK", `task ${tid} doesn't exist`, { cause: error, remedy: "check the pid" });
+		throw error;
+	}
+}
+
+/**
+ * Interrupts a seized thread and waits until it stands still. A signal that was just being delivered is delivered first.
+ * Gives the signal of a group stop that it was in, or 0.
+ */
+export function interruptThread(tid: number, deadline: number): number {
+	pt.ptrace(pt.PTRACE_INTERRUPT, tid);
+	for (;;) {
+		const stop = waitStop(tid, deadline);
+		if (stop.kind === "gone") throwGone(tid, stop);
+		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
+		pt.ptrace(pt.PTRACE_CONT, tid, 0, stop.kind === "signal" ? stop.signal : 0);
+	}
+}
+
+/** Resumes with PTRACE_SYSCALL until the next entry to or exit from a system call. @throws CriuError TASK_GONE */
+export function resumeToSyscall(tid: number, deadline: number): void {
+	for (;;) {
+		pt.ptrace(pt.PTRACE_SYSCALL, tid);
+		const stop = waitStop(tid, deadline);
+		if (stop.kind === "gone") throwGone(tid, stop);
+		if (stop.kind === "syscall") return;
+	}
+}
+
+export function getRegisters(tid: number): Registers {
+	const bytes = pt.getRegset(tid, pt.NT_PRSTATUS, REGS_SIZE);
+	if (bytes.length !== REGS_SIZE)
+		throw new CriuError("COMPAT_TASK", `task ${tid} is a 32-bit program`, {
+			remedy: "32-bit tasks can't be dumped by this version; run a 64-bit build of the program",
+		});
+	return new BigUint64Array(bytes.buffer, 0, REGS_SIZE / 8).slice();
+}
+
+export function setRegisters(tid: number, regs: Registers): void {
+	pt.setRegset(tid, pt.NT_PRSTATUS, new Uint8Array(regs.buffer, regs.byteOffset, regs.byteLength));
+}
+
+export function getXstate(tid: number): Uint8Array {
+	return pt.getRegset(tid, pt.NT_X86_XSTATE, XSTATE_CAPACITY).slice();
+}
+
+/**
+ * Reads all register state of a thread that stands still, and mends a call that only our stop has ended with EINTR.
+ * `handlerPending`: a signal with a handler waits, so that EINTR is what the program has to see.
+ */
+export function readStoppedThread(tid: number, groupStop: number, handlerPending: boolean): StoppedThread {
+	let regs = getRegisters(tid);
+	const mended = handlerPending ? undefined : mendInterruption(regs);
+	if (mended !== undefined) {
+		setRegisters(tid, mended);
+		regs = mended;
+	}
+	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop };
+}
+
+/** Lets go of a stopped thread; it goes on where its registers say. A thread that is gone is no error. */
+export function detachThread(tid: number, signal = 0): void {
+	try {
+		pt.ptrace(pt.PTRACE_DETACH, tid, 0, signal);
+	} catch (error) {
+		if (!(error instanceof KernelError) || error.code !== "ESRCH") throw error;
+	}
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Option table, part three: external resources (cli.md 2.3), cgroups (2.4), memory and the network (2.5).
+
+import type { CgroupMode, Options } from "../options.ts";
+import {
+	BadChoiceError,
+	badArgument,
+	flag,
+	list,
+	type OptionSpec,
+	type OptionUse,
+	readInteger,
+	text,
+} from "./option-spec.ts";
+
+const dump = { commands: "D", group: "resources" } as const;
+const both = { commands: "DR", group: "resources" } as const;
+const cgroups = { commands: "DR", group: "cgroups" } as const;
+const memory = { commands: "DPSL", group: "memory" } as const;
+
+/** Kinds of `--external` that name mounts, sockets or devices which a process in the host's namespaces can't have. */
+const WITHOUT_EFFECT_YET = /^(?:mnt|dev|unix|veth|netdev|macvlan)\[/;
+
+/** Keeps an `--external` string; `mnt[]` forms switch on the automatic search instead. */
+function addExternal(options: Options, use: OptionUse): void {
+	const value = use.value ?? "";
+	if (value.startsWith("mnt[]")) {
+		const letter = value.slice(5, 7);
+		if (letter !== "" && letter !== ":m" && letter !== ":s") throw badArgument(use, "give mnt[], mnt[]:m or mnt[]:s");
+		options.autoExtMnt = true;
+		if (letter === ":m") options.extMasters = true;
+		if (letter === ":s") options.extSharing = true;
+	} else options.external.push(value);
+}
+
+function addMountMap(options: Options, use: OptionUse): void {
+	const value = use.value ?? "";
+	const colon = value.indexOf(":");
+	if (value === "auto") options.autoExtMnt = true;
+	else if (colon < 0) throw badArgument(use, "give KEY:VALUE or auto");
+	else options.external.push(`mnt[${value.slice(0, colon)}]:${value.slice(colon + 1)}`);
+}
+
+function addUnixInodes(options: Options, use: OptionUse): void {
+	options.extUnixSk = true;
+	if (use.value === undefined) return;
+	for (const inode of use.value.split(",")) {
+		if (!/^\d{1,20}$/.test(inode) || BigInt(inode) === 0n) throw badArgument(use, "give inode numbers: -x12,34");
+		options.external.push(`unix[${inode}]`);
+	}
+}
+
+function addInheritFd(options: Options, use: OptionUse): void {
+	const [, fd, key] = /^fd\[(\d{1,9})\]:(.+)$/s.exec(use.value ?? "") ?? [];
+	if (fd === undefined || key === undefined) throw badArgument(use, "give fd[NUMBER]:KEY");
+	options.inheritFds.push({ fd: Number(fd), key });
+}
+
+function readCgroupMode(use: OptionUse): CgroupMode {
+	const mode = use.value ?? "soft";
+	switch (mode) {
+		case "ignore":
+		case "none":
+		case "props":
+		case "soft":
+		case "full":
+		case "strict":
+			return mode;
+		default:
+			throw new BadChoiceError("BAD_ARGUMENT", `unknown cgroup mode: ${mode}`, {
+				remedy: "give none, props, soft, full, strict or ignore",
+			});
+	}
+}
+
+/** A later path for the same controllers replaces the earlier one. */
+function addCgroupRoot(options: Options, use: OptionUse): void {
+	const [, controllers, path] = /^(?:([^/:]+):)?(.*)$/s.exec(use.value ?? "") ?? [];
+	options.cgroupRoots = options.cgroupRoots.filter((root) => root.controllers !== controllers);
+	options.cgroupRoots.push({ controllers, path: path ?? "" });
+}
+
+export const resourceOptions: readonly OptionSpec[] = [
+	{
+		name: "external",
+		arg: "required",
+		metavar: "KIND[ID]{:VALUE}",
+		list: true,
+		...both,
+		rpc: "external",
+		since: "later",
+		accepts: (value) => WITHOUT_EFFECT_YET.test(value ?? ""),
+		help: "a thing outside of the dumped tree: mnt, dev, file, tty, unix, net, pid, veth, netdev, macvlan",
+		apply: addExternal,
+	},
+	{
+		name: "inherit-fd",
+		arg: "required",
+		metavar: "fd[N]:KEY",
+		list: true,
+		commands: "R",
+		group: "resources",
+		rpc: "inherit_fd",
+		since: "later",
+		help: "put descriptor N in the place of the dumped object KEY",
+		apply: addInheritFd,
+	},
+	{
+		name: "ext-mount-map",
+		short: "M",
+		arg: "required",
+		metavar: "KEY:VALUE",
+		list: true,
+		...both,
+		rpc: "ext_mnt",
+		since: "foundation",
+		help: "old form of --external mnt[KEY]:VALUE; 'auto' finds them",
+		apply: addMountMap,
+	},
+	flag("enable-external-sharing", "extSharing", "old form of --external mnt[]:s", {
+		...dump,
+		rpc: "ext_sharing",
+		negatable: false,
+	}),
+	flag("enable-external-masters", "extMasters", "old form of --external mnt[]:m", {
+		...dump,
+		rpc: "ext_masters",
+		negatable: false,
+	}),
+	{
+		name: "veth-pair",
+		arg: "required",
+		metavar: "IN=OUT",
+		list: true,
+		commands: "R",
+		group: "resources",
+		rpc: "veths",
+		since: "foundation",
+		help: "old form of --external veth[IN]:OUT",
+		apply: (options, use) => {
+			const [, inside, outside] = /^([^=]*)=(.*)$/s.exec(use.value ?? "") ?? [];
+			if (inside === undefined) throw badArgument(use, "give IN=OUT");
+			options.external.push(`veth[${inside}]:${outside}`);
+		},
+	},
+	{
+		name: "ext-unix-sk",
+		short: "x",
+		arg: "optional",
+		metavar: "INODE,..",
+		list: true,
+		...dump,
+		rpc: "ext_unix_sk",
+		since: "foundation",
+		help: "allow unix sockets that are connected to processes outside of the tree",
+		apply: addUnixInodes,
+	},
+	list("skip-mnt", "skipMnt", "PATH", "leave this mount out", { ...dump, rpc: "skip_mnt" }),
+	list("enable-fs", "enableFs", "NAME,..", "filesystems that a plain mount brings back; 'all' is every one", {
+		...both,
+		rpc: "enable_fs",
+	}),
+];
+
+export const cgroupOptions: readonly OptionSpec[] = [
+	{
+		name: "manage-cgroups",
+		arg: "optional",
+		metavar: "MODE",
+		...cgroups,
+		rpc: "manage_cgroups_mode",
+		since: "later",
+		accepts: (value) => value === "ignore" || value === "none",
+		help: "how to restore cgroups: none, props, soft (default), full, strict; ignore: not at all",
+		apply: (options, use) => {
+			options.manageCgroups = readCgroupMode(use);
+		},
+	},
+	{
+		name: "cgroup-root",
+		arg: "required",
+		metavar: "[CTRL:]PATH",
+		list: true,
+		...cgroups,
+		rpc: "cg_root",
+		since: "later",
+		help: "the cgroup below which directories are recorded, or put back",
+		apply: addCgroupRoot,
+	},
+	text("cgroup-props", "cgroupProps", "TEXT", "which cgroup properties to keep", {
+		...cgroups,
+		rpc: "cgroup_props",
+		since: "later",
+	}),
+	text("cgroup-props-file", "cgroupPropsFile", "FILE", "the same, from a file", {
+		...cgroups,
+		rpc: "cgroup_props_file",
+		since: "later",
+	}),
+	list("cgroup-dump-controller", "cgroupDumpControllers", "NAME", "keep the properties of this controller only", {
+		...cgroups,
+		rpc: "cgroup_dump_controller",
+		since: "later",
+	}),
+	text("cgroup-yard", "cgroupYard", "DIR", "find the cgroup hierarchies mounted below DIR", {
+		...cgroups,
+		rpc: "cgroup_yard",
+		since: "later",
+	}),
+];
+
+export const memoryOptions: readonly OptionSpec[] = [
+	flag("track-mem", "trackMem", "note what the processes write from now on, for a later incremental dump", {
+		commands: "DP",
+		group: "memory",
+		rpc: "track_mem",
+		since: "later",
+	}),
+	text("prev-images-dir", "prevImagesDir", "DIR", "take unchanged pages from the images in DIR", {
+		commands: "DP",
+		group: "memory",
+		rpc: "parent_img",
+		since: "later",
+	}),
+	flag("auto-dedup", "autoDedup", "free pages in the older images (dump) or in the images (restore) as they go", {
+		commands: "DRS",
+		group: "memory",
+		rpc: "auto_dedup",
+		since: "later",
+	}),
+	{
+		name: "pre-dump-mode",
+		arg: "required",
+		metavar: "MODE",
+		commands: "P",
+		group: "memory",
+		rpc: "pre_dump_mode",
+		since: "foundation",
+		help: "how pre-dump reads memory: splice (default) or read",
+		apply: (options, use) => {
+			if (use.value !== "splice" && use.value !== "read") throw badArgument(use, "give splice or read");
+			options.preDumpMode = use.value;
+		},
+	},
+	flag("page-server", "pageServer", "send pages to (lazy-pages: fetch them from) a page server", {
+		commands: "DPL",
+		group: "memory",
+		rpc: "ps",
+		since: "later",
+	}),
+	flag("lazy-pages", "lazyPages", "bring pages over when they are needed", {
+		commands: "DPRS",
+		group: "memory",
+		rpc: "lazy_pages",
+		negatable: false,
+		since: "later",
+	}),
+	text("address", "address", "ADDR", "the page server's address, or the service's socket", {
+		commands: "DSVL",
+		group: "memory",
+	}),
+	{
+		name: "port",
+		arg: "required",
+		metavar: "PORT",
+		commands: "DSL",
+		group: "memory",
+		since: "foundation",
+		help: "the page server's port",
+		apply: (options, use) => {
+			options.port = readInteger(use, 1, 65535, "a port from 1 to 65535");
+		},
+	},
+	{
+		name: "ps-socket",
+		arg: "required",
+		metavar: "FD",
+		commands: "DSL",
+		group: "memory",
+		since: "foundation",
+		help: "an open connection to use instead of address and port",
+		apply: (options, use) => {
+			options.psSocket = readInteger(use, 0, 0x7fff_ffff, "the number of an open socket");
+		},
+	},
+	{
+		name: "status-fd",
+		arg: "required",
+		metavar: "FD",
+		commands: "SLVD",
+		group: "memory",
+		rpc: "status_fd",
+		since: "foundation",
+		help: "a server writes a NUL byte here once it's ready",
+		apply: (options, use) => {
+			options.statusFd = readInteger(use, 0, 0x7fff_ffff, "the number of an open descriptor");
+		},
+	},
+	flag("tls", "tls", "encrypt the page server's connection", { ...memory, rpc: "tls", since: "later" }),
+	text("tls-cacert", "tlsCaCert", "FILE", "trust this certificate authority", { ...memory, rpc: "tls_cacert" }),
+	text("tls-cacrl", "tlsCaCrl", "FILE", "certificates that are revoked", { ...memory, rpc: "tls_cacrl" }),
+	text("tls-cert", "tlsCert", "FILE", "our own certificate", { ...memory, rpc: "tls_cert" }),
+	text("tls-key", "tlsKey", "FILE", "our own key", { ...memory, rpc: "tls_key" }),
+	flag("tls-no-cn-verify", "tlsNoCnVerify", "do not compare the certificate's name with the address", {
+		...memory,
+		rpc: "tls_no_cn_verify",
+		negatable: false,
+	}),
+];

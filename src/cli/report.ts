@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the user reads: errors with cause and remedy, blockers, statistics, as plain lines without a trailing newline.
+
+import type { DumpStats, RestoreStats } from "../engine/types.ts";
+import { BlockedError, BugError, CriuError, causesOf, messageOf } from "../errors.ts";
+import { makePrintable } from "../log.ts";
+
+/** Anything thrown as one of our errors: what isn't one already is a bug. */
+export function toCriuError(error: unknown): CriuError {
+	return error instanceof CriuError ? error : new BugError(`unexpected failure: ${messageOf(error)}`, { cause: error });
+}
+
+/** `error:`, `cause:` (each cause once, outermost first) and `remedy:`; for blocked runs all blockers instead. */
+export function describeError(error: CriuError): string[] {
+	const lines = [`error: ${makePrintable(error.message)}`];
+	if (error instanceof BlockedError) lines.push(...describeBlockers(error.blockers));
+	else lines.push(...describeReasons(error));
+	for (const undo of error.undo) lines.push(`also: cleaning up failed: ${makePrintable(messageOf(undo))}`);
+	return lines;
+}
+
+/** One entry per blocker: what stops the run, then its cause and remedy, indented. */
+export function describeBlockers(blockers: readonly CriuError[]): string[] {
+	return blockers.flatMap((blocker, index) => [
+		`blocker ${index + 1} of ${blockers.length}: ${makePrintable(blocker.message)}`,
+		...describeReasons(blocker).map((line) => `  ${line}`),
+	]);
+}
+
+function describeReasons(error: CriuError): string[] {
+	const causes = causesOf(error)
+		.map((cause) => makePrintable(messageOf(cause)))
+		.filter((text) => text !== "" && !error.message.includes(text));
+	const lines = causes.length === 0 ? [] : [`cause: ${causes.join(": ")}`];
+	if (error.remedy !== undefined) lines.push(`remedy: ${makePrintable(error.remedy)}`);
+	return lines;
+}
+
+/** Where in a run the error happened, for the log; empty when nothing is known. */
+export function describeWhere(error: CriuError): string {
+	const { op, stage, pid, kind, id } = error.where;
+	const parts = [
+		op,
+		stage === undefined ? undefined : `stage ${stage}`,
+		pid === undefined ? undefined : `pid ${pid}`,
+		kind,
+		id,
+	].filter((part) => part !== undefined);
+	return parts.length === 0 ? "" : ` [${[...parts, error.code].join(", ")}]`;
+}
+
+function pages(label: string, count: bigint): string {
+	return `${label}: ${count} (0x${count.toString(16)})`;
+}
+
+/** The text of `--display-stats` after a dump; the same labels as CRIU's. */
+export function describeDumpStats(stats: DumpStats): string[] {
+	return [
+		"Displaying dump stats:",
+		`Freezing time: ${stats.freezingTime} us`,
+		`Frozen time: ${stats.frozenTime} us`,
+		`Memory dump time: ${stats.memdumpTime} us`,
+		`Memory write time: ${stats.memwriteTime} us`,
+		`IRMAP resolve time: ${stats.irmapResolve ?? 0} us`,
+		pages("Memory pages scanned", stats.pagesScanned),
+		pages("Memory pages skipped from parent", stats.pagesSkippedParent),
+		pages("Memory pages written", stats.pagesWritten),
+		pages("Lazy memory pages", stats.pagesLazy),
+	];
+}
+
+/** The text of `--display-stats` after a restore. */
+export function describeRestoreStats(stats: RestoreStats): string[] {
+	return [
+		"Displaying restore stats:",
+		pages("Pages compared", stats.pagesCompared),
+		pages("Pages skipped COW", stats.pagesSkippedCow),
+		pages("Pages restored", stats.pagesRestored ?? 0n),
+		`Restore time: ${stats.restoreTime} us`,
+		`Forking time: ${stats.forkingTime} us`,
+	];
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// `criu restore`: one restore, after which criu stays as parent of the tree unless detached; or with --dry-run its plan.
+
+import * as engine from "../engine/restore.ts";
+import type { RestoreEngine } from "../engine/types.ts";
+import { UsageError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { CommandContext } from "./commands.ts";
+import { describeRestoreStats } from "./report.ts";
+
+/** Restores; the exit code. The restored program's own exit status doesn't count. */
+export function runRestore(context: CommandContext): number {
+	return restoreWith(engine, context);
+}
+
+export function restoreWith({ restore, planRestore }: RestoreEngine, { options, print }: CommandContext): number {
+	if (options.pid !== undefined) log.warn("the -t option is not needed by restore and ignored");
+	if (options.restoreSibling && !options.restoreDetached) {
+		throw new UsageError("SIBLING_NEEDS_DETACHED", "--restore-sibling works only together with --restore-detached", {
+			remedy: "add --restore-detached",
+		});
+	}
+	if (options.dryRun) {
+		const plan = planRestore(options);
+		print(plan.endsWith("\n") ? plan : `${plan}\n`);
+		return 0;
+	}
+	const result = restore(options);
+	log.info("Restore finished successfully. Tasks resumed.");
+	if (result.outsidePid !== undefined) {
+		print(`pid ${result.pid} of the images runs as pid ${result.outsidePid} here\n`);
+	}
+	if (options.displayStats && result.stats !== undefined) {
+		print(`${describeRestoreStats(result.stats).join("\n")}\n`);
+	}
+	if (!options.restoreDetached) result.wait();
+	return 0;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One run of criu from its words to its exit code. The order of the checks decides which mistake is told first; it is
+// CRIU's: options, command word, privileges, words after the command, directories, log, option consistency, command.
+
+import { readFileSync } from "node:fs";
+import { type CriuError, UnsupportedError, UsageError } from "../errors.ts";
+import { closeLog, isLogOnStderr, log, setLogLevel } from "../log.ts";
+import { type CommandLine, type Environment, GetoptError, readCommandLine, refuseLaterOptions } from "./command-line.ts";
+import { type CommandSpec, findCommand } from "./commands.ts";
+import { BadChoiceError } from "./option-spec.ts";
+import { explainMissingPrivileges, type Privileges, readPrivileges } from "./privileges.ts";
+import { describeError, describeWhere, toCriuError } from "./report.ts";
+import { COMPATIBLE_VERSION, PROGRAM_VERSION, versionText } from "./version.ts";
+import { openWorkspace } from "./workspace.ts";
+
+/** Everything a run takes from outside. */
+export interface Surroundings {
+	/** As typed by the user, for messages. */
+	program: string;
+	env: Environment;
+	print(text: string): void;
+	printError(text: string): void;
+	readPrivileges?(): Privileges;
+	/** Instead of the table's commands. */
+	findCommand?(name: string): CommandSpec | undefined;
+}
+
+/** A mistake in how criu was called: the usage text follows. */
+class CallError extends UsageError {}
+
+const REMOVED_EXIT_CODE = 255;
+
+/** Runs criu with the words after the program's name; the exit code. Never throws. */
+export async function runCriu(args: readonly string[], around: Surroundings): Promise<number> {
+	let command: CommandSpec | undefined;
+	try {
+		const line = readCommandLine(args, around.env);
+		setLogLevel(line.options.logLevel);
+		if (line.answer !== undefined) return await answer(line.answer, around);
+		command = pickCommand(line, around);
+		if (command === undefined) return await printUsage(around);
+		if (command.removed !== undefined) {
+			around.printError(`error: ${command.removed}\n`);
+			return REMOVED_EXIT_CODE;
+		}
+		return await runCommand(command, line, around);
+	} catch (thrown) {
+		const error = toCriuError(thrown);
+		reportFailure(error, command, around);
+		if (error instanceof GetoptError || error instanceof CallError || error instanceof BadChoiceError) {
+			await printUsage(around);
+		}
+		return 1;
+	} finally {
+		closeLog();
+	}
+}
+
+async function answer(what: "help" | "version", around: Surroundings): Promise<number> {
+	around.print(what === "version" ? versionText() : (await import("./help.ts")).helpText());
+	return 0;
+}
+
+async function printUsage(around: Surroundings): Promise<number> {
+	around.print((await import("./help.ts")).usageText());
+	return 1;
+}
+
+/** The command that was asked for; undefined without a command word. */
+function pickCommand(line: CommandLine, around: Surroundings): CommandSpec | undefined {
+	if (line.command === undefined) return undefined;
+	const command = (around.findCommand ?? findCommand)(line.command);
+	if (command === undefined) {
+		throw new CallError("UNKNOWN_COMMAND", `unknown command: ${line.command}`, { remedy: "see the usage text" });
+	}
+	return command;
+}
+
+async function runCommand(command: CommandSpec, line: CommandLine, around: Surroundings): Promise<number> {
+	const missing = looksOnly(line)
+		? undefined
+		: explainMissingPrivileges(
+				(around.readPrivileges ?? readPrivileges)(),
+				line.options.unprivileged,
+				around.program,
+			);
+	if (missing !== undefined) {
+		around.print(missing);
+		return 1;
+	}
+	checkCall(command, line);
+	if (command.load === undefined) {
+		throw new UnsupportedError("COMMAND_NOT_IN_VERSION", `this version of criu has no ${command.name} command yet`, {
+			remedy: "use a version that has it; see --help for the commands of this one",
+		});
+	}
+	const options = command.usesDirectories ? openWorkspace(line.options) : line.options;
+	log.info(`Version: ${COMPATIBLE_VERSION} (criu in TypeScript ${PROGRAM_VERSION})`);
+	log.info(`Running on ${describeHost()}`);
+	checkConsistency(command, line);
+	const run = await command.load();
+	return await run({ options, print: around.print });
+}
+
+/** Looking at what one may see anyway needs no privileges; where it does, the kernel says so. */
+function looksOnly(line: CommandLine): boolean {
+	return line.options.dryRun || (line.command === "check" && line.options.checkPid !== undefined);
+}
+
+/** What is wrong with the call as a whole; each is followed by the usage text. */
+function checkCall(command: CommandSpec, { options, words, command: typed }: CommandLine): void {
+	if (options.execCmd !== undefined) {
+		const remedy = "write: criu restore [options] --exec-cmd -- COMMAND [ARGUMENTS]";
+		if (typed !== "restore") throw new CallError("EXEC_CMD", "--exec-cmd is for the restore command only", { remedy });
+		if (options.restoreDetached) {
+			throw new CallError("EXEC_CMD", "--exec-cmd cannot be used together with --restore-detached", { remedy });
+		}
+		if (options.execCmd.length === 0) throw new CallError("EXEC_CMD", "--exec-cmd requires a command", { remedy });
+	} else if (words.length > command.maxWords) {
+		throw new CallError("EXCESSIVE_WORDS", `excessive parameter(s) for command ${command.name}: ${words.join(" ")}`, {
+			remedy: "options start with dashes; give one command per run",
+		});
+	}
+	if (options.stream && !["dump", "pre-dump", "restore", "cpuinfo"].includes(command.name)) {
+		throw new CallError("STREAM", `--stream cannot be used with the ${command.name} command`, {
+			remedy: "leave --stream out",
+		});
+	}
+}
+
+function checkConsistency(command: CommandSpec, { options, seen }: CommandLine): void {
+	const restoreOnly = (name: string) => {
+		throw new UsageError("RESTORE_ONLY", `--${name} is restore-only option`, { remedy: `leave --${name} out` });
+	};
+	if (command.name !== "restore") {
+		if (options.inheritFds.length > 0) restoreOnly("inherit-fd");
+		if (options.mntnsCompatMode) restoreOnly("mntns-compat-mode");
+		if (options.newPidns) restoreOnly("new-pidns");
+	}
+	refuseLaterOptions(seen, command.letter);
+}
+
+function describeHost(): string {
+	const read = (name: string) => readFileSync(`/proc/sys/kernel/${name}`, "utf8").trim();
+	try {
+		return `${read("hostname")} ${read("ostype")} ${read("osrelease")} ${read("version")} ${process.arch}`;
+	} catch {
+		return "an unknown host (no /proc/sys/kernel)";
+	}
+}
+
+/** To stderr what the user needs; to the log, when that's elsewhere, the error in CRIU's form; then the last line. */
+function reportFailure(error: CriuError, command: CommandSpec | undefined, around: Surroundings): void {
+	const lines = describeError(error);
+	if (error instanceof GetoptError) around.printError(`${around.program}: ${error.message}\n`);
+	else around.printError(`${lines.join("\n")}\n`);
+	if (!isLogOnStderr()) {
+		log.error(`${error.message}${describeWhere(error)}`, error);
+		for (const line of lines.slice(1)) log.error(line, error);
+	}
+	if (error.code === "BUG") log.error(error.stack ?? error.message, error);
+	if (command?.failure !== undefined) log.error(command.failure, error);
+}

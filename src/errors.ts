@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Typed errors: every failure carries a stable code, its cause and a remedy, so that the user gets one clear line.
+
+import { errnoName, errnoText } from "./kernel/abi/errno.ts";
+
+/** Where in a run an error happened; filled by the engine as the error passes through it. */
+export interface ErrorWhere {
+	op?: "dump" | "restore" | "pre-dump" | "check";
+	stage?: string;
+	pid?: number;
+	kind?: string;
+	id?: string;
+}
+
+export interface CriuErrorOptions {
+	/** Another error that made this one happen; never flattened to text. */
+	cause?: unknown;
+	/** One sentence of something the user can do; absent only for bugs of ours. */
+	remedy?: string;
+	where?: ErrorWhere;
+}
+
+/** Base of all errors that the program reports. `code` is stable: callers and tests match it, never the text. */
+export class CriuError extends Error {
+	readonly code: string;
+	readonly remedy: string | undefined;
+	where: ErrorWhere;
+	/** Failures of undoing, met after this error; they never hide it. */
+	readonly undo: unknown[] = [];
+
+	constructor(code: string, message: string, options: CriuErrorOptions = {}) {
+		super(message, options.cause === undefined ? undefined : { cause: options.cause });
+		this.name = new.target.name;
+		this.code = code;
+		this.remedy = options.remedy;
+		this.where = options.where ?? {};
+	}
+}
+
+/** The command line, configuration or request is wrong. */
+export class UsageError extends CriuError {}
+
+/** A thing that was seen in the target, the images or the host and that cannot be kept. */
+export class UnsupportedError extends CriuError {}
+
+/** An image is missing, damaged, foreign or inconsistent. */
+export class ImageError extends CriuError {
+	readonly file: string | undefined;
+	readonly offset: number | undefined;
+
+	constructor(
+		code: string,
+		message: string,
+		options: CriuErrorOptions & { file?: string; offset?: number } = {},
+	) {
+		super(code, message, options);
+		this.file = options.file;
+		this.offset = options.offset;
+	}
+}
+
+/** A system call failed. `errno` is positive. */
+export class KernelError extends CriuError {
+	readonly syscall: string;
+	readonly errno: number;
+
+	constructor(syscall: string, errno: number, what = "", options: CriuErrorOptions = {}) {
+		super(
+			errnoName(errno),
+			`${syscall}${what === "" ? "" : ` ${what}`}: ${errnoText(errno)} (${errnoName(errno)})`,
+			options,
+		);
+		this.syscall = syscall;
+		this.errno = errno;
+	}
+}
+
+/** An invariant of ours is broken; asks for a report. */
+export class BugError extends CriuError {
+	constructor(message: string, options: CriuErrorOptions = {}) {
+		super("BUG", message, {
+			remedy: "this is a bug in criu: please report it with the log file",
+			...options,
+		});
+	}
+}
+
+/** Several findings of one preflight run, all told at once. */
+export class BlockedError extends CriuError {
+	readonly blockers: readonly CriuError[];
+
+	constructor(message: string, blockers: readonly CriuError[]) {
+		super("BLOCKED", message, { ...(blockers[0]?.remedy === undefined ? {} : { remedy: blockers[0].remedy }) });
+		this.blockers = blockers;
+	}
+}
+
+/** True for a failed system call with one of the given errno names. */
+export function isErrno(error: unknown, ...names: string[]): error is KernelError {
+	return error instanceof KernelError && names.includes(error.code);
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+	return error instanceof Error ? error.message : String(error);
+}
+
+/** The chain of causes below an error, outermost first, without the error itself. */
+export function causesOf(error: unknown): unknown[] {
+	const chain: unknown[] = [];
+	let at = error instanceof Error ? error.cause : undefined;
+	while (at !== undefined && chain.length < 16) {
+		chain.push(at);
+		at = at instanceof Error ? at.cause : undefined;
+	}
+	return chain;
+}

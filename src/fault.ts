@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Named fault points: tests make the program die or fail at each of them. Without CR_FAULT in the environment a point is
+// one comparison. `CR_FAULT=<point>` throws there, `CR_FAULT=<point>:kill` ends the process as kill -9 does; a number
+// behind a second colon (`point:error:3`) picks the third passage.
+
+import { CriuError } from "./errors.ts";
+
+/** All points, in the order in which a run meets them. */
+export const FAULT_POINTS = [
+	"dump:seized",
+	"dump:checked",
+	"infect:stopped",
+	"infect:chain",
+	"infect:registers",
+	"infect:mask",
+	"infect:entry",
+	"infect:mapped",
+	"infect:opened",
+	"infect:locked",
+	"infect:started",
+	"agent:run",
+	"agent:done",
+	"dump:collected",
+	"dump:pages",
+	"dump:images",
+	"cure:interrupted",
+	"cure:registers",
+	"cure:unmapped",
+	"cure:mask",
+	"cure:restored",
+	"dump:cured",
+	"dump:inventory",
+	"dump:end",
+	"restore:planned",
+	"restore:spawned",
+	"restore:seized",
+	"restore:built",
+	"restore:left",
+	"restore:registers",
+	"restore:pidfile",
+	"restore:detached",
+] as const;
+
+export type FaultPoint = (typeof FAULT_POINTS)[number];
+
+const [armed, action, passage] = (process.env["CR_FAULT"] ?? "").split(/:(?=kill|error)|:(?=\d+$)/);
+let left = Number(passage ?? 1);
+
+/** Fails or dies here when a test asked for it. @throws CriuError FAULT */
+export function faultPoint(point: FaultPoint): void {
+	if (point !== armed || --left > 0) return;
+	if (action === "kill") process.kill(process.pid, "SIGKILL");
+	throw new CriuError("FAULT", `fault injected at ${point}`, { remedy: "unset CR_FAULT" });
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Reads /proc files into one reused buffer, and turns errors of node:fs into KernelError.
+
+import { closeSync, openSync, readSync } from "node:fs";
+import { CriuError, KernelError } from "../../errors.ts";
+import { errnoNumber } from "../abi/errno.ts";
+
+/** Where proc is mounted, unless the caller knows another mount of it. */
+export const PROC_ROOT = "/proc";
+
+const FIRST_SIZE = 256 * 1024;
+/** No file of /proc that we read can honestly be larger: 2^20 VMAs of smaps. */
+const MAX_SIZE = 1 << 30;
+
+let buffer = new Uint8Array(0);
+
+/** The KernelError that an error thrown by node:fs stands for; anything else comes back as it is. */
+export function asKernelError(error: unknown, what: string): unknown {
+	if (!(error instanceof Error) || error instanceof CriuError) return error;
+	const { errno, syscall, code } = error as NodeJS.ErrnoException;
+	if (typeof errno === "number" && errno !== 0) return new KernelError(syscall ?? "open", Math.abs(errno), what);
+	if (typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return error;
+	try {
+		return new KernelError(syscall ?? "open", errnoNumber(code), what);
+	} catch {
+		return error;
+	}
+}
+
+/** Runs one operation of node:fs. @throws KernelError naming `what` when it fails. */
+export function withKernelErrors<T>(what: string, run: () => T): T {
+	try {
+		return run();
+	} catch (error) {
+		throw asKernelError(error, what);
+	}
+}
+
+/** Reads an open file from where it stands to its end. The view is valid until the next read. @throws KernelError */
+export function readProcFd(fd: number, what: string): Uint8Array {
+	if (buffer.length === 0) buffer = new Uint8Array(FIRST_SIZE);
+	let length = 0;
+	for (;;) {
+		if (length === buffer.length) growBuffer(what);
+		const at = length;
+		const count = withKernelErrors(what, () => readSync(fd, buffer, at, buffer.length - at, null));
+		if (count === 0) return buffer.subarray(0, length);
+		length += count;
+	}
+}
+
+function growBuffer(what: string): void {
+	if (buffer.length >= MAX_SIZE)
+		throw new CriuError("PROC_PARSE", `cannot parse ${what}: it is larger than ${MAX_SIZE} bytes`);
+	const larger = new Uint8Array(buffer.length * 2);
+	larger.set(buffer);
+	buffer = larger;
+}
+
+/**
+ * The whole content of a /proc file as a view into one reused buffer: valid until the next read by this module, so parse or
+ * copy it before. @throws KernelError: ENOENT or ESRCH when the task is gone, EACCES or EPERM without the right to look.
+ */
+export function readProcFile(path: string): Uint8Array {
+	const fd = withKernelErrors(path, () => openSync(path, "r"));
+	try {
+		return readProcFd(fd, path);
+	} finally {
+		closeSync(fd);
+	}
+}
+
+/** Like readProcFile, but undefined when the file doesn't exist in this kernel (ENOENT) while the task does. */
+export function findProcFile(path: string): Uint8Array | undefined {
+	try {
+		return readProcFile(path);
+	} catch (error) {
+		if (error instanceof KernelError && error.code === "ENOENT") return undefined;
+		throw error;
+	}
+}

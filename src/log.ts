@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The log: levels and line form as CRIU's (reference cli.md, section 5.1), so that tools which read logs go on working.
+
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+
+export const LOG_ERROR = 1;
+export const LOG_WARN = 2;
+export const LOG_INFO = 3;
+export const LOG_DEBUG = 4;
+
+/** Levels: 0 nothing, 1 errors, 2 also warnings (default), 3 also info with timestamps on every line, 4 also debug. */
+let level = LOG_WARN;
+let fd = 2;
+let openedAt = performance.now();
+/** Lines issued before the log was opened; flushed to it, or to stderr at exit. */
+let early: { level: number; text: string }[] | undefined = [];
+/** Enough for all that can be said before a log is open; what comes after is dropped. */
+const MAX_EARLY_LINES = 256;
+/** What could move a terminal's cursor or forge a line; names from a target or an image may hold anything. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNPRINTABLE = /[\0-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g;
+
+/** Seconds since the log was opened as `(SS.UUUUUU)`, twelve characters wide with its trailing space. */
+function timestamp(ms: number): string {
+	const seconds = Math.floor(ms / 1000);
+	const micros = Math.floor((ms - seconds * 1000) * 1000);
+	const text = `${String(seconds).padStart(2, "0")}.${String(micros).padStart(6, "0")}`;
+	return `(${text.slice(0, 9)}) `;
+}
+
+/** The text with control characters shown as `\\xNN`, so that it's one line and harmless on a terminal. */
+export function makePrintable(text: string): string {
+	return text.replace(UNPRINTABLE, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+function put(lineLevel: number, prefix: string, text: string): void {
+	const line = `${prefix}${makePrintable(text)}\n`;
+	if (early !== undefined) {
+		if (early.length < MAX_EARLY_LINES) early.push({ level: lineLevel, text: line });
+		return;
+	}
+	if (lineLevel > level) return;
+	write(`${level >= LOG_INFO ? timestamp(performance.now() - openedAt) : ""}${line}`);
+}
+
+function write(line: string): void {
+	try {
+		writeSync(fd, line);
+	} catch {
+		// A full disk or a closed stderr must not turn into a failure of the run itself.
+	}
+}
+
+/** `file:line` of one line of a stack, for the error and warning prefix. */
+function siteOf(error: Error, line: number): string {
+	const match = /([^/\\(\s]+):(\d+):\d+\)?$/.exec((error.stack ?? "").split("\n")[line] ?? "");
+	return match === null ? "criu:0" : `${match[1]}:${match[2]}`;
+}
+
+export const log = {
+	/** `from`: the error that is told; its origin is then named instead of the caller's line. */
+	error(text: string, from?: Error): void {
+		put(LOG_ERROR, `Error (${from === undefined ? siteOf(new Error(), 2) : siteOf(from, firstFrame(from))}): `, text);
+	},
+	warn(text: string): void {
+		put(LOG_WARN, `Warn  (${siteOf(new Error(), 2)}): `, text);
+	},
+	info(text: string): void {
+		put(LOG_INFO, "", text);
+	},
+	/** Takes a function where building the text costs something. */
+	debug(text: string | (() => string)): void {
+		if (level >= LOG_DEBUG) put(LOG_DEBUG, "", typeof text === "string" ? text : text());
+	},
+};
+
+/** The stack's text starts with the message, which may span lines. */
+function firstFrame(error: Error): number {
+	return error.message.split("\n").length;
+}
+
+/** Sets the level, 0 to 4 and up. */
+export function setLogLevel(value: number): void {
+	level = value;
+}
+
+export function logLevel(): number {
+	return level;
+}
+
+/**
+ * Opens the log and flushes the early lines to it. `file` undefined means stderr, `-` stdout; a file is created 0600 and
+ * truncated. Errors of node:fs pass through.
+ */
+export function openLog(file: string | undefined): void {
+	if (file === undefined) fd = 2;
+	else if (file === "-") fd = 1;
+	else
+		fd = openSync(
+			file,
+			constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND,
+			0o600,
+		);
+	openedAt = performance.now();
+	flushEarly();
+}
+
+function flushEarly(): void {
+	const lines = early ?? [];
+	early = undefined;
+	const stamp = level >= LOG_INFO ? timestamp(0) : "";
+	for (const line of lines) if (line.level <= level) write(`${stamp}${line.text}`);
+}
+
+/** True when log lines and the program's own error lines meet on the same stream. */
+export function isLogOnStderr(): boolean {
+	return fd === 2;
+}
+
+/** Flushes what is left and closes a log file. */
+export function closeLog(): void {
+	flushEarly();
+	if (fd > 2) closeSync(fd);
+	fd = 2;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Options of one run as plain data: what the command line, configuration files and requests fill in, and what the
+// engine takes as an argument. No globals: two runs in one process may have different options.
+
+/** What is done with cgroups of dumped tasks; CRIU's words. */
+export type CgroupMode = "ignore" | "none" | "props" | "soft" | "full" | "strict";
+export type NetworkLock = "iptables" | "nftables" | "skip";
+/** How a file that a task needs is compared with the one that was dumped. */
+export type FileValidation = "filesize" | "buildid";
+export type PreDumpMode = "splice" | "read";
+export type JoinableNamespace = "net" | "uts" | "time" | "ipc" | "user" | "mnt";
+
+/** Which CPU properties are written with the images and compared at restore. */
+export interface CpuCap {
+	fpu: boolean;
+	ins: boolean;
+	cpu: boolean;
+	/** True when asked for explicitly and not `none`: only then `cpuinfo.img` is written and read. */
+	image: boolean;
+}
+
+/** A namespace that the restored tree joins instead of getting its own. */
+export interface JoinNamespace {
+	kind: JoinableNamespace;
+	/** A pid (digits, 0 to 65535) or the path of a namespace file. */
+	target: string;
+	uid: number | undefined;
+	gid: number | undefined;
+}
+
+/** An open descriptor of ours that a restored task gets in place of the dumped object named by `key`. */
+export interface InheritFd {
+	fd: number;
+	key: string;
+}
+
+/** A cgroup path, for one set of controllers (comma list) or, when undefined, for all others. */
+export interface CgroupRoot {
+	controllers: string | undefined;
+	path: string;
+}
+
+export interface LsmProfile {
+	type: string;
+	label: string;
+}
+
+/** Everything that can be chosen for a run. */
+export interface Options {
+	/** `-t`: root of the tree to dump. */
+	pid: number | undefined;
+	/** Absolute once the command has opened its directories; `.` before. */
+	imagesDir: string;
+	/** The directory of log, pid file and statistics; undefined means the images directory. */
+	workDir: string | undefined;
+	/** undefined is stderr, `-` stdout; a relative name lies in the work directory. */
+	logFile: string | undefined;
+	logLevel: number;
+	logPid: boolean;
+	displayStats: boolean;
+	/** Relative names lie in the work directory, which is the current directory once a command runs. */
+	pidfile: string | undefined;
+	libDir: string | undefined;
+	deprecated: boolean;
+	unprivileged: boolean;
+	stream: boolean;
+
+	/** Dump: tasks go on running. Never together with `leaveStopped`: the last one given wins. */
+	leaveRunning: boolean;
+	/** Dump: tasks stay in a group stop. Restore: tasks are restored stopped. */
+	leaveStopped: boolean;
+	/** Restore: leave the tree to init; servers: become a daemon. */
+	restoreDetached: boolean;
+	restoreSibling: boolean;
+	/** Words of the command that criu becomes after a restore. */
+	execCmd: string[] | undefined;
+	shellJob: boolean;
+	fileLocks: boolean;
+	root: string | undefined;
+	tcpEstablished: boolean;
+	tcpClose: boolean;
+	tcpSkipInFlight: boolean;
+	evasiveDevices: boolean;
+	linkRemap: boolean;
+	/** Bytes of allocated blocks; an unlinked file above it is not dumped. */
+	ghostLimit: number;
+	ghostFiemap: boolean;
+	/** Seconds for freezing; 0 is no limit. */
+	timeoutSec: number;
+	freezeCgroup: string | undefined;
+	weakSysctls: boolean;
+	forceIrmap: boolean;
+	irmapScanPaths: string[];
+	networkLock: NetworkLock;
+	fileValidation: FileValidation;
+	skipFileRwxCheck: boolean;
+	allowUprobes: boolean;
+	mntnsCompatMode: boolean;
+	cpuCap: CpuCap;
+	lsmProfile: LsmProfile | undefined;
+	lsmMountContext: string | undefined;
+	emptyNetNs: boolean;
+	joinNamespaces: JoinNamespace[];
+	actionScripts: string[];
+
+	/** `KIND[ID]:VALUE` strings as given. */
+	external: string[];
+	autoExtMnt: boolean;
+	extMasters: boolean;
+	extSharing: boolean;
+	inheritFds: InheritFd[];
+	extUnixSk: boolean;
+	skipMnt: string[];
+	enableFs: string[];
+
+	manageCgroups: CgroupMode;
+	cgroupRoots: CgroupRoot[];
+	cgroupProps: string | undefined;
+	cgroupPropsFile: string | undefined;
+	cgroupDumpControllers: string[];
+	cgroupYard: string | undefined;
+
+	trackMem: boolean;
+	/** Relative to the images directory. */
+	prevImagesDir: string | undefined;
+	autoDedup: boolean;
+	preDumpMode: PreDumpMode;
+	pageServer: boolean;
+	lazyPages: boolean;
+	address: string | undefined;
+	/** 0 lets the kernel pick. */
+	port: number;
+	psSocket: number | undefined;
+	statusFd: number | undefined;
+	tls: boolean;
+	tlsCaCert: string | undefined;
+	tlsCaCrl: string | undefined;
+	tlsCert: string | undefined;
+	tlsKey: string | undefined;
+	tlsNoCnVerify: boolean;
+
+	checkExtra: boolean;
+	checkExperimental: boolean;
+	feature: string | undefined;
+
+	/** Ours: look and report only; nothing is frozen for longer than a look, nothing is created. */
+	dryRun: boolean;
+	/** Ours: `check --pid`. */
+	checkPid: number | undefined;
+	/** Ours: restore into a new pid namespace with its own /proc. */
+	newPidns: boolean;
+}
+
+export const DEFAULT_GHOST_LIMIT = 1024 * 1024;
+export const DEFAULT_TIMEOUT_SEC = 10;
+export const DEFAULT_LOG_LEVEL = 2;
+
+/** A fresh set of defaults; the lists in it belong to the caller. */
+export function defaultOptions(): Options {
+	return {
+		...defaultGenericOptions(),
+		...defaultTaskOptions(),
+		...defaultResourceOptions(),
+		...defaultMemoryOptions(),
+	};
+}
+
+function defaultGenericOptions() {
+	return {
+		pid: undefined,
+		imagesDir: ".",
+		workDir: undefined,
+		logFile: undefined,
+		logLevel: DEFAULT_LOG_LEVEL,
+		logPid: false,
+		displayStats: false,
+		pidfile: undefined,
+		libDir: undefined,
+		deprecated: false,
+		unprivileged: false,
+		stream: false,
+		checkExtra: false,
+		checkExperimental: false,
+		feature: undefined,
+		dryRun: false,
+		checkPid: undefined,
+		newPidns: false,
+	} satisfies Partial<Options>;
+}
+
+function defaultTaskOptions() {
+	return {
+		leaveRunning: false,
+		leaveStopped: false,
+		restoreDetached: false,
+		restoreSibling: false,
+		execCmd: undefined,
+		shellJob: false,
+		fileLocks: false,
+		root: undefined,
+		tcpEstablished: false,
+		tcpClose: false,
+		tcpSkipInFlight: false,
+		evasiveDevices: false,
+		linkRemap: false,
+		ghostLimit: DEFAULT_GHOST_LIMIT,
+		ghostFiemap: true,
+		timeoutSec: DEFAULT_TIMEOUT_SEC,
+		freezeCgroup: undefined,
+		weakSysctls: false,
+		forceIrmap: false,
+		irmapScanPaths: [],
+		networkLock: "iptables",
+		fileValidation: "buildid",
+		skipFileRwxCheck: false,
+		allowUprobes: false,
+		mntnsCompatMode: false,
+		cpuCap: { fpu: true, ins: true, cpu: false, image: false },
+		lsmProfile: undefined,
+		lsmMountContext: undefined,
+		emptyNetNs: false,
+		joinNamespaces: [],
+		actionScripts: [],
+	} satisfies Partial<Options>;
+}
+
+function defaultResourceOptions() {
+	return {
+		external: [],
+		autoExtMnt: false,
+		extMasters: false,
+		extSharing: false,
+		inheritFds: [],
+		extUnixSk: false,
+		skipMnt: [],
+		enableFs: [],
+		manageCgroups: "soft",
+		cgroupRoots: [],
+		cgroupProps: undefined,
+		cgroupPropsFile: undefined,
+		cgroupDumpControllers: [],
+		cgroupYard: undefined,
+	} satisfies Partial<Options>;
+}
+
+function defaultMemoryOptions() {
+	return {
+		trackMem: false,
+		prevImagesDir: undefined,
+		autoDedup: false,
+		preDumpMode: "splice",
+		pageServer: false,
+		lazyPages: false,
+		address: undefined,
+		port: 0,
+		psSocket: undefined,
+		statusFd: undefined,
+		tls: false,
+		tlsCaCert: undefined,
+		tlsCaCrl: undefined,
+		tlsCert: undefined,
+		tlsKey: undefined,
+		tlsNoCnVerify: false,
+	} satisfies Partial<Options>;
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Files by path bytes and descriptors: what node:fs can't do (paths that aren't UTF-8, *at calls, flags of its own).
+
+import { KernelError } from "../errors.ts";
+import * as nr from "../kernel/abi/syscalls.x86_64.ts";
+import { mustSyscall, syscall } from "./host.ts";
+
+const AT_FDCWD = -100;
+const O_CLOEXEC = 0o2000000;
+const AT_EMPTY_PATH = 0x1000;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const STATX_BASIC_STATS = 0x7ff;
+
+/** A path with its terminating NUL. @throws TypeError when it holds a NUL itself. */
+export function toCString(path: string | Uint8Array): Uint8Array {
+	const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
+	if (bytes.includes(0)) throw new TypeError("a path with a NUL byte");
+	const out = new Uint8Array(bytes.length + 1);
+	out.set(bytes);
+	return out;
+}
+
+/** A path for messages: control characters and what isn't UTF-8 are shown as escapes. */
+export function showPath(path: string | Uint8Array): string {
+	const text = typeof path === "string" ? path : new TextDecoder().decode(path);
+	return text.replace(/[\x00-\x1f\x7f\ufffd]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+/** Opens with close-on-exec, relative to `dirFd` where given. @throws KernelError */
+export function openAt(
+	path: string | Uint8Array,
+	flags: number,
+	mode = 0,
+	dirFd: number = AT_FDCWD,
+): number {
+	return mustSyscall(`of ${showPath(path)}`, nr.SYS_openat, dirFd, toCString(path), flags | O_CLOEXEC, mode);
+}
+
+/** Closes a descriptor; errors are of no use to anybody here. */
+export function closeFd(fd: number): void {
+	syscall(nr.SYS_close, fd);
+}
+
+/** A descriptor that closes at the end of its scope. */
+export function scopedFd(fd: number): { fd: number; [Symbol.dispose](): void } {
+	return { fd, [Symbol.dispose]: () => closeFd(fd) };
+}
+
+/** Reads a symbolic link as bytes. @throws KernelError */
+export function readLinkAt(path: string | Uint8Array, dirFd: number = AT_FDCWD): Uint8Array {
+	const buffer = new Uint8Array(8192);
+	const length = mustSyscall(
+		`of ${showPath(path)}`,
+		nr.SYS_readlinkat,
+		dirFd,
+		toCString(path),
+		buffer,
+		buffer.length,
+	);
+	return buffer.slice(0, length);
+}
+
+/** What statx(2) tells; device numbers are split as the kernel splits them. */
+export interface FileStat {
+	mode: number;
+	nlink: number;
+	uid: number;
+	gid: number;
+	ino: bigint;
+	size: bigint;
+	/** 512-byte units. */
+	blocks: bigint;
+	devMajor: number;
+	devMinor: number;
+	rdevMajor: number;
+	rdevMinor: number;
+	atime: { sec: bigint; nsec: number };
+	mtime: { sec: bigint; nsec: number };
+}
+
+function decodeStatx(buffer: Uint8Array): FileStat {
+	const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+	return {
+		nlink: view.getUint32(0x10, true),
+		uid: view.getUint32(0x14, true),
+		gid: view.getUint32(0x18, true),
+		mode: view.getUint16(0x1c, true),
+		ino: view.getBigUint64(0x20, true),
+		size: view.getBigUint64(0x28, true),
+		blocks: view.getBigUint64(0x30, true),
+		atime: { sec: view.getBigInt64(0x40, true), nsec: view.getUint32(0x48, true) },
+		mtime: { sec: view.getBigInt64(0x70, true), nsec: view.getUint32(0x78, true) },
+		rdevMajor: view.getUint32(0x80, true),
+		rdevMinor: view.getUint32(0x84, true),
+		devMajor: view.getUint32(0x88, true),
+		devMinor: view.getUint32(0x8c, true),
+	};
+}
+
+/** Status of what a descriptor refers to. @throws KernelError */
+export function statFd(fd: number): FileStat {
+	const buffer = new Uint8Array(256);
+	mustSyscall(`of fd ${fd}`, nr.SYS_statx, fd, toCString(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer);
+	return decodeStatx(buffer);
+}
+
+/** Status of a path, following symbolic links unless told otherwise. @throws KernelError */
+export function statPath(path: string | Uint8Array, options: { follow?: boolean; dirFd?: number } = {}): FileStat {
+	const buffer = new Uint8Array(256);
+	const flags = options.follow === false ? AT_SYMLINK_NOFOLLOW : 0;
+	const ret = syscall(
+		nr.SYS_statx,
+		options.dirFd ?? AT_FDCWD,
+		toCString(path),
+		flags,
+		STATX_BASIC_STATS,
+		buffer,
+	);
+	if (ret < 0) throw new KernelError("statx", -ret, `of ${showPath(path)}`);
+	return decodeStatx(buffer);
+}
+
+/** Reads up to `length` bytes at an offset; short only at the end of the file. @throws KernelError */
+export function readAt(fd: number, length: number, offset: number | bigint): Uint8Array {
+	const buffer = new Uint8Array(length);
+	let done = 0;
+	while (done < length) {
+		const got = mustSyscall(
+			`of fd ${fd}`,
+			nr.SYS_pread64,
+			fd,
+			buffer.subarray(done),
+			length - done,
+			BigInt(offset) + BigInt(done),
+		);
+		if (got === 0) break;
+		done += got;
+	}
+	return done === length ? buffer : buffer.subarray(0, done);
+}
+
+/** Writes all bytes at the descriptor's own position. @throws KernelError */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+	for (let at = 0; at < bytes.length; )
+		at += mustSyscall(`of fd ${fd}`, nr.SYS_write, fd, bytes.subarray(at), bytes.length - at);
+}
+
+/** Writes a short text to an existing file such as those of /proc. @throws KernelError */
+export function writeFileText(path: string, text: string): void {
+	using file = scopedFd(openAt(path, 1));
+	writeAll(file.fd, new TextEncoder().encode(text));
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Loads the C host library from memory and gives one wrapper for each of its exports. The library's bytes go into a
+// sealed memfd: nothing is ever loaded from a path that somebody else could write to.
+
+import { dlopen, FFIType, ptr } from "bun:ffi";
+import { closeSync, writeSync } from "node:fs";
+import { BugError, KernelError } from "../errors.ts";
+import { defineStruct } from "../kernel/abi/struct.ts";
+import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
+import { hostLibraryBytes } from "./embedded.ts";
+
+const SYMBOLS = {
+	cr_syscall: {
+		args: [
+			FFIType.i64,
+			FFIType.i64,
+			FFIType.i64,
+			FFIType.i64,
+			FFIType.i64,
+			FFIType.i64,
+			FFIType.i64,
+		],
+		returns: FFIType.i64_fast,
+	},
+	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
+} as const;
+
+/** Mirrors `struct cr_spawn` (cparts/host/host.h). */
+export const CrSpawn = defineStruct("cr_spawn", 64, {
+	flags: ["u64", 0],
+	set_tid: ["u64", 8],
+	set_tid_size: ["u64", 16],
+	moves: ["u64", 24],
+	nr_moves: ["u32", 32],
+	exec_fd: ["i32", 36],
+	close_from: ["i32", 40],
+	die_with_parent: ["i32", 44],
+	stage: ["i32", 48],
+	error: ["i32", 52],
+});
+
+/** Mirrors `struct cr_pump` (cparts/host/host.h). */
+export const CrPump = defineStruct("cr_pump", 56, {
+	pieces: ["u64", 0],
+	nr_pieces: ["u64", 8],
+	offset: ["u64", 16],
+	pid: ["i32", 24],
+	mem_fd: ["i32", 28],
+	out_fd: ["i32", 32],
+	nr_threads: ["u32", 36],
+	failed_at: ["u64", 40],
+	failed_write: ["i32", 48],
+	pad: ["i32", 52],
+});
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_SEAL_ALL = 0xf;
+
+type Library = ReturnType<typeof dlopen<typeof SYMBOLS>>;
+let library: Library | undefined;
+
+/** memfd_create through libc: the host library isn't there yet. */
+function openSealedMemfd(bytes: Uint8Array): number {
+	const libc = dlopen("libc.so.6", {
+		syscall: {
+			args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
+			returns: FFIType.i64_fast,
+		},
+	});
+	const name = new TextEncoder().encode("criu-host\0");
+	const fd = Number(libc.symbols.syscall(SYS_memfd_create, ptr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING, 0));
+	if (fd < 0) throw new BugError("cannot create a memfd for the host library");
+	for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+	libc.symbols.syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_ALL);
+	return fd;
+}
+
+function loadLibrary(): Library {
+	const fd = openSealedMemfd(hostLibraryBytes());
+	try {
+		library = dlopen(`/proc/self/fd/${fd}`, SYMBOLS);
+	} finally {
+		closeSync(fd);
+	}
+	return library;
+}
+
+export type SyscallArg = number | bigint | Uint8Array | Int32Array | Uint32Array | BigUint64Array | BigInt64Array | DataView;
+
+function toWord(arg: SyscallArg): number | bigint {
+	return typeof arg === "number" || typeof arg === "bigint" ? arg : arg.byteLength === 0 ? 0 : ptr(arg);
+}
+
+/**
+ * Makes one system call. Buffers are passed by address and must stay referenced by the caller. Gives the kernel's result:
+ * negative means -errno. Results of x86_64 fit a double, except signed 64-bit file offsets above 2^53.
+ */
+export function syscall(
+	nr: number,
+	a: SyscallArg = 0,
+	b: SyscallArg = 0,
+	c: SyscallArg = 0,
+	d: SyscallArg = 0,
+	e: SyscallArg = 0,
+	f: SyscallArg = 0,
+): number {
+	const symbols = (library ?? loadLibrary()).symbols;
+	return Number(
+		symbols.cr_syscall(nr, toWord(a), toWord(b), toWord(c), toWord(d), toWord(e), toWord(f)),
+	);
+}
+
+/** Like syscall, but throws a KernelError that names `what`. */
+export function mustSyscall(what: string, nr: number, ...args: SyscallArg[]): number {
+	const ret = syscall(nr, ...(args as [SyscallArg]));
+	if (ret < 0) throw new KernelError(syscallName(nr), -ret, what);
+	return ret;
+}
+
+/** The address of a buffer, to be stored in structures. The caller keeps the buffer referenced. */
+export function addressOf(buffer: Uint8Array | Int32Array | BigUint64Array | DataView): bigint {
+	return BigInt(ptr(buffer));
+}
+
+export interface SpawnRequest {
+	/** clone3 flags: namespaces, CLONE_PARENT. */
+	flags: bigint;
+	/** Pids to take, innermost pid namespace first; empty: any. */
+	setTid: readonly number[];
+	/** Descriptors that the child gets: every `to` above all `from`, or equal to its `from`. */
+	moves: ReadonlyArray<{ from: number; to: number }>;
+	execFd: number;
+	/** All other descriptors from here on are closed in the child. */
+	closeFrom: number;
+	/** SIGKILL for the child when the calling thread dies. */
+	dieWithParent: boolean;
+}
+
+const SPAWN_STAGES = ["", "clone3", "dup3", "execveat", "prctl"];
+
+/**
+ * Makes a child that executes `execFd` with an empty environment and all signals blocked. May block until the child has
+ * executed (microseconds). Gives the pid as seen here.
+ *
+ * @throws KernelError with the failed call.
+ */
+export function spawn(request: SpawnRequest): number {
+	const tids = new Int32Array(Math.max(request.setTid.length, 1));
+	tids.set(request.setTid);
+	const moves = new Int32Array(Math.max(request.moves.length * 2, 1));
+	for (const [i, move] of request.moves.entries()) moves.set([move.from, move.to], i * 2);
+	const block = CrSpawn.encode({
+		flags: request.flags,
+		set_tid: request.setTid.length === 0 ? 0n : addressOf(tids),
+		set_tid_size: BigInt(request.setTid.length),
+		moves: addressOf(moves),
+		nr_moves: request.moves.length,
+		exec_fd: request.execFd,
+		close_from: request.closeFrom,
+		die_with_parent: request.dieWithParent ? 1 : 0,
+	});
+	const pid = Number((library ?? loadLibrary()).symbols.cr_spawn(ptr(block)));
+	if (pid < 0) {
+		const out = CrSpawn.read(new DataView(block.buffer, block.byteOffset));
+		throw new KernelError(SPAWN_STAGES[out.stage] ?? "clone3", -pid, "of a new process");
+	}
+	return pid;
+}
+
+export interface PumpRequest {
+	pid: number;
+	/** `/proc/PID/mem`, for pages without read permission. */
+	memFd: number;
+	outFd: number;
+	/** Where in the output file the first piece goes. */
+	offset: bigint;
+	/** Pairs of address and length in bytes, whole pages. */
+	pieces: BigUint64Array;
+	threads: number;
+}
+
+/**
+ * Copies memory of a stopped process into a file. Blocks until done; memory use doesn't depend on the size. Gives the
+ * number of bytes.
+ *
+ * @throws KernelError `process_vm_readv` or `pwrite64`.
+ */
+export function pump(request: PumpRequest): number {
+	if (request.pieces.length === 0) return 0;
+	const block = CrPump.encode({
+		pieces: addressOf(request.pieces),
+		nr_pieces: BigInt(request.pieces.length >> 1),
+		offset: request.offset,
+		pid: request.pid,
+		mem_fd: request.memFd,
+		out_fd: request.outFd,
+		nr_threads: request.threads,
+	});
+	const bytes = Number((library ?? loadLibrary()).symbols.cr_pump(ptr(block)));
+	if (bytes < 0) {
+		const out = CrPump.read(new DataView(block.buffer, block.byteOffset));
+		const at = `0x${out.failed_at.toString(16)}`;
+		throw out.failed_write === 1
+			? new KernelError("pwrite64", -bytes, "of the pages image")
+			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at ${at}`);
+	}
+	return bytes;
+}
+
+/** Pre-opens the library, so that later calls can't fail for want of it. */
+export function loadHost(): void {
+	if (library === undefined) loadLibrary();
+}
+
+/** The cpuid instruction: eax, ebx, ecx, edx. */
+export function cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] {
+	const out = new Uint32Array(4);
+	(library ?? loadLibrary()).symbols.cr_cpuid(leaf, subleaf, ptr(out));
+	return [out[0] ?? 0, out[1] ?? 0, out[2] ?? 0, out[3] ?? 0];
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Memory of our own that other processes share: mapped outside the JavaScript heap, unmapped explicitly.
+
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { KernelError } from "../errors.ts";
+import { SYS_mmap, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import { syscall } from "./host.ts";
+
+const PROT_NONE = 0;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
+const MAP_FIXED = 0x10;
+const MAP_ANONYMOUS = 0x20;
+const MAP_POPULATE = 0x8000;
+const PAGE = 4096;
+
+/** A mapping of our own; `view` must not be used after unmap(). */
+export interface Mapping {
+	readonly address: number;
+	readonly length: number;
+	readonly bytes: Uint8Array;
+	readonly view: DataView;
+	unmap(): void;
+	[Symbol.dispose](): void;
+}
+
+function mmap(address: number, length: number, prot: number, flags: number, fd: number): number {
+	const ret = syscall(SYS_mmap, address, length, prot, flags, fd, 0);
+	if (ret < 0) throw new KernelError("mmap", -ret, `of ${length} bytes`);
+	return ret;
+}
+
+function describeMapping(base: number, address: number, length: number, whole: number): Mapping {
+	const buffer = toArrayBuffer(address as Pointer, 0, length);
+	let mapped = true;
+	const unmap = () => {
+		if (!mapped) return;
+		mapped = false;
+		syscall(SYS_munmap, base, whole);
+	};
+	return {
+		address,
+		length,
+		bytes: new Uint8Array(buffer),
+		view: new DataView(buffer),
+		unmap,
+		[Symbol.dispose]: unmap,
+	};
+}
+
+/** Maps private zeroed memory, populated at once, for buffers whose address the kernel or C code keeps. */
+export function mapPrivate(length: number): Mapping {
+	const address = mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1);
+	return describeMapping(address, address, length, length);
+}
+
+/** Maps an open file or shared memory from its start, populated, so that its pages are charged to us. */
+export function mapShared(fd: number, length: number): Mapping {
+	const address = mmap(0, length, PROT_READ_WRITE, MAP_SHARED | MAP_POPULATE, fd);
+	return describeMapping(address, address, length, length);
+}
+
+/**
+ * Maps shared memory with one private page right below it. The page holds what must be ours alone though it has to lie at
+ * a fixed distance from something in the shared part (nodes of a robust futex list).
+ */
+export function mapSharedBehindPage(fd: number, length: number): { page: Mapping; shared: Mapping } {
+	const base = mmap(0, length + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	try {
+		mmap(base, PAGE, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1);
+		mmap(base + PAGE, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd);
+	} catch (error) {
+		syscall(SYS_munmap, base, length + PAGE);
+		throw error;
+	}
+	return {
+		page: describeMapping(base, base, PAGE, PAGE),
+		shared: describeMapping(base + PAGE, base + PAGE, length, length),
+	};
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// ptrace(2). All of it belongs to the thread that attached: the main JavaScript thread.
+
+import { KernelError } from "../errors.ts";
+import { SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
+import { addressOf, syscall } from "./host.ts";
+
+export const PTRACE_CONT = 7;
+export const PTRACE_DETACH = 17;
+export const PTRACE_SYSCALL = 24;
+export const PTRACE_SETOPTIONS = 0x4200;
+export const PTRACE_GETREGSET = 0x4204;
+export const PTRACE_SETREGSET = 0x4205;
+export const PTRACE_SEIZE = 0x4206;
+export const PTRACE_INTERRUPT = 0x4207;
+export const PTRACE_LISTEN = 0x4208;
+export const PTRACE_PEEKSIGINFO = 0x4209;
+export const PTRACE_GETSIGMASK = 0x420a;
+export const PTRACE_SETSIGMASK = 0x420b;
+export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
+
+export const PTRACE_O_TRACESYSGOOD = 1;
+export const PTRACE_O_EXITKILL = 0x100000;
+export const PTRACE_O_SUSPEND_SECCOMP = 0x200000;
+export const PTRACE_EVENT_STOP = 128;
+
+export const NT_PRSTATUS = 1;
+export const NT_X86_XSTATE = 0x202;
+
+const NAMES = new Map([
+	[PTRACE_CONT, "PTRACE_CONT"],
+	[PTRACE_DETACH, "PTRACE_DETACH"],
+	[PTRACE_SYSCALL, "PTRACE_SYSCALL"],
+	[PTRACE_GETREGSET, "PTRACE_GETREGSET"],
+	[PTRACE_SETREGSET, "PTRACE_SETREGSET"],
+	[PTRACE_SEIZE, "PTRACE_SEIZE"],
+	[PTRACE_INTERRUPT, "PTRACE_INTERRUPT"],
+	[PTRACE_PEEKSIGINFO, "PTRACE_PEEKSIGINFO"],
+	[PTRACE_GETSIGMASK, "PTRACE_GETSIGMASK"],
+	[PTRACE_SETSIGMASK, "PTRACE_SETSIGMASK"],
+]);
+
+/** Any ptrace request. @throws KernelError ESRCH when the tracee is gone or not stopped */
+export function ptrace(request: number, tid: number, address: number | bigint = 0, data: number | bigint = 0): number {
+	const ret = syscall(SYS_ptrace, request, tid, address, data);
+	if (ret < 0)
+		throw new KernelError("ptrace", -ret, `${NAMES.get(request) ?? `0x${request.toString(16)}`} of task ${tid}`);
+	return ret;
+}
+
+/** What only the kernel points to must not be collected meanwhile: these live for ever. */
+const iov = new BigUint64Array(2);
+const maskWord = new BigUint64Array(1);
+const peekArgs = new DataView(new ArrayBuffer(16));
+
+/** Reads a register set; gives the part that the kernel filled. */
+export function getRegset(tid: number, type: number, capacity: number): Uint8Array {
+	const buffer = new Uint8Array(capacity);
+	iov[0] = addressOf(buffer);
+	iov[1] = BigInt(capacity);
+	ptrace(PTRACE_GETREGSET, tid, type, addressOf(iov));
+	return buffer.subarray(0, Number(iov[1]));
+}
+
+/** Writes a register set; atomic against our own death once the buffer is resident. */
+export function setRegset(tid: number, type: number, bytes: Uint8Array): void {
+	iov[0] = addressOf(bytes);
+	iov[1] = BigInt(bytes.length);
+	ptrace(PTRACE_SETREGSET, tid, type, addressOf(iov));
+}
+
+/** The blocked mask of a stopped tracee; inside sigsuspend and the like the one that will be put back. */
+export function getSigmask(tid: number): bigint {
+	ptrace(PTRACE_GETSIGMASK, tid, 8, addressOf(maskWord));
+	return maskWord[0] ?? 0n;
+}
+
+export function setSigmask(tid: number, mask: bigint): void {
+	maskWord[0] = mask;
+	ptrace(PTRACE_SETSIGMASK, tid, 8, addressOf(maskWord));
+}
+
+const PEEK_BATCH = 64;
+const SIGINFO_SIZE = 128;
+
+/** All queued signals in queue order, 128-byte siginfo_t each: of the whole process, or private to the thread. */
+export function peekSiginfo(tid: number, shared: boolean): Uint8Array[] {
+	const found: Uint8Array[] = [];
+	for (;;) {
+		peekArgs.setBigUint64(0, BigInt(found.length), true);
+		peekArgs.setUint32(8, shared ? 1 : 0, true);
+		peekArgs.setInt32(12, PEEK_BATCH, true);
+		const buffer = new Uint8Array(PEEK_BATCH * SIGINFO_SIZE);
+		const count = ptrace(PTRACE_PEEKSIGINFO, tid, addressOf(peekArgs), addressOf(buffer));
+		for (let i = 0; i < count; i++) found.push(buffer.slice(i * SIGINFO_SIZE, (i + 1) * SIGINFO_SIZE));
+		if (count < PEEK_BATCH) return found;
+	}
+}
+
+/** Registration of restartable sequences; undefined when the kernel can't tell. Since: Linux 5.13. */
+export function getRseq(tid: number): { pointer: bigint; size: number; signature: number; flags: number } | undefined {
+	const buffer = new Uint8Array(24);
+	const ret = syscall(SYS_ptrace, PTRACE_GET_RSEQ_CONFIGURATION, tid, buffer.length, addressOf(buffer));
+	if (ret < 0) return undefined;
+	const view = new DataView(buffer.buffer);
+	return {
+		pointer: view.getBigUint64(0, true),
+		size: view.getUint32(8, true),
+		signature: view.getUint32(12, true),
+		flags: view.getUint32(16, true),
+	};
+}

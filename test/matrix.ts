@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Runs a scenario in a mode: start, dump, restore, … as the mode says, compare /proc before and after, trigger, verdict.
+// As a program: bun test/matrix.ts [--mode NAME]… [--keep] [SCENARIO]…   (CRIU_BIN, CRIU_PEER_DIR, CRIU_PEER_CONTROL=1)
+
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { findLack, restoreMachine } from "./matrix/machine.ts";
+import { findUnexplained, mayDiffer, peerMayDiffer, stoppedMayDiffer } from "./matrix/may-differ.ts";
+import { CritReader, findPeer } from "./matrix/peer.ts";
+import { refusalCodes } from "./matrix/refusals.ts";
+import { buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
+import { compareSnapshots, type Snapshot, stateOf, takeSnapshot } from "./matrix/snapshot.ts";
+import { showEnding, Stage, StageError } from "./matrix/stage.ts";
+
+const repository = resolve(import.meta.dir, "..");
+
+/** Who acts in a step. */
+export type Side = "ours" | "peer";
+
+/** One step between READY and the trigger. */
+export type Step =
+	| { do: "dump"; by: Side; leave?: "running" | "stopped" }
+	| { do: "restore"; by: Side; stopped?: boolean }
+	| { do: "continue" }
+	| { do: "decode" }
+	| { do: "refuse" };
+
+/** A way of running any scenario. */
+export interface Mode {
+	name: string;
+	/** A sentence's end: "SCENARIO …". */
+	title: string;
+	steps: readonly Step[];
+}
+
+const dump = (by: Side, leave?: "running" | "stopped"): Step =>
+	leave === undefined ? { do: "dump", by } : { do: "dump", by, leave };
+const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
+
+/** Every mode. A new one here runs all scenarios. */
+export const modes: readonly Mode[] = [
+	{ name: "none", title: "passes without a checkpoint", steps: [] },
+	{
+		name: "ours-ours",
+		title: "survives dump, restore, dump, restore",
+		steps: [dump("ours"), restore("ours"), dump("ours"), restore("ours")],
+	},
+	{
+		name: "ours-peer",
+		title: "is dumped by ours, restored by the peer, and both again by ours",
+		steps: [dump("ours"), { do: "decode" }, restore("peer"), dump("ours"), restore("ours")],
+	},
+	{
+		name: "peer-ours",
+		title: "is dumped by the peer, restored by ours, and both again by the peer",
+		steps: [dump("peer"), restore("ours"), dump("peer"), restore("peer")],
+	},
+	{
+		name: "leave-running",
+		title: "goes on unharmed after dumps that leave it running",
+		steps: [dump("ours", "running"), dump("ours", "running"), dump("ours"), restore("ours"), dump("ours", "running")],
+	},
+	{
+		name: "leave-stopped",
+		title: "stays stopped after dump and restore when asked",
+		steps: [dump("ours", "stopped"), { do: "continue" }, dump("ours"), restore("ours", true), { do: "continue" }],
+	},
+	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
+	{
+		name: "peer-peer",
+		title: "survives two cycles of the peer alone (control)",
+		steps: [dump("peer"), restore("peer"), dump("peer"), restore("peer")],
+	},
+];
+
+/** The modes that a scenario runs in. */
+export function modesOf(scenario: Scenario): Mode[] {
+	return modes.filter((mode) => {
+		if (mode.name === "none") return true;
+		if (scenario.refused !== undefined) return mode.name === "refused";
+		if (mode.name === "peer-peer") return process.env["CRIU_PEER_CONTROL"] === "1";
+		return mode.name !== "refused";
+	});
+}
+
+/** The criu under test. */
+export function ourCriu(): string {
+	return process.env["CRIU_BIN"] ?? join(repository, "dist/criu");
+}
+
+/** Verdict of a run that didn't fail. */
+export type Verdict = { passed: true } | { skipped: string };
+
+class Skip extends Error {}
+
+interface Shared {
+	stage: string;
+	kdat: string;
+	criu: Record<Side, string | undefined>;
+	peerMissing: string;
+	reader: CritReader | undefined;
+}
+
+let shared: Promise<Shared> | undefined;
+
+async function prepare(): Promise<Shared> {
+	const [stage, peer] = await Promise.all([buildStage(), findPeer()]);
+	const kdat = join(repository, "build/scenarios/criu.kdat");
+	const ours = ourCriu();
+	if (!existsSync(ours)) throw new Error(`no criu at ${ours}: run "npm run build" first, or set CRIU_BIN`);
+	const missing = "missing" in peer ? peer.missing : "";
+	if ("missing" in peer) return { stage, kdat, criu: { ours, peer: undefined }, peerMissing: missing, reader: undefined };
+	await warmPeer(stage, peer.criu, kdat);
+	return { stage, kdat, criu: { ours, peer: peer.criu }, peerMissing: "", reader: new CritReader(peer) };
+}
+
+/** Lets the peer probe the kernel once and keeps the result, which each stage then finds in its /run. */
+async function warmPeer(program: string, criu: string, kdat: string): Promise<void> {
+	const stage = await Stage.open({ program, log: "/dev/null" });
+	try {
+		rmSync(kdat, { force: true });
+		await stage.run("/dev/null", "/", [criu, "check"]);
+		await stage.run("/dev/null", "/", ["cp", "/run/criu.kdat", kdat]);
+	} finally {
+		await stage.close();
+	}
+}
+
+/** Ends what all runs share and puts the machine back. */
+export async function closeMatrix(): Promise<void> {
+	const opened = await shared?.catch(() => undefined);
+	shared = undefined;
+	await opened?.reader?.close();
+	restoreMachine();
+}
+
+/** One run: the state that its steps share. */
+class Run {
+	readonly out: string;
+	readonly work: string;
+	pid = 0;
+	images = "";
+	dumps = 0;
+	step = "start";
+	peerHadAHand = false;
+	before: Snapshot = new Map();
+
+	constructor(
+		readonly scenario: Scenario,
+		readonly host: Shared,
+		readonly stage: Stage,
+		readonly dir: string,
+	) {
+		this.out = join(dir, "out");
+		this.work = join(dir, "work");
+	}
+
+	get procPath(): string {
+		return this.stage.procPath(this.pid);
+	}
+
+	/** Waits for the program to sleep (or to have stopped), which is when its state can be compared. */
+	async settle(wanted: RegExp): Promise<void> {
+		const deadline = performance.now() + 15_000;
+		for (;;) {
+			const state = stateOf(this.procPath);
+			if (state !== undefined && wanted.test(state)) return;
+			if (state === undefined || state === "Z") await this.explainDeath();
+			if (performance.now() > deadline) throw new Error(`state is ${state}, wanted ${wanted.source}`);
+			await Bun.sleep(1); // the kernel has no event for "has fallen asleep"
+		}
+	}
+
+	private async explainDeath(): Promise<never> {
+		const ending = await this.stage.died(this.pid, 2_000).catch(() => undefined);
+		const how = ending === undefined ? "is gone" : `ended with ${showEnding(ending)}`;
+		throw new Error(`the program ${how}, its last words: ${this.lastLine()}`);
+	}
+
+	settleAsleep(): Promise<void> {
+		return this.settle(this.scenario.busy ? /[RSD]/ : /S/);
+	}
+
+	compare(stopped = false): void {
+		const now = takeSnapshot(this.procPath);
+		const rules = [...mayDiffer, ...this.scenario.mayDiffer, ...(stopped ? stoppedMayDiffer : [])];
+		if (this.peerHadAHand) rules.push(...peerMayDiffer, ...this.scenario.peerMayDiffer);
+		const bad = findUnexplained(compareSnapshots(this.before, now), this.before, now, rules);
+		if (bad.length === 0) return;
+		const lines = bad.slice(0, 30).map(({ key, before, after }) => `  ${key}: before ${show(before)}, after ${show(after)}`);
+		throw new Error(`${bad.length} fields of /proc differ:\n${lines.join("\n")}`);
+	}
+
+	lastLine(): string {
+		if (!existsSync(this.out)) return "(none)";
+		return readFileSync(this.out, "latin1").trimEnd().split("\n").pop() ?? "";
+	}
+
+	async criu(by: Side, log: string, args: readonly string[]): Promise<void> {
+		const program = this.host.criu[by] ?? "";
+		if (program === this.host.criu.peer) this.peerHadAHand = true;
+		const ending = await this.stage.run(join(this.dir, "criu.out"), this.dir, [program, ...args]);
+		if (ending.how === "exit" && ending.code === 0) return;
+		throw new Error(`${by === "peer" ? "the peer's" : "our"} ${args[0]} failed with ${showEnding(ending)}${this.tail(log)}`);
+	}
+
+	/** Last lines of what criu printed and logged. */
+	tail(log: string): string {
+		const parts = [join(this.dir, "criu.out"), log].filter((path) => existsSync(path));
+		return parts.map((path) => `\n--- ${path}\n${readFileSync(path, "latin1").split("\n").slice(-16).join("\n")}`).join("");
+	}
+}
+
+function show(value: string | undefined): string {
+	if (value === undefined) return "(absent)";
+	return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value);
+}
+
+async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefined): Promise<void> {
+	run.images = join(run.dir, `images${++run.dumps}`);
+	mkdirSync(run.images);
+	const { options, dumpOptions } = run.scenario;
+	const args = ["dump", "-t", String(run.pid), "-D", run.images, "-o", "dump.log", "-v4", ...options, ...dumpOptions];
+	if (leave !== undefined) args.push(leave === "running" ? "--leave-running" : "--leave-stopped");
+	await run.criu(by, join(run.images, "dump.log"), args);
+	if (leave === undefined) {
+		const ending = await run.stage.died(run.pid, 10_000);
+		if (ending.how !== "signal" || ending.code !== 9) throw new Error(`after the dump the program ended by ${showEnding(ending)}`);
+		return;
+	}
+	await (leave === "stopped" ? run.settle(/T/) : run.settleAsleep());
+	run.compare(leave === "stopped");
+}
+
+async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
+	const { options, restoreOptions } = run.scenario;
+	const args = ["restore", "-d", "-D", run.images, "-o", "restore.log", "-v4", ...options, ...restoreOptions];
+	if (stopped) args.push("--leave-stopped");
+	await run.criu(by, join(run.images, "restore.log"), args);
+	await (stopped ? run.settle(/T/) : run.settleAsleep());
+	run.compare(stopped);
+}
+
+async function doRefuse(run: Run): Promise<void> {
+	const name = run.scenario.refused ?? "";
+	const code = refusalCodes[name];
+	if (code === undefined) throw new Error(`no refusal called ${name} in test/matrix/refusals.ts`);
+	const images = join(run.dir, "images");
+	mkdirSync(images);
+	const output = join(run.dir, "criu.out");
+	const args = ["dump", "-t", String(run.pid), "-D", images, "-o", "dump.log", "-v4", ...run.scenario.options];
+	const ending = await run.stage.run(output, run.dir, [run.host.criu.ours ?? "", ...args]);
+	const log = join(images, "dump.log");
+	if (ending.how !== "exit" || ending.code !== 1) throw new Error(`dump ended with ${showEnding(ending)}, wanted 1${run.tail(log)}`);
+	const text = [output, log].map((path) => (existsSync(path) ? readFileSync(path, "latin1") : "")).join("\n");
+	if (!text.includes(code)) throw new Error(`the refusal does not say ${code}${run.tail(log)}`);
+	await run.settleAsleep();
+	run.compare();
+}
+
+async function doStep(run: Run, step: Step): Promise<void> {
+	if (step.do === "dump") return doDump(run, step.by, step.leave);
+	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false);
+	if (step.do === "refuse") return doRefuse(run);
+	if (step.do === "decode") {
+		const bad = (await run.host.reader?.read(run.images)) ?? [];
+		if (bad.length > 0) throw new Error(`the peer's crit cannot decode:\n  ${bad.join("\n  ")}`);
+		return;
+	}
+	await run.stage.kill(run.pid, 18);
+	await run.settleAsleep();
+	run.compare();
+}
+
+/** Starts the program and takes the first snapshot. */
+async function startProgram(run: Run, program: string): Promise<void> {
+	run.pid = await run.stage.start(run.out, run.work, [program, run.out, ...run.scenario.args]);
+	const early = await run.stage.ready(run.pid);
+	if (early !== undefined) judge(run.lastLine(), showEnding(early));
+	await run.settleAsleep();
+	run.before = takeSnapshot(run.procPath);
+}
+
+function judge(line: string, ending: string): void {
+	if (line.startsWith("SKIP: ")) throw new Skip(line.slice(6));
+	if (line !== "PASS" || ending !== "exit code 0") throw new Error(`the program says "${line}" and ended with ${ending}`);
+}
+
+async function playSteps(run: Run, mode: Mode): Promise<void> {
+	await startProgram(run, await buildScenario(run.scenario));
+	for (const [i, step] of mode.steps.entries()) {
+		run.step = `step ${i + 1} (${step.do}${"by" in step ? ` by ${step.by}` : ""})`;
+		await doStep(run, step);
+	}
+	run.step = "the program's check";
+	if (run.scenario.trigger === "file") writeFileSync(`${run.out}.go`, "");
+	else await run.stage.kill(run.pid, 15);
+	judge("PASS", "exit code 0");
+	const ending = await run.stage.died(run.pid);
+	judge(run.lastLine(), showEnding(ending));
+}
+
+function findReasonToSkip(scenario: Scenario, mode: Mode, host: Shared): string | undefined {
+	const withPeer = mode.steps.some((step) => "by" in step && host.criu[step.by] === host.criu.peer);
+	if (withPeer && host.criu.peer === undefined) return host.peerMissing;
+	if (withPeer && scenario.skipPeer !== undefined) return scenario.skipPeer;
+	if (mode.name === "refused" && host.criu.ours === host.criu.peer) return "the criu under test is the peer, which refuses less";
+	if (scenario.skipModes.has(mode.name)) return scenario.skipModes.get(mode.name);
+	return scenario.needs.map(findLack).find((lack) => lack !== undefined);
+}
+
+/**
+ * Runs one scenario in one mode. The run's folder in /tmp is removed unless it failed; then it's named in the error.
+ * @throws Error with step, reason and the tails of logs when anything isn't as it should be.
+ */
+export async function runScenario(scenario: Scenario, mode: Mode, keep = false): Promise<Verdict> {
+	shared ??= prepare();
+	const host = await shared;
+	const lack = findReasonToSkip(scenario, mode, host);
+	if (lack !== undefined) return { skipped: lack };
+	const dir = mkdtempSync(join(tmpdir(), `matrix-${scenario.name}-${mode.name}-`));
+	chmodSync(dir, 0o755);
+	mkdirSync(join(dir, "work"));
+	chmodSync(join(dir, "work"), 0o777);
+	const tty = scenario.needs.includes("tty");
+	const stage = await Stage.open({ program: host.stage, kdat: host.kdat, tty, log: join(dir, "stage.log") });
+	const run = new Run(scenario, host, stage, dir);
+	try {
+		await playSteps(run, mode);
+	} catch (error) {
+		if (error instanceof Skip) {
+			rmSync(dir, { recursive: true, force: true });
+			return { skipped: error.message };
+		}
+		const text = error instanceof Error && !(error instanceof StageError) ? error.message : `${error}; says "${run.lastLine()}"`;
+		throw new Error(`${scenario.name} ${mode.name}: ${run.step}: ${text}\nkept: ${dir}`);
+	} finally {
+		await stage.close();
+	}
+	if (!keep) rmSync(dir, { recursive: true, force: true });
+	return { passed: true };
+}
+
+/** Lets at most `limit` of the given jobs run at once. */
+export function limitJobs(limit: number): <T>(job: () => Promise<T>) => Promise<T> {
+	let running = 0;
+	const queue: (() => void)[] = [];
+	return async (job) => {
+		if (running >= limit) await new Promise<void>((go) => queue.push(go));
+		running++;
+		try {
+			return await job();
+		} finally {
+			running--;
+			queue.shift()?.();
+		}
+	};
+}
+
+async function main(args: string[]): Promise<number> {
+	const wantedModes = args.flatMap((arg, i) => (arg === "--mode" ? [args[i + 1] ?? ""] : []));
+	const keep = args.includes("--keep");
+	const names = args.filter((arg, i) => !arg.startsWith("--") && args[i - 1] !== "--mode");
+	const limit = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
+	let failed = 0;
+	const jobs = listScenarios()
+		.filter((scenario) => names.length === 0 || names.includes(scenario.name))
+		.flatMap((scenario) => modesOf(scenario).map((mode) => ({ scenario, mode })))
+		.filter(({ mode }) => wantedModes.length === 0 || wantedModes.includes(mode.name));
+	const work = jobs.map(({ scenario, mode }) =>
+		limit(async () => {
+			const start = performance.now();
+			try {
+				const verdict = await runScenario(scenario, mode, keep);
+				const text = "skipped" in verdict ? `skip  ${verdict.skipped}` : "pass";
+				console.log(`${scenario.name.padEnd(28)} ${mode.name.padEnd(14)} ${String(Math.round(performance.now() - start)).padStart(5)} ms  ${text}`);
+			} catch (error) {
+				failed++;
+				console.log(`${scenario.name.padEnd(28)} ${mode.name.padEnd(14)} FAIL\n${error instanceof Error ? error.message : error}`);
+			}
+		}),
+	);
+	await Promise.all(work);
+	await closeMatrix();
+	console.log(`${jobs.length} runs, ${failed} failed`);
+	return failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

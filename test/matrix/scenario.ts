@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Scenario programs: reading their header comments, compiling them, and what the machine can offer them.
+
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "../..");
+const sourceDir = join(root, "test/scenarios");
+const buildDir = join(root, "build/scenarios");
+
+/** How the harness tells a program to make its checks. */
+export type Trigger = "signal" | "file";
+
+/** One scenario program and what its header comment asks for. */
+export interface Scenario {
+	/** File name without suffix, such as `pipe_full`. */
+	name: string;
+	source: string;
+	/** First lines of the header: what the program proves. */
+	proves: string;
+	/** What the harness has to provide: `hugetlb`, `tty`, `musl`. */
+	needs: string[];
+	/** Options of both dump and restore. */
+	options: string[];
+	dumpOptions: string[];
+	restoreOptions: string[];
+	/** Compiler arguments. */
+	cflags: string[];
+	compiler: string;
+	/** Arguments of the program after the output file. */
+	args: string[];
+	trigger: Trigger;
+	/** It never sleeps: the harness doesn't wait for state S. */
+	busy: boolean;
+	/** Refusal code that our dump must answer with; undefined: the dump must work. */
+	refused: string | undefined;
+	/** Why pairings with the peer aren't run; undefined: they are. */
+	skipPeer: string | undefined;
+	/** Modes that mean nothing for this program, with the reason. */
+	skipModes: Map<string, string>;
+	/** Keys of the before/after comparison that may differ for this program alone, with the reason. */
+	mayDiffer: { pattern: RegExp; why: string }[];
+	/** The same, where the peer had a hand in the run. */
+	peerMayDiffer: { pattern: RegExp; why: string }[];
+}
+
+const tagForm = /^\/\/ @([a-z-]+)(?: +(.*))?$/;
+
+/** Reads the header comment of a scenario source. Tags that are unknown are errors, since a typing mistake would drop a test. */
+export function parseScenario(path: string): Scenario {
+	const scenario: Scenario = {
+		name: basename(path, ".c"),
+		source: path,
+		proves: "",
+		needs: [],
+		options: [],
+		dumpOptions: [],
+		restoreOptions: [],
+		cflags: [],
+		compiler: "gcc",
+		args: [],
+		trigger: "signal",
+		busy: false,
+		refused: undefined,
+		skipPeer: undefined,
+		skipModes: new Map(),
+		mayDiffer: [],
+		peerMayDiffer: [],
+	};
+	const prose: string[] = [];
+	for (const line of readFileSync(path, "utf8").split("\n")) {
+		if (!line.startsWith("//")) break;
+		const tag = tagForm.exec(line);
+		if (tag === null) {
+			if (!line.includes("SPDX")) prose.push(line.slice(3));
+			continue;
+		}
+		applyTag(scenario, tag[1] ?? "", (tag[2] ?? "").trim());
+	}
+	scenario.proves = prose.join(" ");
+	if (scenario.proves === "") throw new Error(`${path}: no line that says what it proves`);
+	return scenario;
+}
+
+function applyTag(scenario: Scenario, tag: string, text: string): void {
+	const words = text.split(/\s+/).filter((word) => word !== "");
+	if (tag === "needs") scenario.needs.push(...words);
+	else if (tag === "options") scenario.options.push(...words);
+	else if (tag === "dump-options") scenario.dumpOptions.push(...words);
+	else if (tag === "restore-options") scenario.restoreOptions.push(...words);
+	else if (tag === "cflags") scenario.cflags.push(...words);
+	else if (tag === "compiler") scenario.compiler = text;
+	else if (tag === "args") scenario.args.push(...words);
+	else if (tag === "busy") scenario.busy = true;
+	else if (tag === "skip-peer") scenario.skipPeer = text;
+	else if (tag === "trigger" && (text === "signal" || text === "file")) scenario.trigger = text;
+	else if (tag === "expect" && words[0] === "refused" && words[1] !== undefined) scenario.refused = words[1];
+	else if (tag === "skip-mode" && words.length > 1) scenario.skipModes.set(words[0] ?? "", words.slice(1).join(" "));
+	else if ((tag === "may-differ" || tag === "peer-may-differ") && words.length > 1)
+		(tag === "may-differ" ? scenario.mayDiffer : scenario.peerMayDiffer).push({
+			pattern: new RegExp(`^${words[0]}$`),
+			why: words.slice(1).join(" "),
+		});
+	else throw new Error(`${scenario.source}: bad tag @${tag} ${text}`);
+}
+
+/** All scenarios, by name. */
+export function listScenarios(): Scenario[] {
+	const files = readdirSync(sourceDir).filter((file) => file.endsWith(".c"));
+	return files.sort().map((file) => parseScenario(join(sourceDir, file)));
+}
+
+function isFresh(target: string, sources: readonly string[]): boolean {
+	try {
+		const built = statSync(target).mtimeMs;
+		return sources.every((source) => statSync(source).mtimeMs < built);
+	} catch {
+		return false;
+	}
+}
+
+async function compile(compiler: string, flags: string[], source: string, target: string): Promise<void> {
+	mkdirSync(buildDir, { recursive: true });
+	const draft = `${target}.${process.pid}`; // renamed when whole: another test run may compile the same file
+	const base = ["-std=gnu17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", `-I${sourceDir}`];
+	const child = Bun.spawn([compiler, ...base, source, "-o", draft, ...flags], { stdout: "pipe", stderr: "pipe" });
+	const text = await new Response(child.stderr).text();
+	if ((await child.exited) !== 0) throw new Error(`cannot compile ${source}:\n${text}`);
+	renameSync(draft, target);
+}
+
+const builds = new Map<string, Promise<string>>();
+
+/** Compiles a scenario where its source or the shared header is newer than the program; gives the program's path. */
+export function buildScenario(scenario: Scenario): Promise<string> {
+	const target = join(buildDir, scenario.name);
+	const build = builds.get(target) ?? compileIfOlder(scenario, target);
+	builds.set(target, build);
+	return build;
+}
+
+async function compileIfOlder(scenario: Scenario, target: string): Promise<string> {
+	if (!isFresh(target, [scenario.source, join(sourceDir, "scenario.h")]))
+		await compile(scenario.compiler, scenario.cflags, scenario.source, target);
+	return target;
+}
+
+/** Compiles stage.c likewise. */
+export async function buildStage(): Promise<string> {
+	const source = join(import.meta.dir, "stage.c");
+	const target = join(buildDir, "stage.bin");
+	if (!isFresh(target, [source])) await compile("gcc", [], source, target);
+	return target;
+}
