@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Builds dist/criu: `bun build.ts [--force] [--c-only] [--entry FILE --out FILE]`. Stages, each skipped when nothing
-// that it is made from has changed: abi (structures against headers), host, agent, entry (C) -> bundle (one executable)
-// -> harden (deaf to a hostile environment). Packing glibc into it comes after that, on the same file.
+// that it is made from has changed: host, agent, entry (C) -> layout (structures against headers) -> bundle (one
+// executable) -> harden (deaf to a hostile environment). Packing glibc into it comes after that, on the same file.
 
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "./package.json" with { type: "json" };
@@ -22,6 +21,7 @@ import {
 } from "./scripts/build/c-parts.ts";
 import { hardenExecutable } from "./scripts/build/harden.ts";
 import { runStage, type Stage, type StageContext, writeAtomically } from "./scripts/build/stage.ts";
+import { writeOwnAssertions } from "./scripts/build/struct-check.ts";
 
 const ROOT = import.meta.dir;
 const BUILD = join(ROOT, "build");
@@ -59,22 +59,45 @@ function cStages(): Stage[] {
 	return [host, blob("agent", AGENT_BLOB), blob("entry", ENTRY_BLOB)];
 }
 
-async function abiStages(): Promise<Stage[]> {
-	const module = at("src/kernel/abi/c-check.ts");
-	if (!existsSync(module)) return [];
-	const { cStaticAsserts } = (await import(module)) as { cStaticAsserts: () => string };
-	const source = built("abi-check.c");
-	const stage: Stage = {
-		name: "abi",
-		inputs: [at("src/kernel/abi"), at("cparts"), ...BUILD_SCRIPTS],
+/** Structures and constants of ours against C: the kernel's headers, and our own. After the C parts, which it loads. */
+function layoutStage(): Stage {
+	const sources = ["kernel", "libc", "agent"].map((name) => built(`check-${name}.c`));
+	return {
+		name: "layout",
+		inputs: [at("src"), at("cparts"), ...BUILD_SCRIPTS],
 		settings: compilerVersion(),
-		outputs: [source],
-		run: () => {
-			writeAtomically(source, cStaticAsserts());
-			checkAssertions(source, [at("cparts/agent"), at("cparts/host")]);
+		outputs: sources,
+		run: async () => {
+			const { cStaticAsserts } = await import("./src/kernel/abi/c-check.ts");
+			const constants = /^(?:OP|CHECK|ARG|CTL|AGENT_MAGIC|AGENT_VERSION)/;
+			const texts = [
+				cStaticAsserts("kernel"),
+				cStaticAsserts("libc"),
+				writeOwnAssertions({ header: "agent.h", exports: await import("./src/agent/layout.ts"), constants }),
+			];
+			for (const [index, source] of sources.entries()) {
+				writeAtomically(source, texts[index] ?? "");
+				checkAssertions(source, [at("cparts/agent"), at("cparts/host")]);
+			}
 		},
 	};
-	return [stage];
+}
+
+function manualStage(): Stage {
+	const page = at("dist/criu.8");
+	return {
+		name: "manual",
+		inputs: [
+			at("src/cli"),
+			at("src/engine/features.ts"),
+			at("package.json"),
+			at("scripts/gen-man.ts"),
+			...BUILD_SCRIPTS,
+		],
+		settings: null,
+		outputs: [page],
+		run: async () => writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage()),
+	};
 }
 
 function executableStages(entry: string, output: string): Stage[] {
@@ -123,10 +146,13 @@ async function build(argv: string[]): Promise<void> {
 		force: values.force,
 		report: (line) => console.log(`build: ${line}`),
 	};
-	for (const stage of [...cStages(), ...(await abiStages())]) runStage(stage, context);
+	for (const stage of [...cStages(), layoutStage()]) await runStage(stage, context);
 	if (values["c-only"]) return;
-	const results = executableStages(values.entry, values.out).map((stage) => runStage(stage, context));
-	const state = results.some((ran) => ran) ? "built" : "up to date";
+	await runStage(manualStage(), context);
+	let state = "up to date";
+	for (const stage of executableStages(values.entry, values.out)) {
+		if (await runStage(stage, context)) state = "built";
+	}
 	console.log(`build: ${values.out} ${state} (agent ${blobSize(AGENT_BLOB)} bytes)`);
 }
 

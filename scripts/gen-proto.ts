@@ -9,12 +9,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { base64Decode, BinaryReader } from "@bufbuild/protobuf/wire";
+import { BinaryReader, base64Decode } from "@bufbuild/protobuf/wire";
 import {
 	type DescriptorProto,
 	type EnumDescriptorProto,
 	type FieldDescriptorProto,
-	FieldDescriptorProto_Label,
+	type FieldDescriptorProto_Label,
 	FieldDescriptorProto_Type,
 	type FieldOptions,
 	FileDescriptorProtoSchema,

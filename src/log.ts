@@ -95,12 +95,7 @@ export function logLevel(): number {
 export function openLog(file: string | undefined): void {
 	if (file === undefined) fd = 2;
 	else if (file === "-") fd = 1;
-	else
-		fd = openSync(
-			file,
-			constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND,
-			0o600,
-		);
+	else fd = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND, 0o600);
 	openedAt = performance.now();
 	flushEarly();
 }

@@ -7,6 +7,8 @@ import { runCriu, type Surroundings } from "./cli/run.ts";
 import { UsageError } from "./errors.ts";
 
 const OTHER_PROGRAMS = ["crit", "compel"];
+/** Between tries when the reader of a non-blocking stream is slow. */
+const RETRY_MS = 5;
 
 /** Writes all of it; a reader that has gone away is no reason to fail. */
 function writeText(fd: number, text: string): void {
@@ -15,8 +17,8 @@ function writeText(fd: number, text: string): void {
 		try {
 			at += writeSync(fd, bytes, at);
 		} catch (error) {
-			if ((error as NodeJS.ErrnoException).code === "EAGAIN") continue;
-			return;
+			if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
 		}
 	}
 }

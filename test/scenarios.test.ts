@@ -2,8 +2,8 @@
 // Every scenario program in every mode of the matrix. Needs root; CRIU_BIN and CRIU_PEER_DIR choose the two criu.
 
 import { afterAll, describe, test } from "bun:test";
-import { closeMatrix, limitJobs, modesOf, runScenario } from "./matrix.ts";
 import { listScenarios } from "./matrix/scenario.ts";
+import { closeMatrix, limitJobs, modesOf, runScenario } from "./matrix.ts";
 
 const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
 const skips = new Map<string, string[]>();

@@ -53,6 +53,7 @@ enum {
 	CR_ARG_CONST = 0,
 	CR_ARG_AREA = 1,   /* offset from the start of the area */
 	CR_ARG_RESULT = 2, /* result of the operation with this index in the same program */
+	CR_ARG_LOAD32 = 3, /* the u32 at this offset of the area, such as a descriptor that pipe2 has stored */
 };
 
 struct cr_op {

@@ -14,7 +14,7 @@ export interface Stage {
 	settings: unknown;
 	/** Files that `run` leaves behind. */
 	outputs: string[];
-	run: () => void;
+	run: () => void | Promise<void>;
 }
 
 export interface StageContext {
@@ -79,7 +79,7 @@ export function writeAtomically(path: string, content: string | Uint8Array, mode
 }
 
 /** Runs one stage if needed; gives whether it ran. */
-export function runStage(stage: Stage, context: StageContext): boolean {
+export async function runStage(stage: Stage, context: StageContext): Promise<boolean> {
 	const stampPath = join(context.stampDir, `${stage.name}.json`);
 	const inputs = fingerprintInputs(stage, context.root);
 	const stamp = readStamp(stampPath);
@@ -87,7 +87,7 @@ export function runStage(stage: Stage, context: StageContext): boolean {
 	if (upToDate && !context.force) return false;
 	const start = performance.now();
 	for (const output of stage.outputs) mkdirSync(dirname(output), { recursive: true });
-	stage.run();
+	await stage.run();
 	const result: Stamp = { inputs, outputs: describeOutputs(stage) };
 	if (result.outputs.includes("missing")) throw new Error(`build stage ${stage.name} did not make all its outputs`);
 	writeAtomically(stampPath, JSON.stringify(result));

@@ -6,6 +6,7 @@ import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import {
 	ARG_AREA,
 	ARG_CONST,
+	ARG_LOAD32,
 	ARG_RESULT,
 	CHECK_EQUAL,
 	CHECK_NO_ERROR,
@@ -34,8 +35,13 @@ export interface OutRef {
 	readonly length: number;
 }
 
-/** A constant, bytes placed in the area (passed by address), room for an answer, or an earlier result. */
-export type Arg = number | bigint | Uint8Array | OpRef | OutRef;
+/** The u32 that an earlier operation stored in an answer, such as a descriptor of pipe2. */
+export interface LoadRef {
+	readonly load: number;
+}
+
+/** A constant, bytes placed in the area (passed by address), room for an answer, an earlier result or answer. */
+export type Arg = number | bigint | Uint8Array | OpRef | OutRef | LoadRef;
 
 /** Which result counts as success. */
 export type Check =
@@ -66,6 +72,16 @@ function isOpRef(arg: Arg): arg is OpRef {
 
 function isOutRef(arg: Arg): arg is OutRef {
 	return typeof arg === "object" && "out" in arg;
+}
+
+function isLoadRef(arg: Arg): arg is LoadRef {
+	return typeof arg === "object" && "load" in arg;
+}
+
+/** The u32 at `offset` bytes of an answer, as an argument of a later operation. */
+export function loadFrom(out: OutRef, offset: number): LoadRef {
+	if (offset + 4 > out.length) throw new RangeError("outside of the answer");
+	return { load: out.out + offset };
 }
 
 /** A list of operations under construction. */
@@ -142,7 +158,9 @@ export class Program {
 					? { op: arg.op + opBase }
 					: isOutRef(arg)
 						? { out: arg.out + outBase, length: arg.length }
-						: arg,
+						: isLoadRef(arg)
+							? { load: arg.load + outBase }
+							: arg,
 			);
 			this.ops.push({ ...op, args });
 		}
@@ -207,6 +225,9 @@ export function encodeProgram(program: Program, at: number): EncodedProgram {
 				if (arg.op >= index) throw new RangeError("an operation may only use earlier results");
 				kind = ARG_RESULT;
 				value = BigInt(arg.op);
+			} else if (isLoadRef(arg)) {
+				kind = ARG_LOAD32;
+				value = BigInt(at + outOffset + arg.load);
 			} else {
 				kind = ARG_AREA;
 				value = BigInt(at + outOffset + arg.out);
@@ -223,6 +244,7 @@ function describeArg(arg: Arg): string {
 	if (typeof arg === "number") return arg < 4096 ? String(arg) : `0x${arg.toString(16)}`;
 	if (typeof arg === "bigint") return arg < 4096n ? String(arg) : `0x${arg.toString(16)}`;
 	if (arg instanceof Uint8Array) return `<${arg.length} bytes>`;
+	if (isLoadRef(arg)) return `<stored at ${arg.load}>`;
 	return isOpRef(arg) ? `#${arg.op}` : `<room for ${arg.length} bytes>`;
 }
 

@@ -3,9 +3,9 @@
 
 import { checkHost } from "../engine/check.ts";
 import type { CheckEngine } from "../engine/types.ts";
-import { log } from "../log.ts";
-import type { CommandContext } from "./commands.ts";
-import { printPreflight } from "./dump.ts";
+import { isLogOnStderr, log } from "../log.ts";
+import type { CommandContext } from "./command-context.ts";
+import { printPreflight } from "./preflight.ts";
 import { describeError } from "./report.ts";
 
 /** Checks; the exit code, 0 when all is well. */
@@ -16,13 +16,11 @@ export async function runCheck(context: CommandContext): Promise<number> {
 	return printPreflight(preflight, checkPid, context);
 }
 
-export function checkWith({ checkHost }: CheckEngine, { options, print }: CommandContext): number {
+export function checkWith({ checkHost }: CheckEngine, { options, print, printError }: CommandContext): number {
 	const result = checkHost(options.feature, { extra: options.checkExtra, experimental: options.checkExperimental });
 	for (const problem of result.problems) {
-		for (const [index, line] of describeError(problem).entries()) {
-			if (index === 0) log.error(problem.message, problem);
-			else log.error(line, problem);
-		}
+		printError(`${describeError(problem).join("\n")}\n`);
+		if (!isLogOnStderr()) log.error(problem.message, problem);
 	}
 	for (const line of result.lines) print(`${line}\n`);
 	if (!result.ok && options.feature === undefined && result.lines.length === 0) log.warn("Does not look good.");

@@ -1,17 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The command words: what each is for, what it needs before it runs, and the module that does it, loaded when asked for.
 
-import type { Options } from "../options.ts";
-
-/** What a command gets: everything is decided, directories and log are open. */
-export interface CommandContext {
-	options: Options;
-	/** Prints a text to stdout, as it is. */
-	print(text: string): void;
-}
-
-/** Runs the command and gives the exit code; failures are thrown. */
-export type RunCommand = (context: CommandContext) => number | Promise<number>;
+import type { RunCommand } from "./command-context.ts";
 
 export interface CommandSpec {
 	name: string;

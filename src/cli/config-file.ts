@@ -59,11 +59,7 @@ export function readConfigFile(file: string): string | undefined {
 }
 
 /** The options in a configuration text; words beside options are dropped, as CRIU does. Throws CONFIG_FORMAT. */
-export function parseConfig<T>(
-	text: string,
-	file: string,
-	spellings: readonly OptionSpelling<T>[],
-): GetoptItem<T>[] {
+export function parseConfig<T>(text: string, file: string, spellings: readonly OptionSpelling<T>[]): GetoptItem<T>[] {
 	return text.split("\n").flatMap((line, index) => {
 		const words = splitLine(line, file, index + 1);
 		return words.length === 0 ? [] : scanOptions(words, spellings).filter((item) => item.kind !== "word");
@@ -84,7 +80,7 @@ function firstWord(text: string): string {
 }
 
 function unquote(text: string, file: string, lineNumber: number): string {
-	const [, inside, after] = /^"((?:\\"|[^"])*)"(.*)$/s.exec(text) ?? [];
+	const [, inside, after] = /^"((?:\\"|\\(?!")|[^"\\])*)"(.*)$/s.exec(text) ?? [];
 	if (inside === undefined) throw badFormat(file, lineNumber, "a quote is not closed");
 	if (after?.trim() !== "") throw badFormat(file, lineNumber, "there is text after the closing quote");
 	return inside.replaceAll('\\"', '"');

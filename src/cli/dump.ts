@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu dump`: one dump, or with --dry-run the list of what would stop it.
 
-import * as engine from "../engine/dump.ts";
 import type { DumpEngine } from "../engine/types.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
-import type { CommandContext } from "./commands.ts";
-import { describeBlockers, describeDumpStats } from "./report.ts";
+import type { CommandContext } from "./command-context.ts";
+import { printPreflight } from "./preflight.ts";
+import { describeDumpStats } from "./report.ts";
 
 /** Dumps; the exit code. */
-export function runDump(context: CommandContext): number {
-	return dumpWith(engine, context);
+export async function runDump(context: CommandContext): Promise<number> {
+	return dumpWith(await import("../engine/dump.ts"), context);
 }
 
 export function dumpWith({ dump, preflight }: DumpEngine, { options, print }: CommandContext): number {
@@ -24,20 +24,4 @@ export function dumpWith({ dump, preflight }: DumpEngine, { options, print }: Co
 		print(`${describeDumpStats(result.stats).join("\n")}\n`);
 	}
 	return 0;
-}
-
-/** Looks at the process and prints the verdict; 0 when nothing stops a dump. */
-export function printPreflight(
-	preflight: DumpEngine["preflight"],
-	pid: number,
-	{ options, print }: CommandContext,
-): number {
-	const blockers = preflight(pid, { ...options, pid });
-	if (blockers.length === 0) {
-		print(`pid ${pid}: nothing stops a dump.\n`);
-		return 0;
-	}
-	const count = blockers.length === 1 ? "1 thing stops" : `${blockers.length} things stop`;
-	print(`pid ${pid}: ${count} a dump:\n${describeBlockers(blockers).join("\n")}\n`);
-	return 1;
 }

@@ -49,7 +49,11 @@ function describeOption(spec: OptionSpec): string {
 	const notes = [
 		spec.negatable === true ? "(no-)" : "",
 		spec.list === true ? "(may be repeated)" : "",
-		spec.since === "later" ? "(not in this version)" : "",
+		spec.since === "foundation"
+			? ""
+			: spec.accepts === undefined
+				? "(not in this version)"
+				: "(partly in this version)",
 	].filter((note) => note !== "");
 	return entry(`${short}--${spec.name}${argument}`, [spec.help, ...notes].join(" "));
 }

@@ -96,10 +96,16 @@ export const genericOptions: readonly OptionSpec[] = [
 		group: "generic",
 		rpc: "display_stats",
 	}),
-	text("pidfile", "pidfile", "FILE", "write the pid of the restored root (or of the daemon) to FILE, which must be new", {
-		commands: "RSLV",
-		group: "generic",
-	}),
+	text(
+		"pidfile",
+		"pidfile",
+		"FILE",
+		"write the pid of the restored root (or of the daemon) to FILE, which must be new",
+		{
+			commands: "RSLV",
+			group: "generic",
+		},
+	),
 	{
 		name: "close",
 		arg: "required",
@@ -115,7 +121,10 @@ export const genericOptions: readonly OptionSpec[] = [
 		short: "L",
 		since: "later",
 	}),
-	flag("deprecated", "deprecated", "allow image forms that only old versions wrote", { commands: "R", group: "generic" }),
+	flag("deprecated", "deprecated", "allow image forms that only old versions wrote", {
+		commands: "R",
+		group: "generic",
+	}),
 	{
 		name: "config",
 		arg: "required",

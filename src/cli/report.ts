@@ -29,8 +29,9 @@ export function describeBlockers(blockers: readonly CriuError[]): string[] {
 
 function describeReasons(error: CriuError): string[] {
 	const causes = causesOf(error)
-		.map((cause) => makePrintable(messageOf(cause)))
-		.filter((text) => text !== "" && !error.message.includes(text));
+		.map(messageOf)
+		.filter((text) => text !== "" && !error.message.includes(text))
+		.map(makePrintable);
 	const lines = causes.length === 0 ? [] : [`cause: ${causes.join(": ")}`];
 	if (error.remedy !== undefined) lines.push(`remedy: ${makePrintable(error.remedy)}`);
 	return lines;

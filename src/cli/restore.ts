@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu restore`: one restore, after which criu stays as parent of the tree unless detached; or with --dry-run its plan.
 
-import * as engine from "../engine/restore.ts";
 import type { RestoreEngine } from "../engine/types.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
-import type { CommandContext } from "./commands.ts";
+import type { CommandContext } from "./command-context.ts";
 import { describeRestoreStats } from "./report.ts";
 
 /** Restores; the exit code. The restored program's own exit status doesn't count. */
-export function runRestore(context: CommandContext): number {
-	return restoreWith(engine, context);
+export async function runRestore(context: CommandContext): Promise<number> {
+	return restoreWith(await import("../engine/restore.ts"), context);
 }
 
 export function restoreWith({ restore, planRestore }: RestoreEngine, { options, print }: CommandContext): number {

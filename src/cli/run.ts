@@ -3,9 +3,15 @@
 // CRIU's: options, command word, privileges, words after the command, directories, log, option consistency, command.
 
 import { readFileSync } from "node:fs";
-import { type CriuError, UnsupportedError, UsageError } from "../errors.ts";
+import { BugError, type CriuError, UnsupportedError, UsageError } from "../errors.ts";
 import { closeLog, isLogOnStderr, log, setLogLevel } from "../log.ts";
-import { type CommandLine, type Environment, GetoptError, readCommandLine, refuseLaterOptions } from "./command-line.ts";
+import {
+	type CommandLine,
+	type Environment,
+	GetoptError,
+	readCommandLine,
+	refuseLaterOptions,
+} from "./command-line.ts";
 import { type CommandSpec, findCommand } from "./commands.ts";
 import { BadChoiceError } from "./option-spec.ts";
 import { explainMissingPrivileges, type Privileges, readPrivileges } from "./privileges.ts";
@@ -32,21 +38,26 @@ const REMOVED_EXIT_CODE = 255;
 
 /** Runs criu with the words after the program's name; the exit code. Never throws. */
 export async function runCriu(args: readonly string[], around: Surroundings): Promise<number> {
-	let command: CommandSpec | undefined;
+	let started: CommandSpec | undefined;
 	try {
 		const line = readCommandLine(args, around.env);
 		setLogLevel(line.options.logLevel);
 		if (line.answer !== undefined) return await answer(line.answer, around);
-		command = pickCommand(line, around);
+		const command = pickCommand(line, around);
 		if (command === undefined) return await printUsage(around);
 		if (command.removed !== undefined) {
 			around.printError(`error: ${command.removed}\n`);
 			return REMOVED_EXIT_CODE;
 		}
-		return await runCommand(command, line, around);
+		const prepared = prepare(command, line, around);
+		if (prepared === undefined) return 1;
+		started = command;
+		checkConsistency(command, line);
+		const run = await prepared.load();
+		return await run({ options: prepared.options, print: around.print, printError: around.printError });
 	} catch (thrown) {
 		const error = toCriuError(thrown);
-		reportFailure(error, command, around);
+		reportFailure(error, started, around);
 		if (error instanceof GetoptError || error instanceof CallError || error instanceof BadChoiceError) {
 			await printUsage(around);
 		}
@@ -76,17 +87,14 @@ function pickCommand(line: CommandLine, around: Surroundings): CommandSpec | und
 	return command;
 }
 
-async function runCommand(command: CommandSpec, line: CommandLine, around: Surroundings): Promise<number> {
+/** Checks the call and opens directories and log; undefined after telling that privileges are missing. */
+function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) {
 	const missing = looksOnly(line)
 		? undefined
-		: explainMissingPrivileges(
-				(around.readPrivileges ?? readPrivileges)(),
-				line.options.unprivileged,
-				around.program,
-			);
+		: explainMissingPrivileges((around.readPrivileges ?? readPrivileges)(), line.options.unprivileged, around.program);
 	if (missing !== undefined) {
 		around.print(missing);
-		return 1;
+		return undefined;
 	}
 	checkCall(command, line);
 	if (command.load === undefined) {
@@ -97,9 +105,7 @@ async function runCommand(command: CommandSpec, line: CommandLine, around: Surro
 	const options = command.usesDirectories ? openWorkspace(line.options) : line.options;
 	log.info(`Version: ${COMPATIBLE_VERSION} (criu in TypeScript ${PROGRAM_VERSION})`);
 	log.info(`Running on ${describeHost()}`);
-	checkConsistency(command, line);
-	const run = await command.load();
-	return await run({ options, print: around.print });
+	return { options, load: command.load };
 }
 
 /** Looking at what one may see anyway needs no privileges; where it does, the kernel says so. */
@@ -142,15 +148,16 @@ function checkConsistency(command: CommandSpec, { options, seen }: CommandLine):
 
 function describeHost(): string {
 	const read = (name: string) => readFileSync(`/proc/sys/kernel/${name}`, "utf8").trim();
+	const machine = process.arch === "x64" ? "x86_64" : process.arch;
 	try {
-		return `${read("hostname")} ${read("ostype")} ${read("osrelease")} ${read("version")} ${process.arch}`;
+		return `${read("hostname")} ${read("ostype")} ${read("osrelease")} ${read("version")} ${machine}`;
 	} catch {
 		return "an unknown host (no /proc/sys/kernel)";
 	}
 }
 
 /** To stderr what the user needs; to the log, when that's elsewhere, the error in CRIU's form; then the last line. */
-function reportFailure(error: CriuError, command: CommandSpec | undefined, around: Surroundings): void {
+function reportFailure(error: CriuError, started: CommandSpec | undefined, around: Surroundings): void {
 	const lines = describeError(error);
 	if (error instanceof GetoptError) around.printError(`${around.program}: ${error.message}\n`);
 	else around.printError(`${lines.join("\n")}\n`);
@@ -158,6 +165,11 @@ function reportFailure(error: CriuError, command: CommandSpec | undefined, aroun
 		log.error(`${error.message}${describeWhere(error)}`, error);
 		for (const line of lines.slice(1)) log.error(line, error);
 	}
-	if (error.code === "BUG") log.error(error.stack ?? error.message, error);
-	if (command?.failure !== undefined) log.error(command.failure, error);
+	if (error instanceof BugError) logStack(error);
+	if (started?.failure !== undefined) log.error(started.failure);
+}
+
+function logStack(error: BugError): void {
+	const origin = error.cause instanceof Error ? error.cause : error;
+	for (const line of (origin.stack ?? origin.message).split("\n")) log.error(line, origin);
 }

@@ -3,63 +3,35 @@
 // accepts missing required fields, wrong wire types and sub-messages that reach beyond their parent. This one refuses
 // all three before anything large is built. The messages are those of protobuf-es.
 
-import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
-import { create, ScalarType } from "@bufbuild/protobuf";
+import type { DescMessage, Message } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { BugError, ImageError } from "../errors.ts";
+import { ImageError } from "../errors.ts";
+import {
+	type FieldPlan,
+	MAX_DEPTH,
+	type OpenMessage,
+	planOf,
+	TYPE_BOOL,
+	TYPE_BYTES,
+	TYPE_FIXED64,
+	TYPE_INT32,
+	TYPE_INT64,
+	TYPE_SINT32,
+	TYPE_SINT64,
+	TYPE_STRING,
+	TYPE_UINT32,
+	TYPE_UINT64,
+	WIRE_BYTES,
+	WIRE_FIXED32,
+	WIRE_FIXED64,
+	WIRE_VARINT,
+} from "./message-plan.ts";
 
-/** Deepest nesting of messages; CRIU's own stay below 10 but for group trees and AppArmor namespaces. */
-const MAX_DEPTH = 100;
-
-const WIRE_VARINT = 0;
-const WIRE_FIXED64 = 1;
-const WIRE_BYTES = 2;
-const WIRE_FIXED32 = 5;
-
-/** How the value of a field is read. */
-const READ_UINT32 = 0;
-const READ_INT32 = 1;
-const READ_SINT32 = 2;
-const READ_UINT64 = 3;
-const READ_INT64 = 4;
-const READ_SINT64 = 5;
-const READ_BOOL = 6;
-const READ_FIXED32 = 7;
-const READ_FIXED64 = 8;
-const READ_BYTES = 9;
-const READ_STRING = 10;
-const READ_MESSAGE = 11;
-
-const SCALAR_READS: Partial<Record<ScalarType, number>> = {
-	[ScalarType.UINT32]: READ_UINT32,
-	[ScalarType.INT32]: READ_INT32,
-	[ScalarType.SINT32]: READ_SINT32,
-	[ScalarType.UINT64]: READ_UINT64,
-	[ScalarType.INT64]: READ_INT64,
-	[ScalarType.SINT64]: READ_SINT64,
-	[ScalarType.BOOL]: READ_BOOL,
-	[ScalarType.FIXED32]: READ_FIXED32,
-	[ScalarType.FIXED64]: READ_FIXED64,
-	[ScalarType.BYTES]: READ_BYTES,
-	[ScalarType.STRING]: READ_STRING,
-};
-
-interface FieldPlan {
-	readonly name: string;
-	readonly localName: string;
-	readonly read: number;
-	readonly wireType: number;
-	readonly repeated: boolean;
-	/** Bit of a required field in the set of those seen; 0 for others. */
-	readonly bit: number;
-	readonly message: DescMessage | undefined;
-}
-
-interface MessagePlan {
-	readonly fields: readonly (FieldPlan | undefined)[];
-	/** All bits of required fields. */
-	readonly required: number;
-}
+/**
+ * Most items of repeated fields in one message, all depths together; a packed number takes one byte in the image but
+ * forty in memory. Enough for a thread list up to the largest pid_max.
+ */
+const MAX_ITEMS = 4 * 1024 * 1024;
 
 /** Where the bytes come from, for errors. */
 export interface DecodeSource {
@@ -69,56 +41,11 @@ export interface DecodeSource {
 	offset?: number;
 }
 
-type OpenMessage = Message & Record<string, unknown>;
-
-const plans = new WeakMap<DescMessage, MessagePlan>();
 let utf8: TextDecoder | undefined;
-
-function wireTypeOf(read: number): number {
-	if (read >= READ_BYTES) return WIRE_BYTES;
-	if (read === READ_FIXED64) return WIRE_FIXED64;
-	return read === READ_FIXED32 ? WIRE_FIXED32 : WIRE_VARINT;
-}
-
-function planField(field: DescField, bit: number): FieldPlan {
-	const read =
-		field.message !== undefined
-			? READ_MESSAGE
-			: field.enum !== undefined
-				? READ_INT32
-				: SCALAR_READS[field.scalar ?? ScalarType.DOUBLE];
-	if (read === undefined) throw new BugError(`no decoder for the type of ${field}`);
-	return {
-		name: `${field.parent.typeName}.${field.name}`,
-		localName: field.localName,
-		read,
-		wireType: wireTypeOf(read),
-		repeated: field.fieldKind === "list",
-		bit,
-		message: field.message,
-	};
-}
-
-function planOf(desc: DescMessage): MessagePlan {
-	const known = plans.get(desc);
-	if (known !== undefined) return known;
-	const fields: (FieldPlan | undefined)[] = [];
-	let next = 1;
-	// LEGACY_REQUIRED of google.protobuf.FeatureSet.FieldPresence; its enum would load descriptor.proto.
-	const LEGACY_REQUIRED = 3;
-	for (const field of desc.fields) {
-		const bit = field.presence === LEGACY_REQUIRED ? next : 0;
-		if (bit !== 0) next *= 2;
-		fields[field.number] = planField(field, bit);
-	}
-	if (next > 2 ** 31) throw new BugError(`too many required fields in ${desc.typeName}`);
-	const plan = { fields, required: next - 1 };
-	plans.set(desc, plan);
-	return plan;
-}
 
 class Decoder {
 	#at = 0;
+	#items = 0;
 	/** High half of the last 64-bit varint. */
 	#high = 0;
 
@@ -140,7 +67,7 @@ class Decoder {
 	message(desc: DescMessage, end: number, depth: number, into?: OpenMessage): OpenMessage {
 		if (depth > MAX_DEPTH) this.fail(`messages nested deeper than ${MAX_DEPTH}`);
 		const plan = planOf(desc);
-		const message = into ?? (create(desc) as OpenMessage);
+		const message = into ?? new plan.make();
 		let seen = 0;
 		while (this.#at < end) {
 			const start = this.#at;
@@ -153,7 +80,7 @@ class Decoder {
 			seen |= field.bit;
 			const wireType = tag & 7;
 			if (wireType === field.wireType) this.#field(message, field, end, depth);
-			else if (wireType === WIRE_BYTES && field.repeated && field.read < READ_BYTES) this.#packed(message, field, end);
+			else if (wireType === WIRE_BYTES && field.repeated && field.type < TYPE_BYTES) this.#packed(message, field, end);
 			else this.fail(`field ${field.name} has wire type ${wireType} instead of ${field.wireType}`, start);
 		}
 		if (seen !== plan.required && into === undefined) this.#failMissing(desc, seen);
@@ -168,13 +95,13 @@ class Decoder {
 	#field(message: OpenMessage, field: FieldPlan, end: number, depth: number): void {
 		if (field.message === undefined) {
 			const value = this.#scalar(field, end);
-			if (field.repeated) (message[field.localName] as unknown[]).push(value);
+			if (field.repeated) this.#push(message, field, value);
 			else message[field.localName] = value;
 			return;
 		}
 		const childEnd = this.#length(end);
 		if (field.repeated) {
-			(message[field.localName] as unknown[]).push(this.message(field.message, childEnd, depth + 1));
+			this.#push(message, field, this.message(field.message, childEnd, depth + 1));
 			return;
 		}
 		// A field that comes twice is merged, as protobuf demands; the first one had all that is required.
@@ -183,43 +110,47 @@ class Decoder {
 	}
 
 	#packed(message: OpenMessage, field: FieldPlan, end: number): void {
-		const items = message[field.localName] as unknown[];
 		const itemsEnd = this.#length(end);
-		while (this.#at < itemsEnd) items.push(this.#scalar(field, itemsEnd));
+		while (this.#at < itemsEnd) this.#push(message, field, this.#scalar(field, itemsEnd));
+	}
+
+	#push(message: OpenMessage, field: FieldPlan, value: unknown): void {
+		if (++this.#items > MAX_ITEMS) this.fail(`more than ${MAX_ITEMS} items in one entry`);
+		(message[field.localName] as unknown[]).push(value);
 	}
 
 	#scalar(field: FieldPlan, end: number): unknown {
-		switch (field.read) {
-			case READ_UINT32:
+		switch (field.type) {
+			case TYPE_UINT32:
 				return this.#varint32(end);
-			case READ_INT32:
+			case TYPE_INT32:
 				return this.#varint32(end) | 0;
-			case READ_SINT32: {
+			case TYPE_SINT32: {
 				const raw = this.#varint32(end);
 				return (raw >>> 1) ^ -(raw & 1);
 			}
-			case READ_UINT64:
+			case TYPE_UINT64:
 				return this.#varint64(end);
-			case READ_INT64:
+			case TYPE_INT64:
 				return BigInt.asIntN(64, this.#varint64(end));
-			case READ_SINT64: {
+			case TYPE_SINT64: {
 				const raw = this.#varint64(end);
 				return (raw >> 1n) ^ -(raw & 1n);
 			}
-			case READ_BOOL: {
+			case TYPE_BOOL: {
 				const low = this.#varint32(end);
 				return low !== 0 || this.#high !== 0;
 			}
-			case READ_STRING:
+			case TYPE_STRING:
 				return this.#string(end);
-			case READ_BYTES: {
+			case TYPE_BYTES: {
 				const bytesEnd = this.#length(end);
 				const value = this.bytes.slice(this.#at, bytesEnd);
 				this.#at = bytesEnd;
 				return value;
 			}
 			default:
-				return this.#fixed(field.read === READ_FIXED64 ? 8 : 4, end);
+				return this.#fixed(field.type === TYPE_FIXED64 ? 8 : 4, end);
 		}
 	}
 
@@ -309,11 +240,10 @@ class Decoder {
 }
 
 /**
- * Decodes one message. Bytes fields are copies. Unknown fields and unknown numbers of enums are kept.
+ * Decodes one message, of at most 4 Mi items in all its repeated fields. Bytes fields are copies. Unknown fields and unknown numbers of enums are kept.
  * @throws ImageError IMAGE_CORRUPT with the offset when the bytes are no such message.
  */
 export function decodeMessage<T extends Message>(schema: GenMessage<T>, bytes: Uint8Array, source: DecodeSource): T {
 	const decoder = new Decoder(bytes, source);
 	return decoder.message(schema as unknown as DescMessage, bytes.length, 0) as unknown as T;
 }
-

@@ -172,9 +172,7 @@ class LazyFile {
 		enums: Record<string, string>,
 	) {
 		this.messages = Object.entries(messages).map(([type, table]) => new LazyMessage(this, type, table) as DescMessage);
-		this.enums = Object.entries(enums).map(
-			([type, table]) => new LazyEnum(this as DescFile, type, table) as DescEnum,
-		);
+		this.enums = Object.entries(enums).map(([type, table]) => new LazyEnum(this as DescFile, type, table) as DescEnum);
 	}
 
 	get proto(): never {

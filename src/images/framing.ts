@@ -6,8 +6,8 @@
 //
 // All little endian. Version 1 directories have no common magic; inventory.img never has one.
 
-import { errnoName } from "../kernel/abi/errno.ts";
 import { CriuError, ImageError, KernelError } from "../errors.ts";
+import { errnoName } from "../kernel/abi/errno.ts";
 import type { ImageKind } from "./kinds.ts";
 import { IMG_COMMON_MAGIC, IMG_SERVICE_MAGIC } from "./magics.ts";
 

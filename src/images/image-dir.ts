@@ -148,10 +148,7 @@ export class ImageDir {
 	 * A reader for that image, its header checked; undefined when there is no such file, which means an empty image.
 	 * @throws ImageError IMAGE_READ, IMAGE_CORRUPT, IMAGE_TRUNCATED, IMAGE_MAGIC.
 	 */
-	findReader<E extends Message, H extends Message>(
-		kind: ImageKind<E, H>,
-		id?: ImageId,
-	): ImageReader<E, H> | undefined {
+	findReader<E extends Message, H extends Message>(kind: ImageKind<E, H>, id?: ImageId): ImageReader<E, H> | undefined {
 		const name = imageFileName(kind as ImageKind, id);
 		const fd = this.openFile(name);
 		return fd === undefined ? undefined : new ImageReader(kind, fd, name, this.version);

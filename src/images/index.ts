@@ -8,8 +8,8 @@ export { encodeMessage, hasField } from "./encode.ts";
 export { type ImgVersion, MAX_ENTRY_SIZE } from "./framing.ts";
 export { ImageDir, PARENT_LINK } from "./image-dir.ts";
 export {
-	findKindOfFile,
 	type Framing,
+	findKindOfFile,
 	type ImageId,
 	type ImageKind,
 	type ImageKindName,

@@ -6,9 +6,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { isMessage } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { BugError } from "../errors.ts";
-import {
-	cgroup_entrySchema,
-} from "./gen/cgroup_pb.ts";
+import { cgroup_entrySchema } from "./gen/cgroup_pb.ts";
 import {
 	core_entrySchema,
 	creds_entrySchema,
@@ -19,10 +17,7 @@ import {
 	siginfo_entrySchema,
 	task_kobj_ids_entrySchema,
 } from "./gen/core_pb.ts";
-import {
-	fdinfo_entrySchema,
-	file_entrySchema,
-} from "./gen/fdinfo_pb.ts";
+import { fdinfo_entrySchema, file_entrySchema } from "./gen/fdinfo_pb.ts";
 import {
 	bpfmap_data_entrySchema,
 	bpfmap_file_entrySchema,
@@ -69,32 +64,11 @@ import {
 	ipc_shm_entrySchema,
 	ipc_var_entrySchema,
 } from "./gen/ipc_pb.ts";
-import {
-	mm_entrySchema,
-	pagemap_entrySchema,
-	pagemap_headSchema,
-	vma_entrySchema,
-} from "./gen/mm_pb.ts";
-import {
-	autofs_entrySchema,
-	binfmt_misc_entrySchema,
-	mnt_entrySchema,
-} from "./gen/mount_pb.ts";
-import {
-	pidns_entrySchema,
-	timens_entrySchema,
-	userns_entrySchema,
-	utsns_entrySchema,
-} from "./gen/namespace_pb.ts";
-import {
-	net_device_entrySchema,
-	netns_entrySchema,
-	tunfile_entrySchema,
-} from "./gen/net_pb.ts";
-import {
-	apparmor_entrySchema,
-	seccomp_entrySchema,
-} from "./gen/security_pb.ts";
+import { mm_entrySchema, pagemap_entrySchema, pagemap_headSchema, vma_entrySchema } from "./gen/mm_pb.ts";
+import { autofs_entrySchema, binfmt_misc_entrySchema, mnt_entrySchema } from "./gen/mount_pb.ts";
+import { pidns_entrySchema, timens_entrySchema, userns_entrySchema, utsns_entrySchema } from "./gen/namespace_pb.ts";
+import { net_device_entrySchema, netns_entrySchema, tunfile_entrySchema } from "./gen/net_pb.ts";
+import { apparmor_entrySchema, seccomp_entrySchema } from "./gen/security_pb.ts";
 import {
 	inet_sk_entrySchema,
 	netlink_sk_entrySchema,
@@ -103,15 +77,8 @@ import {
 	tcp_stream_entrySchema,
 	unix_sk_entrySchema,
 } from "./gen/socket_pb.ts";
-import {
-	type stats_entry,
-	stats_entrySchema,
-} from "./gen/stats_pb.ts";
-import {
-	tty_data_entrySchema,
-	tty_file_entrySchema,
-	tty_info_entrySchema,
-} from "./gen/tty_pb.ts";
+import { type stats_entry, stats_entrySchema } from "./gen/stats_pb.ts";
+import { tty_data_entrySchema, tty_file_entrySchema, tty_info_entrySchema } from "./gen/tty_pb.ts";
 import { MAGIC } from "./magics.ts";
 
 /**
@@ -196,7 +163,10 @@ function roundUp(length: number, unit: number): number {
 
 /** All kinds, by name. */
 export const KINDS = {
-	INVENTORY: { ...single("INVENTORY", "inventory.img", inventory_entrySchema), common: "none" } satisfies ImageKind<inventory_entry>,
+	INVENTORY: {
+		...single("INVENTORY", "inventory.img", inventory_entrySchema),
+		common: "none",
+	} satisfies ImageKind<inventory_entry>,
 	FDINFO: array("FDINFO", "fdinfo-%u.img", fdinfo_entrySchema),
 	PAGEMAP: headed("PAGEMAP", "pagemap-%u.img", pagemap_headSchema, pagemap_entrySchema),
 	SHMEM_PAGEMAP: headed("SHMEM_PAGEMAP", "pagemap-shmem-%u.img", pagemap_headSchema, pagemap_entrySchema),
@@ -231,10 +201,16 @@ export const KINDS = {
 	CREDS: single("CREDS", "creds-%u.img", creds_entrySchema),
 	UTSNS: single("UTSNS", "utsns-%u.img", utsns_entrySchema),
 	IPC_VAR: single("IPC_VAR", "ipcns-var-%u.img", ipc_var_entrySchema),
-	IPCNS_SHM: array("IPCNS_SHM", "ipcns-shm-%u.img", ipc_shm_entrySchema, (m) => (m.inPagemaps ? 0 : roundUp(Number(m.size), 4))),
+	IPCNS_SHM: array("IPCNS_SHM", "ipcns-shm-%u.img", ipc_shm_entrySchema, (m) =>
+		m.inPagemaps ? 0 : roundUp(Number(m.size), 4),
+	),
 	IPCNS_MSG: {
 		...array("IPCNS_MSG", "ipcns-msg-%u.img", ipc_msg_entrySchema),
-		nested: nested(ipc_msgSchema, (m: ipc_msg_entry) => m.qnum, (m) => roundUp(m.msize, 8)),
+		nested: nested(
+			ipc_msgSchema,
+			(m: ipc_msg_entry) => m.qnum,
+			(m) => roundUp(m.msize, 8),
+		),
 	} satisfies ImageKind<ipc_msg_entry>,
 	IPCNS_SEM: array("IPCNS_SEM", "ipcns-sem-%u.img", ipc_sem_entrySchema, (m) => roundUp(m.nsems * 2, 8)),
 	FS: single("FS", "fs-%u.img", fs_entrySchema),
@@ -287,7 +263,10 @@ export const KINDS = {
 	APPARMOR: single("APPARMOR", "apparmor.img", apparmor_entrySchema),
 	PIDFD: array("PIDFD", "pidfd.img", pidfd_entrySchema),
 	STATS: { ...single("STATS", "stats-%s", stats_entrySchema), common: "service" } satisfies ImageKind<stats_entry>,
-	IRMAP_CACHE: { ...array("IRMAP_CACHE", "irmap-cache", irmap_cache_entrySchema), common: "service" } satisfies ImageKind<irmap_cache_entry>,
+	IRMAP_CACHE: {
+		...array("IRMAP_CACHE", "irmap-cache", irmap_cache_entrySchema),
+		common: "service",
+	} satisfies ImageKind<irmap_cache_entry>,
 } as const;
 
 export type ImageKindName = keyof typeof KINDS;

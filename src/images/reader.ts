@@ -164,11 +164,14 @@ export class ImageReader<E extends Message = Message, H extends Message = Messag
 		return this.getMessage(this.kind.entry);
 	}
 
-	/** Every further entry; payloads and nested messages are passed over. */
+	/** Every further entry; payloads and nested messages are passed over, whether the caller looked at them or not. */
 	*entries(): Generator<E, void, undefined> {
 		for (let entry = this.next(); entry !== undefined; entry = this.next()) {
+			const behind = this.#at;
 			yield entry;
-			for (const _ of this.#following(entry)) continue;
+			this.#at = behind;
+			this.takePayload(this.kind.payloadOf?.(entry) ?? 0);
+			for (const _ of this.#nested(entry));
 		}
 	}
 
@@ -182,9 +185,15 @@ export class ImageReader<E extends Message = Message, H extends Message = Messag
 		return payload;
 	}
 
-	/** The bytes of a small payload. */
+	/** The bytes of a small payload. @throws ImageError IMAGE_TRUNCATED, or IMAGE_TOO_LARGE for one to be streamed. */
 	readPayload(length: number): Uint8Array {
-		if (length > MAX_ENTRY_SIZE) throw new BugError(`payload of ${length} bytes of ${this.file} is to be streamed`);
+		if (length > MAX_ENTRY_SIZE) {
+			throw new ImageError("IMAGE_TOO_LARGE", `image ${this.file} has ${length} bytes in one piece at ${this.#at}`, {
+				file: this.file,
+				offset: this.#at,
+				remedy: INTACT,
+			});
+		}
 		const { offset } = this.takePayload(length);
 		this.#at = offset;
 		return this.#take(length).slice();
@@ -203,16 +212,16 @@ export class ImageReader<E extends Message = Message, H extends Message = Messag
 			return;
 		}
 		if (kind.framing === "single") {
-			const entry = this.readEntry();
-			yield this.#record(kind.entry, entry, kind.payloadOf?.(entry) ?? 0);
+			yield* this.#recordsOf(this.readEntry());
 			return;
 		}
-		for (let entry = this.next(); entry !== undefined; entry = this.next()) {
-			const following = this.#following(entry);
-			const { value: payload } = following.next();
-			yield { schema: kind.entry as GenMessage<Message>, message: entry, payload: payload?.payload };
-			yield* following;
-		}
+		for (let entry = this.next(); entry !== undefined; entry = this.next()) yield* this.#recordsOf(entry);
+	}
+
+	*#recordsOf(entry: E): Generator<ImageRecord, void, undefined> {
+		const { entry: schema, payloadOf } = this.kind;
+		if (schema !== undefined) yield this.#record(schema, entry, payloadOf?.(entry) ?? 0);
+		yield* this.#nested(entry);
 	}
 
 	#record<T extends Message>(schema: GenMessage<T>, message: T, length: number): ImageRecord {
@@ -220,11 +229,9 @@ export class ImageReader<E extends Message = Message, H extends Message = Messag
 		return { schema: schema as GenMessage<Message>, message, payload };
 	}
 
-	/** What belongs to an entry behind its message: first its payload, as a record of its own, then nested messages. */
-	*#following(entry: E): Generator<ImageRecord, void, undefined> {
-		const { payloadOf, nested } = this.kind;
-		const length = payloadOf?.(entry) ?? 0;
-		yield { schema: undefined, message: undefined, payload: length > 0 ? this.takePayload(length) : undefined };
+	/** The messages that belong to an entry, each with its payload. */
+	*#nested(entry: E): Generator<ImageRecord, void, undefined> {
+		const { nested } = this.kind;
 		if (nested === undefined) return;
 		const count = nested.countOf(entry);
 		for (let index = 0; index < count; index++) {

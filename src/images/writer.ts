@@ -28,10 +28,14 @@ export function createImageFile(path: string, file: string): number {
 			if (!isFsErrno(error, "EEXIST")) throw error;
 		}
 		if (!lstatSync(path).isFile()) {
-			throw new ImageError("IMAGE_WRITE", `cannot write image ${file}: the name is taken by something that is no file`, {
-				file,
-				remedy: `remove ${file} from the images directory, or choose another directory`,
-			});
+			throw new ImageError(
+				"IMAGE_WRITE",
+				`cannot write image ${file}: the name is taken by something that is no file`,
+				{
+					file,
+					remedy: `remove ${file} from the images directory, or choose another directory`,
+				},
+			);
 		}
 		unlinkSync(path);
 		return openSync(path, flags, 0o600);
@@ -92,10 +96,14 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 	writeMessage<T extends Message>(schema: GenMessage<T>, message: T): void {
 		const bytes = encodeMessage(schema, message);
 		if (bytes.length > MAX_ENTRY_SIZE) {
-			throw new ImageError("IMAGE_TOO_LARGE", `a ${schema.typeName} of ${bytes.length} bytes does not fit in ${this.file}`, {
-				file: this.file,
-				remedy: "no image entry can be larger than 64 MiB; let the program give up some of what it holds",
-			});
+			throw new ImageError(
+				"IMAGE_TOO_LARGE",
+				`a ${schema.typeName} of ${bytes.length} bytes does not fit in ${this.file}`,
+				{
+					file: this.file,
+					remedy: "no image entry can be larger than 64 MiB; let the program give up some of what it holds",
+				},
+			);
 		}
 		const size = new Uint8Array(4);
 		new DataView(size.buffer).setUint32(0, bytes.length, true);

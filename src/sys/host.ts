@@ -28,7 +28,7 @@ const SYMBOLS = {
 } as const;
 
 /** Mirrors `struct cr_spawn` (cparts/host/host.h). */
-export const CrSpawn = defineStruct("cr_spawn", 64, {
+export const CrSpawn = defineStruct("cr_spawn", 56, {
 	flags: ["u64", 0],
 	set_tid: ["u64", 8],
 	set_tid_size: ["u64", 16],

@@ -81,6 +81,7 @@ function hostileVariables(): Record<string, string> {
 
 function run(executable: string, args: string[], cwd: string, env: Record<string, string>, argv0 = "criu") {
 	const result = spawnSync(executable, args, { cwd, env, argv0, encoding: "utf8", timeout: 20_000 });
+	if (result.error) throw result.error;
 	return { status: result.status, stdout: result.stdout, stderr: result.stderr };
 }
 
@@ -133,15 +134,6 @@ describe("a hostile environment", () => {
 	test.each(["bun", "bunx", "node", "crit"])("does not matter when the program is called %s", (argv0) => {
 		const plain = run(probe, ["x"], "/", {});
 		expect(run(probe, ["x"], hostile, {}, argv0)).toEqual(plain);
-	});
-
-	test("is the same when the working directory is gone", () => {
-		const script = 'cd "$1" && rmdir "$1" && exec "$2" --version';
-		const gone = join(dir, "gone");
-		mkdirSync(gone);
-		const result = spawnSync("sh", ["-c", script, "sh", gone, CRIU], { encoding: "utf8" });
-		expect(result.stderr).toBe("");
-		expect(result.stdout).toContain("Version: ");
 	});
 });
 

@@ -29,11 +29,21 @@ function lackOfCpuFlag(flag: string): string | undefined {
 	return flags.split(" ").includes(flag) ? undefined : `this CPU has no ${flag}`;
 }
 
+const capabilities: Readonly<Record<string, bigint>> = { sys_resource: 24n };
+
+function lackOfCapability(name: string): string | undefined {
+	const bit = capabilities[name];
+	if (bit === undefined) throw new Error(`unknown capability ${name}`);
+	const effective = BigInt(`0x${/^CapEff:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`);
+	return (effective >> bit) & 1n ? undefined : `root here has no CAP_${name.toUpperCase()}`;
+}
+
 /** Why a need can't be met here; undefined when it is. Sets up what can be set up. */
 export function findLack(need: string): string | undefined {
 	if (need === "hugetlb") return lackOfHugePages();
 	if (need === "tty") return existsSync("/dev/ptmx") ? undefined : "no /dev/ptmx";
 	if (need === "musl") return Bun.which("musl-gcc") === null ? "no musl-gcc" : undefined;
+	if (need.startsWith("cap:")) return lackOfCapability(need.slice(4));
 	if (need.startsWith("cpu:")) return lackOfCpuFlag(need.slice(4));
 	throw new Error(`unknown need ${need}`);
 }

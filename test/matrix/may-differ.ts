@@ -21,13 +21,28 @@ function isNamelessMap(difference: Difference, before: Snapshot): boolean {
 
 function isNamelessFd(difference: Difference, before: Snapshot): boolean {
 	const link = before.get(difference.key.replace(/\/[^/]+$/, "/link")) ?? "";
-	return link.endsWith(" (deleted)") || /^[a-z_]+:\[#/.test(link);
+	return link.endsWith(" (deleted)") || /^[a-z_]+:\[#|^\/proc\//.test(link);
 }
 
 /** True where the two values, taken as words, differ in the given word only. */
 function sameBut(word: string): (difference: Difference) => boolean {
-	const strip = (text: string | undefined) => text?.split(/\s+/).filter((w) => w !== word).join(" ");
+	const strip = (text: string | undefined) =>
+		text
+			?.split(/\s+/)
+			.filter((w) => w !== word)
+			.join(" ");
 	return ({ before, after }) => before !== undefined && strip(before) === strip(after);
+}
+
+function differsByOctal({ before, after }: Difference, bit: number): boolean {
+	return (Number.parseInt(before ?? "0", 8) ^ Number.parseInt(after ?? "0", 8)) === bit;
+}
+
+function onlyLargeFileBit(difference: Difference, before: Snapshot): boolean {
+	return (
+		(before.get(difference.key.replace(/\/flags$/, "/link")) ?? "").startsWith("pipe:") &&
+		differsByOctal(difference, 0o100000)
+	);
 }
 
 const pfForkNoExec = 0x40;
@@ -38,15 +53,21 @@ const pfNoSetAffinity = 0x4000000;
 /** True where only bits of PF_* differ that tell of a task's past, not of its state. */
 function onlyPastFlags({ before, after }: Difference): boolean {
 	const past = pfForkNoExec | pfSuperPriv | pfRandomize;
-	return (((Number(before) ^ Number(after)) & ~past & ~pfNoSetAffinity) >>> 0) === 0;
+	return ((Number(before) ^ Number(after)) & ~past & ~pfNoSetAffinity) >>> 0 === 0;
 }
 
 /** Differences that are right for any pair of dump and restore. */
 export const mayDiffer: readonly MayDiffer[] = [
-	{ pattern: /stat\/(utime|stime|cutime|cstime|guest_time|cguest_time)/, why: "CPU time: the kernel has no way to set it" },
+	{
+		pattern: /stat\/(utime|stime|cutime|cstime|guest_time|cguest_time)/,
+		why: "CPU time: the kernel has no way to set it",
+	},
 	{ pattern: /stat\/starttime/, why: "start time is the time of the clone; the original keeps none either" },
 	{ pattern: /stat\/(minflt|majflt|cminflt|cmajflt)/, why: "page fault counters can't be set" },
-	{ pattern: /stat\/rss|status\/(VmRSS|VmHWM|RssAnon|RssFile|RssShmem)/, why: "clean file pages and zero pages come back on touch" },
+	{
+		pattern: /stat\/rss|status\/(VmRSS|VmHWM|RssAnon|RssFile|RssShmem)/,
+		why: "clean file pages and zero pages come back on touch",
+	},
 	{ pattern: /status\/VmPeak/, why: "high-water mark: can't be lowered or raised but by mapping" },
 	{ pattern: /status\/VmPTE/, why: "page tables follow the touched pages" },
 	{ pattern: /status\/VmSwap/, why: "restored pages start in memory" },
@@ -57,13 +78,26 @@ export const mayDiffer: readonly MayDiffer[] = [
 	{ pattern: /stat\/kstk(esp|eip)/, why: "shown for exiting tasks only" },
 	{ pattern: /stat\/delayacct_blkio_ticks/, why: "accounting of waits for disks can't be set" },
 	{ pattern: /stat\/flags/, when: onlyPastFlags, why: "PF_FORKNOEXEC, PF_SUPERPRIV and PF_RANDOMIZE tell of the past" },
-	{ pattern: /stat\/state|status\/State/, when: isRunnable, why: "a running or briefly sleeping program may be caught in either" },
+	{
+		pattern: /stat\/state|status\/State/,
+		when: isRunnable,
+		why: "a running or briefly sleeping program may be caught in either",
+	},
 	{ pattern: /status\/(non)?voluntary_ctxt_switches/, why: "scheduler counters can't be set" },
 	{ pattern: /status\/FDSize/, why: "size of the descriptor table, grows in steps and never shrinks" },
 	{ pattern: /status\/SigQ/, why: "counts the signals of all processes of the user" },
-	{ pattern: /status\/Mems_allowed.*|status\/Cpus_allowed_list/, when: () => false, why: "never differ; listed to be explicit" },
+	{
+		pattern: /status\/Mems_allowed.*|status\/Cpus_allowed_list/,
+		when: () => false,
+		why: "never differ; listed to be explicit",
+	},
 	{ pattern: /maps\/.*\/inode/, when: isNamelessMap, why: "a deleted file or shared anonymous memory is made anew" },
-	{ pattern: /fd\/\d+\/ino/, when: isNamelessFd, why: "a deleted file or a pipe is made anew" },
+	{ pattern: /fd\/\d+\/ino/, when: isNamelessFd, why: "a deleted file, a pipe, a file of /proc is made anew" },
+	{
+		pattern: /fd\/\d+\/flags/,
+		when: onlyLargeFileBit,
+		why: "O_LARGEFILE on a pipe only tells by which call it was opened",
+	},
 	{ pattern: /smaps\/.*\/VmFlags/, when: sameBut("sd"), why: "soft-dirty: a new mapping counts as written" },
 ];
 
@@ -74,15 +108,27 @@ function isRunnable({ before, after }: Difference): boolean {
 /** Differences between a running program and the same one stopped by a signal. */
 export const stoppedMayDiffer: readonly MayDiffer[] = [
 	{ pattern: /stat\/state|status\/State/, why: "it's stopped" },
-	{ pattern: /stat\/blocked|status\/SigBlk/, why: "stopped on its way into sigsuspend, whose mask holds only inside of the call" },
+	{
+		pattern: /stat\/blocked|status\/SigBlk/,
+		why: "stopped on its way into sigsuspend, whose mask holds only inside of the call",
+	},
 ];
 
 /** Differences that the peer makes, allowed only in runs where it had a hand. */
 export const peerMayDiffer: readonly MayDiffer[] = [
 	{ pattern: /ns\/time(_for_children)?/, why: "the peer restores into a new time namespace" },
-	{ pattern: /smaps\/.*\/VmFlags/, when: sameBut("ac"), why: "the peer maps private files writable first, so they're accounted" },
+	{
+		pattern: /smaps\/.*\/VmFlags/,
+		when: sameBut("ac"),
+		why: "the peer maps private files writable first, so they're accounted",
+	},
 	{ pattern: /maps\/.*\/path/, when: isMemfdNow, why: "the peer makes shared anonymous memory of memfds" },
+	{ pattern: /fd\/\d+\/flags/, when: onlyDirectoryBit, why: "the peer opens directories without O_DIRECTORY" },
 ];
+
+function onlyDirectoryBit(difference: Difference): boolean {
+	return differsByOctal(difference, 0o200000);
+}
 
 function isMemfdNow({ before, after }: Difference): boolean {
 	return after?.replace(/^\/memfd:/, "") === before;

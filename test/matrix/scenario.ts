@@ -18,8 +18,10 @@ export interface Scenario {
 	source: string;
 	/** First lines of the header: what the program proves. */
 	proves: string;
-	/** What the harness has to provide: `hugetlb`, `tty`, `musl`. */
+	/** What the harness has to provide or find, see findLack in machine.ts. */
 	needs: string[];
+	/** The same, for runs in which the peer has a hand. */
+	peerNeeds: string[];
 	/** Options of both dump and restore. */
 	options: string[];
 	dumpOptions: string[];
@@ -34,8 +36,14 @@ export interface Scenario {
 	busy: boolean;
 	/** Refusal code that our dump must answer with; undefined: the dump must work. */
 	refused: string | undefined;
+	/** Texts that the refusal has to hold besides its code. */
+	refusalTexts: string[];
+	/** It stops itself after READY: state T is its rest, SIGCONT comes before the trigger. */
+	stopped: boolean;
 	/** Why pairings with the peer aren't run; undefined: they are. */
 	skipPeer: string | undefined;
+	/** Why the peer's crit can't decode this one's images, whoever wrote them. */
+	skipDecode: string | undefined;
 	/** Modes that mean nothing for this program, with the reason. */
 	skipModes: Map<string, string>;
 	/** Keys of the before/after comparison that may differ for this program alone, with the reason. */
@@ -53,6 +61,7 @@ export function parseScenario(path: string): Scenario {
 		source: path,
 		proves: "",
 		needs: [],
+		peerNeeds: [],
 		options: [],
 		dumpOptions: [],
 		restoreOptions: [],
@@ -62,7 +71,10 @@ export function parseScenario(path: string): Scenario {
 		trigger: "signal",
 		busy: false,
 		refused: undefined,
+		refusalTexts: [],
+		stopped: false,
 		skipPeer: undefined,
+		skipDecode: undefined,
 		skipModes: new Map(),
 		mayDiffer: [],
 		peerMayDiffer: [],
@@ -85,6 +97,7 @@ export function parseScenario(path: string): Scenario {
 function applyTag(scenario: Scenario, tag: string, text: string): void {
 	const words = text.split(/\s+/).filter((word) => word !== "");
 	if (tag === "needs") scenario.needs.push(...words);
+	else if (tag === "peer-needs") scenario.peerNeeds.push(...words);
 	else if (tag === "options") scenario.options.push(...words);
 	else if (tag === "dump-options") scenario.dumpOptions.push(...words);
 	else if (tag === "restore-options") scenario.restoreOptions.push(...words);
@@ -92,7 +105,10 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 	else if (tag === "compiler") scenario.compiler = text;
 	else if (tag === "args") scenario.args.push(...words);
 	else if (tag === "busy") scenario.busy = true;
+	else if (tag === "stopped") scenario.stopped = true;
+	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;
+	else if (tag === "skip-decode") scenario.skipDecode = text;
 	else if (tag === "trigger" && (text === "signal" || text === "file")) scenario.trigger = text;
 	else if (tag === "expect" && words[0] === "refused" && words[1] !== undefined) scenario.refused = words[1];
 	else if (tag === "skip-mode" && words.length > 1) scenario.skipModes.set(words[0] ?? "", words.slice(1).join(" "));

@@ -61,7 +61,10 @@ export function stateOf(procPath: string): string | undefined {
 function addStat(into: Snapshot, text: string): void {
 	const close = text.lastIndexOf(")");
 	into.set("stat/comm", text.slice(text.indexOf("(") + 1, close));
-	const rest = text.slice(close + 2).trimEnd().split(" ");
+	const rest = text
+		.slice(close + 2)
+		.trimEnd()
+		.split(" ");
 	for (const [i, value] of rest.entries()) into.set(`stat/${statFields[i] ?? `field${i + 3}`}`, value);
 }
 

@@ -104,7 +104,8 @@ export class Stage {
 
 	private say(...fields: (string | number)[]): void {
 		const text = fields.map(String);
-		if (text.some((field) => /[\t\n]/.test(field))) throw new StageError(`field with a tab or newline: ${text.join(" ")}`);
+		if (text.some((field) => /[\t\n]/.test(field)))
+			throw new StageError(`field with a tab or newline: ${text.join(" ")}`);
 		this.child.stdin.write(`${text.join("\t")}\n`);
 		void this.child.stdin.flush();
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A name set by PR_SET_NAME, with odd bytes in it, is kept.
+// @skip-decode crit cannot show text that is no UTF-8
 #include "scenario.h"
 #include <sys/prctl.h>
 

@@ -19,7 +19,7 @@ export const file_mm: GenFile = /*@__PURE__*/
     "aio_ring_entry":
       "id:1!uint64 nr_req:2!uint32 ring_len:3!uint32",
     "mm_entry":
-      "mm_start_code:1!uint64{hex} mm_end_code:2!uint64{hex} mm_start_data:3!uint64{hex} mm_end_data:4!uint64{hex} mm_start_stack:5!uint64{hex} mm_start_brk:6!uint64{hex} mm_brk:7!uint64{hex} mm_arg_start:8!uint64{hex} mm_arg_end:9!uint64{hex} mm_env_start:10!uint64{hex} mm_env_end:11!uint64{hex} exe_file_id:12!uint32 mm_saved_auxv:13*uint64 vmas:14*vma_entry dumpable:15?int32 aios:16*aio_ring_entry thp_disabled:17?bool",
+      "mm_start_code:1!uint64{hex} mm_end_code:2!uint64{hex} mm_start_data:3!uint64{hex} mm_end_data:4!uint64{hex} mm_start_stack:5!uint64{hex} mm_start_brk:6!uint64{hex} mm_brk:7!uint64{hex} mm_arg_start:8!uint64{hex} mm_arg_end:9!uint64{hex} mm_env_start:10!uint64{hex} mm_env_end:11!uint64{hex} exe_file_id:12!uint32 mm_saved_auxv:13*uint64 vmas:14*vma_entry dumpable:15?int32 aios:16*aio_ring_entry thp_disabled:17?bool auxv_tail:4201*uint64",
     "pagemap_head":
       "pages_id:1!uint32",
     "pagemap_entry":
@@ -203,6 +203,13 @@ export type mm_entry = Message<"mm_entry"> & {
    * @generated from field: optional bool thp_disabled = 17;
    */
   thpDisabled: boolean;
+
+  /**
+   * Ours: what follows the 44 values that CRIU's own images can hold.
+   *
+   * @generated from field: repeated uint64 auxv_tail = 4201;
+   */
+  auxvTail: bigint[];
 };
 
 /**

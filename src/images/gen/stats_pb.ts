@@ -14,13 +14,39 @@ import type { Message } from "@bufbuild/protobuf";
  */
 export const file_stats: GenFile = /*@__PURE__*/
   fileDesc("stats.proto", [], {
+    "stage_time_entry":
+      "name:1!string us:2!uint32",
     "dump_stats_entry":
-      "freezing_time:1!uint32 frozen_time:2!uint32 memdump_time:3!uint32 memwrite_time:4!uint32 pages_scanned:5!uint64 pages_skipped_parent:6!uint64 pages_written:7!uint64 irmap_resolve:8?uint32 pages_lazy:9!uint64 page_pipes:10?uint64 page_pipe_bufs:11?uint64 shpages_scanned:12?uint64 shpages_skipped_parent:13?uint64 shpages_written:14?uint64",
+      "freezing_time:1!uint32 frozen_time:2!uint32 memdump_time:3!uint32 memwrite_time:4!uint32 pages_scanned:5!uint64 pages_skipped_parent:6!uint64 pages_written:7!uint64 irmap_resolve:8?uint32 pages_lazy:9!uint64 page_pipes:10?uint64 page_pipe_bufs:11?uint64 shpages_scanned:12?uint64 shpages_skipped_parent:13?uint64 shpages_written:14?uint64 stages:4201*stage_time_entry",
     "restore_stats_entry":
-      "pages_compared:1!uint64 pages_skipped_cow:2!uint64 forking_time:3!uint32 restore_time:4!uint32 pages_restored:5?uint64",
+      "pages_compared:1!uint64 pages_skipped_cow:2!uint64 forking_time:3!uint32 restore_time:4!uint32 pages_restored:5?uint64 stages:4201*stage_time_entry",
     "stats_entry":
       "dump:1?dump_stats_entry restore:2?restore_stats_entry",
   }, {});
+
+/**
+ * Ours: how long each stage of a run took.
+ *
+ * @generated from message stage_time_entry
+ */
+export type stage_time_entry = Message<"stage_time_entry"> & {
+  /**
+   * @generated from field: required string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: required uint32 us = 2;
+   */
+  us: number;
+};
+
+/**
+ * Describes the message stage_time_entry.
+ * Use `create(stage_time_entrySchema)` to create a new message.
+ */
+export const stage_time_entrySchema: GenMessage<stage_time_entry> = /*@__PURE__*/
+  messageDesc(file_stats, 0);
 
 /**
  * @generated from message dump_stats_entry
@@ -95,6 +121,11 @@ export type dump_stats_entry = Message<"dump_stats_entry"> & {
    * @generated from field: optional uint64 shpages_written = 14;
    */
   shpagesWritten: bigint;
+
+  /**
+   * @generated from field: repeated stage_time_entry stages = 4201;
+   */
+  stages: stage_time_entry[];
 };
 
 /**
@@ -102,7 +133,7 @@ export type dump_stats_entry = Message<"dump_stats_entry"> & {
  * Use `create(dump_stats_entrySchema)` to create a new message.
  */
 export const dump_stats_entrySchema: GenMessage<dump_stats_entry> = /*@__PURE__*/
-  messageDesc(file_stats, 0);
+  messageDesc(file_stats, 1);
 
 /**
  * @generated from message restore_stats_entry
@@ -132,6 +163,11 @@ export type restore_stats_entry = Message<"restore_stats_entry"> & {
    * @generated from field: optional uint64 pages_restored = 5;
    */
   pagesRestored: bigint;
+
+  /**
+   * @generated from field: repeated stage_time_entry stages = 4201;
+   */
+  stages: stage_time_entry[];
 };
 
 /**
@@ -139,7 +175,7 @@ export type restore_stats_entry = Message<"restore_stats_entry"> & {
  * Use `create(restore_stats_entrySchema)` to create a new message.
  */
 export const restore_stats_entrySchema: GenMessage<restore_stats_entry> = /*@__PURE__*/
-  messageDesc(file_stats, 1);
+  messageDesc(file_stats, 2);
 
 /**
  * @generated from message stats_entry
@@ -161,5 +197,5 @@ export type stats_entry = Message<"stats_entry"> & {
  * Use `create(stats_entrySchema)` to create a new message.
  */
 export const stats_entrySchema: GenMessage<stats_entry> = /*@__PURE__*/
-  messageDesc(file_stats, 2);
+  messageDesc(file_stats, 3);
 

@@ -5,7 +5,6 @@
 import { defineStruct, type StructValue } from "./struct.ts";
 
 // mount flags
-export const MS_NOUSER = -2147483648;
 export const MS_RDONLY = 0x1;
 export const MS_NOSUID = 0x2;
 export const MS_NODEV = 0x4;
@@ -37,6 +36,7 @@ export const MS_NOREMOTELOCK = 0x8000000;
 export const MS_NOSEC = 0x10000000;
 export const MS_BORN = 0x20000000;
 export const MS_ACTIVE = 0x40000000;
+export const MS_NOUSER = 0x80000000;
 
 // umount flags (include/linux/fs.h)
 export const MNT_FORCE = 1;

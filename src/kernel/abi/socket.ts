@@ -163,7 +163,9 @@ export const SCM_MAX_FD = 253;
 export const SOCK_SNDBUF_LOCK = 1;
 export const SOCK_RCVBUF_LOCK = 2;
 
-// ioctls
+// ioctls; SIOCINQ and SIOCOUTQ are the terminals' FIONREAD and TIOCOUTQ
+export const SIOCOUTQ = 0x5411;
+export const SIOCINQ = 0x541b;
 export const SIOCATMARK = 0x8905;
 export const SIOCGSTAMP_OLD = 0x8906;
 export const SIOCGIFNAME = 0x8910;

@@ -24,8 +24,8 @@ export function parseCgroup(bytes: Uint8Array, file = "cgroup"): CgroupMembershi
 		if (line.atEnd()) return;
 		const hierarchy = line.decimal();
 		line.expect(":");
-		const colon = bytes.indexOf(0x3a, line.pos);
-		if (colon < 0 || colon >= line.end) line.fail("the path is missing");
+		const colon = line.find(0x3a);
+		if (colon < 0) line.fail("the path is missing");
 		const controllers = asciiText(bytes.subarray(line.pos, colon));
 		const path = bytes.slice(colon + 1, line.end);
 		// A v2 name can't end so by itself without being ambiguous: the kernel appends it to dead cgroups.

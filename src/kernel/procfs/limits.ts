@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // /proc/PID/limits: a table with a name, soft and hard limit and unit per line.
 
-import { RLIM64_INFINITY, RLIM_NLIMITS } from "../abi/resource.ts";
+import { RLIM_NLIMITS, RLIM64_INFINITY } from "../abi/resource.ts";
 import { forEachLine, type ProcCursor, procParseError } from "./parse.ts";
 import { PROC_ROOT, readProcFile } from "./reader.ts";
 

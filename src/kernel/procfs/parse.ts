@@ -91,6 +91,12 @@ export class ProcCursor {
 		}
 	}
 
+	/** Index of a byte at or behind the position, -1 when it doesn't come before the cursor's end. */
+	find(byte: number): number {
+		for (let at = this.pos; at < this.end; at++) if (this.bytes[at] === byte) return at;
+		return -1;
+	}
+
 	/** Index of the newline that ends the current line, or the end. */
 	lineEnd(): number {
 		const at = this.bytes.indexOf(NEWLINE, this.pos);
@@ -186,8 +192,9 @@ export class ProcCursor {
 		const digits = this.pos - start;
 		if (digits === 0) this.fail("a hexadecimal number is missing");
 		if (digits <= SAFE_HEX_DIGITS) return BigInt(value);
+		if (digits > 2 * SAFE_HEX_DIGITS) this.fail("a hexadecimal number is too large");
 		const exact = (BigInt(high) << 52n) | BigInt(value);
-		if (digits > 2 * SAFE_HEX_DIGITS || exact > U64_MAX) this.fail("a hexadecimal number is too large");
+		if (exact > U64_MAX) this.fail("a hexadecimal number is too large");
 		return exact;
 	}
 

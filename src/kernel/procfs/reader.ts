@@ -70,7 +70,7 @@ export function readProcFile(path: string): Uint8Array {
 	}
 }
 
-/** Like readProcFile, but undefined when the file doesn't exist in this kernel (ENOENT) while the task does. */
+/** Like readProcFile, but undefined on ENOENT: this kernel has no such file, or the task is gone. @throws KernelError */
 export function findProcFile(path: string): Uint8Array | undefined {
 	try {
 		return readProcFile(path);

@@ -87,8 +87,8 @@ class StatusFields {
 		readonly file: string,
 	) {
 		forEachLine(bytes, file, (line) => {
-			const colon = bytes.indexOf(0x3a, line.pos);
-			if (colon < 0 || colon >= line.end) return;
+			const colon = line.find(0x3a);
+			if (colon < 0) return;
 			const key = asciiText(bytes.subarray(line.pos, colon));
 			line.pos = colon + 1;
 			line.skipBlanks();
@@ -192,7 +192,9 @@ export function parseStatus(bytes: Uint8Array, file = "status"): ProcStatus {
 	if (fields.name === undefined) throw procParseError(file, "Name is missing");
 	return {
 		name: fields.name,
-		state: fields.need("State", (cursor) => String.fromCharCode(cursor.peek() < 0 ? cursor.fail("no state") : cursor.peek())),
+		state: fields.need("State", (cursor) =>
+			String.fromCharCode(cursor.peek() < 0 ? cursor.fail("no state") : cursor.peek()),
+		),
 		tgid: fields.number("Tgid"),
 		pid: fields.number("Pid"),
 		ppid: fields.number("PPid"),

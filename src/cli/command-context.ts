@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What every command module gets and gives.
+
+import type { Options } from "../options.ts";
+
+/** What a command gets: everything is decided, directories and log are open. */
+export interface CommandContext {
+	options: Options;
+	/** Prints a text to stdout, as it is. */
+	print(text: string): void;
+	/** Prints a text to stderr, as it is. */
+	printError(text: string): void;
+}
+
+/** Runs the command and gives the exit code; failures are thrown. */
+export type RunCommand = (context: CommandContext) => number | Promise<number>;

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// inventory.img: written last, so that its presence means a finished dump; read first.
+
+import { randomUUID } from "node:crypto";
+import { ImageError } from "../errors.ts";
+import type { task_kobj_ids_entry } from "../images/gen/core_pb.ts";
+import {
+	type inventory_entry,
+	inventory_entrySchema,
+	lsmtype,
+	plugins_entrySchema,
+} from "../images/gen/inventory_pb.ts";
+import { create, hasField, type ImageDir, KINDS } from "../images/index.ts";
+
+const IMG_VERSION = 2;
+const NETWORK_LOCK_IPTABLES = 0;
+
+/** The images that a dump before this one may have left and that this one may not write: all without an id in the name. */
+export function removeOldImages(dir: ImageDir): void {
+	dir.remove(KINDS.INVENTORY);
+	for (const kind of Object.values(KINDS)) {
+		if (kind.ids !== "none" || kind === KINDS.INVENTORY) continue;
+		dir.remove(kind);
+	}
+}
+
+/** Finishes a dump. */
+export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpClose: boolean): void {
+	dir.writeEntry(
+		KINDS.INVENTORY,
+		undefined,
+		create(inventory_entrySchema, {
+			imgVersion: IMG_VERSION,
+			fdinfoPerId: true,
+			rootIds,
+			nsPerId: true,
+			rootCgSet: 1,
+			lsmtype: lsmtype.NO_LSM,
+			...(tcpClose ? { tcpClose: true } : {}),
+			networkLockMethod: NETWORK_LOCK_IPTABLES,
+			pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
+			dumpCriuRunId: randomUUID(),
+		}),
+	);
+}
+
+/**
+ * Reads and checks the inventory.
+ *
+ * @throws ImageError DUMP_INCOMPLETE when other images are there without it
+ */
+export function readInventory(dir: ImageDir): inventory_entry & { rootIds: task_kobj_ids_entry } {
+	if (!dir.exists(KINDS.INVENTORY) && dir.list().some((name) => /^(core|pagemap|pages)-\d+\.img$/.test(name)))
+		throw new ImageError("DUMP_INCOMPLETE", `the dump in ${dir.path} didn't finish: inventory.img is missing`, {
+			file: "inventory.img",
+			remedy: "dump again; the process wasn't ended by an unfinished dump",
+		});
+	const inventory = dir.readInventory();
+	const corrupt = (message: string) =>
+		new ImageError("IMAGE_CORRUPT", `inventory.img: ${message}`, {
+			file: "inventory.img",
+			remedy: "dump again with criu 3.0 or later",
+		});
+	if (!inventory.fdinfoPerId) throw corrupt("the images are of an old kind, without a table of descriptors per id");
+	const { rootIds } = inventory;
+	if (rootIds === undefined) throw corrupt("the ids of the dumping program are missing");
+	if (hasField(inventory, "rootCgSet") && inventory.rootCgSet === 0) throw corrupt("the cgroup set is 0");
+	return { ...inventory, rootIds };
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Probes that need another process: a child that only waits, is asked, and killed.
+
+import { readFileSync } from "node:fs";
+import { errnoName } from "../kernel/abi/errno.ts";
+import { MFD_CLOEXEC } from "../kernel/abi/mman.ts";
+import { PTRACE_SECCOMP_GET_FILTER } from "../kernel/abi/ptrace.ts";
+import { SYS_memfd_create, SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
+import { scopedFd, toCString, writeAll } from "../sys/file.ts";
+import { mustSyscall, spawn, syscall } from "../sys/host.ts";
+import { __WALL, P_PID, sendSignal, WEXITED, WSTOPPED, waitId } from "../sys/process.ts";
+import {
+	getRseq,
+	getSigmask,
+	PTRACE_INTERRUPT,
+	PTRACE_O_EXITKILL,
+	PTRACE_O_SUSPEND_SECCOMP,
+	PTRACE_SEIZE,
+	PTRACE_SETOPTIONS,
+	peekSiginfo,
+	ptrace,
+} from "../sys/ptrace.ts";
+import { makePauseProgram } from "./pause-program.x86_64.ts";
+import type { Probe } from "./probe-host.ts";
+
+const SIGKILL = 9;
+const PTRACE_POKEUSER = 6;
+/** offsetof(struct user, u_debugreg[0]). Source: sys/user.h, x86_64. */
+const USER_DEBUGREG_0 = 848;
+const PID_TRIES = 64;
+
+/** Starts a child that waits for ever; with `pid` 0 the kernel picks its pid. */
+function startChild(pid: number): number {
+	using program = scopedFd(mustSyscall("", SYS_memfd_create, toCString("criu-probe"), MFD_CLOEXEC));
+	writeAll(program.fd, makePauseProgram());
+	return spawn({
+		flags: 0n,
+		setTid: pid === 0 ? [] : [pid],
+		moves: [{ from: program.fd, to: program.fd }],
+		execFd: program.fd,
+		closeFrom: 0,
+		dieWithParent: true,
+	});
+}
+
+function endChild(pid: number): void {
+	sendSignal(pid, SIGKILL);
+	while (waitId(P_PID, pid, WEXITED | __WALL)?.kind === "stopped");
+}
+
+/** Asks `question` of a stopped tracee, which is gone afterwards. */
+function askTracee(question: (tid: number) => string | undefined): string | undefined {
+	const pid = startChild(0);
+	try {
+		ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL);
+		ptrace(PTRACE_INTERRUPT, pid);
+		waitId(P_PID, pid, WSTOPPED | __WALL);
+		return question(pid);
+	} finally {
+		endChild(pid);
+	}
+}
+
+export const probePeekSiginfo: Probe = () =>
+	askTracee((tid) => {
+		peekSiginfo(tid, true);
+		getSigmask(tid);
+		return undefined;
+	});
+
+export const probeRseq: Probe = () =>
+	askTracee((tid) => (getRseq(tid) === undefined ? "PTRACE_GET_RSEQ_CONFIGURATION is missing" : undefined));
+
+export const probeSuspendSeccomp: Probe = () =>
+	askTracee((tid) => {
+		ptrace(PTRACE_SETOPTIONS, tid, 0, PTRACE_O_EXITKILL | PTRACE_O_SUSPEND_SECCOMP);
+		return undefined;
+	});
+
+/** A task without filters answers EINVAL (or ENOENT), a kernel without the request EIO. */
+export const probeSeccompFilters: Probe = () =>
+	askTracee((tid) => {
+		const ret = syscall(SYS_ptrace, PTRACE_SECCOMP_GET_FILTER, tid, 0, 0);
+		const known = ret >= 0 || ["EINVAL", "ENOENT"].includes(errnoName(-ret));
+		return known ? undefined : `PTRACE_SECCOMP_GET_FILTER: ${errnoName(-ret)}`;
+	});
+
+export const probeBreakpoints: Probe = () =>
+	askTracee((tid) => {
+		ptrace(PTRACE_POKEUSER, tid, USER_DEBUGREG_0, 0x1000);
+		return undefined;
+	});
+
+/** Makes a child with a chosen pid: one that is free and will not be handed out at once. */
+export const probeSetTid: Probe = () => {
+	const pid = findFreePid();
+	const got = startChild(pid);
+	endChild(got);
+	return got === pid ? undefined : `clone3 gave pid ${got} instead of ${pid}`;
+};
+
+function findFreePid(): number {
+	const max = Number(readFileSync("/proc/sys/kernel/pid_max", "latin1"));
+	for (let pid = max - 1; pid > max - PID_TRIES; pid--) {
+		// A pid also counts as taken while it only names a session or group: clone3 would say EEXIST.
+		if (!sendSignal(pid, 0) && !sendSignal(-pid, 0)) return pid;
+	}
+	return max - 1;
+}

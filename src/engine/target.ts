@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The process that a user named: does it exist, and is it one that can be dumped at all.
+
+import { CriuError, isErrno, UsageError } from "../errors.ts";
+import { listChildren } from "../kernel/procfs/tasks.ts";
+import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
+import { makePrintable } from "../log.ts";
+
+const PF_KTHREAD = 0x00200000;
+const decoder = new TextDecoder();
+
+/** A process for messages: pid and name. */
+export function describeProcess(stat: ProcStat): string {
+	return `pid ${stat.pid} (${makePrintable(decoder.decode(stat.comm))})`;
+}
+
+/**
+ * Looks at a target before anything is done to it.
+ *
+ * @throws UsageError NO_SUCH_PID, OWN_PID; CriuError ZOMBIE, KERNEL_THREAD
+ */
+export function readTarget(pid: number): ProcStat {
+	let stat: ProcStat;
+	try {
+		stat = readStat(pid);
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
+		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, { cause: error, remedy: "check the pid given with -t" });
+	}
+	if (pid === process.pid)
+		throw new UsageError("OWN_PID", `pid ${pid} is criu itself`, { remedy: "name the process to dump with -t PID" });
+	if (stat.state === "Z" || stat.state === "X")
+		throw new CriuError("ZOMBIE", `${describeProcess(stat)} is dead and waits for its parent (pid ${stat.ppid}) to take notice`, {
+			remedy: "there's nothing to dump; dump the parent's tree to keep its exit status",
+		});
+	if ((stat.flags & PF_KTHREAD) !== 0)
+		throw new CriuError("KERNEL_THREAD", `${describeProcess(stat)} is a thread of the kernel`, {
+			remedy: "only user processes can be dumped",
+		});
+	if (isAncestor(pid))
+		throw new UsageError("OWN_ANCESTOR", `${describeProcess(stat)} is an ancestor of criu: freezing it would freeze criu's own session`, {
+			remedy: "start criu from somewhere else, as a process outside of that tree",
+		});
+	return stat;
+}
+
+/** True when criu runs below that process. */
+function isAncestor(pid: number): boolean {
+	let at = process.ppid;
+	for (let depth = 0; at > 1 && depth < 4096; depth++) {
+		if (at === pid) return true;
+		try {
+			at = readStat(at).ppid;
+		} catch {
+			return false;
+		}
+	}
+	return at === pid && pid !== 0;
+}
+
+/** Children of a process, which this version can't dump. */
+export function findChildBlockers(pid: number): CriuError[] {
+	return listChildren(pid).map(
+		(child) =>
+			new CriuError("UNSUPPORTED_CHILDREN", `pid ${pid} has a child, pid ${child}: trees aren't dumped by this version`, {
+				remedy: "dump when the child has ended, or use the original criu",
+			}),
+	);
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a kind of resource is: one module with its dump half and its restore half, registered in registry.ts. The engine
+// walks the registry and knows no resource; a kind knows nothing of the engine.
+
+import type { OpRef, Program } from "../agent/program.ts";
+import type { ProgramResult } from "../agent/channel.ts";
+import type { Registers } from "../agent/chain.x86_64.ts";
+import type { StoppedThread } from "../agent/tracee.ts";
+import type { CriuError } from "../errors.ts";
+import type { core_entry } from "../images/gen/core_pb.ts";
+import type { fd_types, fdinfo_entry, file_entry } from "../images/gen/fdinfo_pb.ts";
+import type { fs_entry } from "../images/gen/file_pb.ts";
+import type { fown_entry } from "../images/gen/fown_pb.ts";
+import type { mm_entry } from "../images/gen/mm_pb.ts";
+import type { pstree_entry } from "../images/gen/inventory_pb.ts";
+import type { ImageDir } from "../images/index.ts";
+import type { Fdinfo } from "../kernel/procfs/fdinfo.ts";
+import type { SmapsFacts } from "../kernel/procfs/maps.ts";
+import type { ProcStat } from "../kernel/procfs/stat.ts";
+import type { ProcStatus } from "../kernel/procfs/status.ts";
+import type { Options } from "../options.ts";
+import type { FileStat } from "../sys/file.ts";
+
+// ---- dump ----------------------------------------------------------------------------------------------------------
+
+/** A task that stands still to be dumped. */
+export interface DumpedTask {
+	/** As we see it. */
+	readonly pid: number;
+	/** As it sees itself, in its own pid namespace. */
+	readonly vpid: number;
+	/** The root of the dumped tree. */
+	readonly isRoot: boolean;
+	/** A descriptor for the process, for pidfd_getfd. */
+	readonly pidfd: number;
+	readonly stat: ProcStat;
+	readonly status: ProcStatus;
+	/** Sorted by start. */
+	readonly vmas: readonly SmapsFacts[];
+	/** The leader; threads follow with the trees-and-threads step. */
+	readonly thread: StoppedThread;
+}
+
+/** Messages of one task under construction; every kind fills in its part. `core.tc` and `core.threadCore` exist. */
+export interface TaskDraft {
+	readonly core: core_entry;
+	readonly mm: mm_entry;
+	readonly fs: fs_entry;
+	readonly fds: fdinfo_entry[];
+}
+
+/** Gives ids to open file descriptions and to files named by path, and collects entries of files.img. */
+export interface FileRegistry {
+	/** A fresh id (u32, from 1, one counter for all types). */
+	newId(): number;
+	/** Appends an entry to files.img. */
+	add(entry: file_entry): void;
+	/** A mapped file or exe: one id for each inode. `fd` is an O_PATH or readable copy of ours. */
+	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number;
+	/** A directory (cwd, root): always a fresh id. */
+	addDirectory(task: DumpedTask, link: Uint8Array, fd: number): number;
+}
+
+/** What all kinds see of a dump. */
+export interface DumpContext {
+	readonly options: Options;
+	/** Undefined in a preflight, which writes nothing. */
+	readonly dir: ImageDir | undefined;
+	readonly files: FileRegistry;
+	/** Once per key: something that several tasks or descriptors share. */
+	once<T>(key: string, make: () => T): T;
+}
+
+/** Reads the answers of a program and completes the draft. */
+export type Completion = (answers: ProgramResult) => void;
+
+// ---- restore -------------------------------------------------------------------------------------------------------
+
+/** One task as its images tell. */
+export interface TaskImage {
+	readonly pstree: pstree_entry;
+	readonly core: core_entry;
+	readonly mm: mm_entry;
+	readonly fs: fs_entry;
+	readonly fds: readonly fdinfo_entry[];
+}
+
+/** Something that the engine does to a task from outside, after its agent has done everything else. */
+export interface OutsideStep {
+	readonly what: string;
+	run(pid: number): void;
+}
+
+/** The stages of a task's restore, in order. Within a stage kinds come in the order of the registry. */
+export const STAGES = ["tree", "memory", "files", "state", "signals", "creds", "arm"] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** Descriptor numbers that no restored file uses. */
+export interface FdNumbers {
+	/** A number above or between the restored ones, the same one for the same purpose. */
+	reserve(purpose: string): number;
+	/** Lets the new process have a descriptor of ours under a reserved number; gives that number. */
+	pass(ownFd: number, purpose: string): number;
+}
+
+/** The plan of one task. Pure data but for `outside`. */
+export interface TaskPlan {
+	readonly programs: Readonly<Record<Stage, Program>>;
+	readonly outside: OutsideStep[];
+	readonly numbers: FdNumbers;
+	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
+	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };
+	/** The agent's own memory in the new process, [start, end). */
+	readonly area: { readonly start: bigint; readonly end: bigint };
+	/** Start of a large range of addresses that nothing of the task will use: room for temporary mappings. */
+	readonly scratch: bigint;
+	/** Paths that exist on disk only until the restore is over (ghosts); removed if it fails. */
+	readonly temporaryPaths: Uint8Array[];
+}
+
+/** What all kinds see of a restore. */
+export interface RestoreContext {
+	readonly options: Options;
+	readonly dir: ImageDir;
+	/** files.img by id. */
+	readonly files: ReadonlyMap<number, file_entry>;
+	once<T>(key: string, make: () => T): T;
+	/** Adds operations that open a file of files.img by path and flags for mapping, exe, cwd or root; the descriptor. */
+	openMapped(program: Program, id: number, flags: number, plan: TaskPlan): OpRef;
+}
+
+// ---- kinds ---------------------------------------------------------------------------------------------------------
+
+/** A kind of state that every task has. */
+export interface TaskKind {
+	readonly name: string;
+	/**
+	 * Why this task can't be dumped. Runs while the task stands still and before anything is done to it; must not change
+	 * anything. All findings, not just the first.
+	 */
+	findBlockers?(task: DumpedTask, context: DumpContext): CriuError[];
+	/** Fills the draft from facts; questions that only the task can answer go into `ask`, completed afterwards. */
+	dump(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined;
+	/** Checks this kind's part of the image and adds what restores it. @throws ImageError, UnsupportedError */
+	plan(image: TaskImage, plan: TaskPlan, context: RestoreContext): void;
+}
+
+/** An open descriptor of a dumped task. */
+export interface FdFacts {
+	readonly task: DumpedTask;
+	readonly fd: number;
+	/** The link of /proc/PID/fd, raw, with " (deleted)" if there. */
+	readonly link: Uint8Array;
+	readonly stat: FileStat;
+	/** pos, flags (with access mode, without O_CLOEXEC), mnt_id and the kind's own lines. */
+	readonly info: Fdinfo;
+	/** A copy in our own table, sharing the description; not for O_PATH files of kinds that need none. */
+	readonly ownFd: number;
+	readonly fown: fown_entry;
+}
+
+/** Makes one description in the restored task. */
+export interface FilePlan {
+	readonly program: Program;
+	readonly plan: TaskPlan;
+	readonly context: RestoreContext;
+}
+
+/** A kind of open file. */
+export interface FileKind {
+	readonly name: string;
+	/** The type in fdinfo and files.img. */
+	readonly type: fd_types;
+	/** Where the kernel shows its state. */
+	readonly source: string;
+	matches(file: FdFacts): boolean;
+	findBlockers?(file: FdFacts, context: DumpContext): CriuError[];
+	/** The entry for files.img (with its type and id set); payloads go into images of the kind's own. */
+	dump(file: FdFacts, id: number, context: DumpContext): file_entry;
+	/**
+	 * Adds operations that open the description with its flags and position; the result is its descriptor under any
+	 * number. Owner (F_SETOWN), descriptor numbers and FD_CLOEXEC are the planner's business.
+	 */
+	plan(entry: file_entry, file: FilePlan): OpRef;
+}
+
+/** A kind of file that exists and that this version can't dump. */
+export interface UnsupportedFileKind {
+	readonly name: string;
+	readonly type: fd_types | undefined;
+	readonly unsupported: true;
+	matches(file: FdFacts): boolean;
+	/** Why, and what the user can do; the object is named by the caller. */
+	readonly reason: string;
+	readonly remedy: string;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Address space of a task, dump half: bounds, auxv, exe, VMAs with what backs them, and the pages.
+// Images: mm-PID.img, pagemap-PID.img, pages-N.img. Source: proc_pid_stat(5), proc_pid_auxv(5), proc_pid_map_files(5).
+
+import { getReg, REG } from "../../agent/chain.x86_64.ts";
+import type { Program } from "../../agent/program.ts";
+import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
+import { type vma_entry, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
+import { create, type ImageDir, KINDS } from "../../images/index.ts";
+import { O_PATH } from "../../kernel/abi/fcntl.ts";
+import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
+import { readAuxv } from "../../kernel/procfs/auxv.ts";
+import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
+import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import { planPagemap } from "../../pages/pagemap.ts";
+import { scanMemory } from "../../pages/scan.ts";
+import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
+import { pump } from "../../sys/host.ts";
+import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
+import { dumpSegment } from "./shared-memory.ts";
+import { type Backing, classifyVma, encodeGuards, encodeVma, findVmaBlockers, listPrivateRanges } from "./vma.ts";
+
+/** CRIU reads that many values of an auxiliary vector; the rest is ours. */
+const AUXV_LIMIT = 44;
+const PUMP_THREADS = 2;
+
+/** What stops a dump of this task's memory. */
+export function findMemoryBlockers(task: DumpedTask): CriuError[] {
+	const found = findVmaBlockers(task.pid, task.vmas);
+	if (task.vmas.length === 0)
+		found.push(
+			new UnsupportedError("NO_MEMORY_MAP", `pid ${task.pid} has no memory of its own`, {
+				remedy: "kernel threads and tasks that are just ending can't be dumped",
+			}),
+		);
+	return found;
+}
+
+/** Size of a huge page as a shift; 0 for ordinary pages. */
+function hugeShift(vma: SmapsFacts): number {
+	return vma.vmFlags.has("ht") ? Math.log2(vma.kernelPageSizeKb * 1024) : 0;
+}
+
+/** Opens what a VMA maps, once for each file and run of VMAs, and registers it. */
+class BackingFinder {
+	private readonly opened = new Map<string, bigint>();
+
+	constructor(
+		private readonly task: DumpedTask,
+		private readonly context: DumpContext,
+	) {}
+
+	find(vma: SmapsFacts, isSegment: boolean): Backing {
+		const path = mapFilePath(this.task.pid, vma.start, vma.end);
+		const key = `${vma.devMajor}:${vma.devMinor}:${vma.ino}:${isSegment}`;
+		let shmid = this.opened.get(key);
+		if (shmid === undefined) {
+			shmid = BigInt(this.register(vma, path, isSegment));
+			this.opened.set(key, shmid);
+		}
+		return { shmid, fdflags: readLinkAccess(path) };
+	}
+
+	private register(vma: SmapsFacts, path: string, isSegment: boolean): number {
+		const link = readLink(path);
+		if (!isSegment) {
+			using file = scopedFd(openAt(path, O_PATH));
+			return this.context.files.addMapped(this.task, link, file.fd);
+		}
+		// Stays open: its pages are read after the VMAs are known.
+		const fd = openAt(path, 0);
+		const segment = dumpSegment(fd, link, hugeShift(vma), this.context);
+		if (segment.fd !== fd) closeFd(fd);
+		return segment.fileId;
+	}
+}
+
+/** CRIU stores vvar and what follows it as one VMA. */
+function mergeVvar(vmas: readonly vma_entry[], facts: readonly SmapsFacts[]): vma_entry[] {
+	const merged: vma_entry[] = [];
+	for (const [i, entry] of vmas.entries()) {
+		const last = merged[merged.length - 1];
+		const isVvar = facts[i] !== undefined && classifyVma(facts[i]) === "vvar";
+		if (isVvar && last !== undefined && last.end === entry.start && last.status === entry.status) last.end = entry.end;
+		else merged.push(entry);
+	}
+	return merged;
+}
+
+function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
+	const finder = new BackingFinder(task, context);
+	const entries = task.vmas.map((vma) => {
+		const what = classifyVma(vma);
+		const isBacked = what === "file" || what === "shared-memory";
+		return encodeVma(vma, what, isBacked ? finder.find(vma, what === "shared-memory") : undefined);
+	});
+	return mergeVvar(entries, task.vmas);
+}
+
+/** Registers the executable; its id. */
+function dumpExe(task: DumpedTask, context: DumpContext): number {
+	const path = `/proc/${task.pid}/exe`;
+	try {
+		using file = scopedFd(openAt(path, O_PATH));
+		return context.files.addMapped(task, readLink(path), file.fd);
+	} catch (error) {
+		if (!isErrno(error, "ENOENT")) throw error;
+		throw new UnsupportedError("NO_EXE", `pid ${task.pid} has no executable any more`, { cause: error, remedy: "start it again" });
+	}
+}
+
+/** Fills mm-PID.img; only the break has to be asked for. */
+export function dumpMemoryMap(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion {
+	const { stat } = task;
+	const { mm } = draft;
+	mm.exeFileId = dumpExe(task, context);
+	mm.mmStartCode = stat.startCode;
+	mm.mmEndCode = stat.endCode;
+	mm.mmStartData = stat.startData;
+	mm.mmEndData = stat.endData;
+	mm.mmStartStack = stat.startStack;
+	mm.mmStartBrk = stat.startBrk;
+	mm.mmArgStart = stat.argStart;
+	mm.mmArgEnd = stat.argEnd;
+	mm.mmEnvStart = stat.envStart;
+	mm.mmEnvEnd = stat.envEnd;
+	const auxv = readAuxv(task.pid);
+	mm.mmSavedAuxv = auxv.slice(0, AUXV_LIMIT);
+	mm.auxvTail = auxv.slice(AUXV_LIMIT);
+	mm.vmas = encodeVmas(task, context);
+	const brk = ask.syscall("ask for the break", SYS_brk, [0]);
+	return (answers) => {
+		mm.mmBrk = answers.result(brk);
+	};
+}
+
+/** What the copying of pages did. */
+export interface PagesWritten {
+	scanned: bigint;
+	written: bigint;
+	lazy: bigint;
+}
+
+/** Copies the private pages of a stopped task into its images, and completes its VMAs with guard regions. */
+export function dumpPages(task: DumpedTask, draft: TaskDraft, dir: ImageDir, pagesId: number): PagesWritten {
+	const { mm } = draft;
+	const scan = scanMemory(task.pid, task.vmas);
+	mm.vmas.push(...encodeGuards(scan.guards));
+	const ranges = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
+	const { entries, pieces, bytes } = planPagemap(scan.data, ranges);
+	using pages = dir.writer(KINDS.PAGES, pagesId);
+	const { fd, offset } = pages.openStream();
+	using memory = scopedFd(openAt(`/proc/${task.pid}/mem`, 0));
+	pump({ pid: task.pid, memFd: memory.fd, outFd: fd, offset: BigInt(offset), pieces, threads: PUMP_THREADS });
+	pages.close();
+	using pagemap = dir.writer(KINDS.PAGEMAP, task.vpid);
+	pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
+	for (const entry of entries) pagemap.write(entry);
+	pagemap.close();
+	let scanned = 0n;
+	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
+	return { scanned, written: bytes / 4096n, lazy: 0n };
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Address space of a task, restore half: from mm-PID.img and its pagemap to operations that build it in place.
+// Every mapping goes straight to its final address; pages are read there by the task itself.
+
+import type { OpRef, Program } from "../../agent/program.ts";
+import { ImageError, UnsupportedError } from "../../errors.ts";
+import type { memfd_inode_entry } from "../../images/gen/file_pb.ts";
+import type { vma_entry } from "../../images/gen/mm_pb.ts";
+import { KINDS } from "../../images/index.ts";
+import { O_RDWR } from "../../kernel/abi/fcntl.ts";
+import * as mman from "../../kernel/abi/mman.ts";
+import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
+import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { collectRuns, type PageRun, totalBytes } from "../../pages/pagemap.ts";
+import { closeFd, readAt, statFd } from "../../sys/file.ts";
+import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
+import { planSeals, planSegment, readSegments } from "./shared-memory.ts";
+import { findImageVdso, planVdso } from "./vdso.x86_64.ts";
+import * as v from "./vma.ts";
+
+const PAGE = 4096n;
+const TASK_SIZE = (1n << 47n) - PAGE;
+const MAX_VMAS = 1 << 20;
+const HUGE_BITS = 0x3f << 26;
+const MAP_BITS =
+	mman.MAP_SHARED |
+	mman.MAP_PRIVATE |
+	mman.MAP_DROPPABLE |
+	mman.MAP_ANONYMOUS |
+	mman.MAP_GROWSDOWN |
+	mman.MAP_NORESERVE |
+	mman.MAP_HUGETLB |
+	HUGE_BITS;
+/** Advice that matters for how pages are made; the rest follows once they are there. */
+const EARLY_ADVICE = (1n << BigInt(mman.MADV_HUGEPAGE)) | (1n << BigInt(mman.MADV_NOHUGEPAGE));
+
+const hex = (value: bigint) => `0x${value.toString(16)}`;
+const SPECIAL = v.VMA_AREA_VDSO | v.VMA_AREA_VVAR | v.VMA_AREA_VSYSCALL;
+
+function corrupt(file: string, message: string): ImageError {
+	return new ImageError("IMAGE_CORRUPT", `${file}: ${message}`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
+}
+
+/** Checks order and bounds; splits real mappings from guard regions. */
+function checkVmas(file: string, vmas: readonly vma_entry[]): { mappings: vma_entry[]; guards: vma_entry[] } {
+	if (vmas.length === 0 || vmas.length > MAX_VMAS) throw corrupt(file, `${vmas.length} VMAs`);
+	const mappings: vma_entry[] = [];
+	const guards: vma_entry[] = [];
+	let end = 0n;
+	for (const vma of vmas) {
+		const isGuard = (vma.status & v.VMA_AREA_GUARD) !== 0;
+		if (!isGuard && guards.length > 0) throw corrupt(file, "a VMA follows guard regions");
+		if (vma.start % PAGE !== 0n || vma.end % PAGE !== 0n || vma.start >= vma.end || vma.pgoff % PAGE !== 0n)
+			throw corrupt(file, `VMA ${hex(vma.start)}-${hex(vma.end)} isn't made of whole pages`);
+		if ((vma.status & v.VMA_AREA_VSYSCALL) !== 0) continue;
+		if (vma.end > TASK_SIZE) throw corrupt(file, `VMA ${hex(vma.start)} lies outside of user space`);
+		if (isGuard) {
+			guards.push(vma);
+			continue;
+		}
+		if (vma.start < end) throw corrupt(file, `VMA ${hex(vma.start)} overlaps the one before`);
+		if ((vma.prot & ~7) !== 0) throw corrupt(file, `VMA ${hex(vma.start)} has protection ${vma.prot}`);
+		end = vma.end;
+		mappings.push(vma);
+	}
+	return { mappings, guards };
+}
+
+function refuseUnsupported(file: string, vma: vma_entry): void {
+	const refuse = (what: string) =>
+		new UnsupportedError("UNSUPPORTED_MAPPING", `${file}: mapping ${hex(vma.start)} is ${what}, which this version doesn't restore`, {
+			remedy: "restore these images with the original criu",
+		});
+	if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) throw refuse("a System V shared memory segment");
+	if ((vma.status & v.VMA_AREA_SOCKET) !== 0) throw refuse("a packet socket's ring");
+	if ((vma.status & v.VMA_AREA_AIORING) !== 0) throw refuse("a ring of asynchronous I/O");
+	if ((vma.status & v.VMA_AREA_SHSTK) !== 0) throw refuse("a shadow stack");
+	if ((vma.status & v.VMA_ANON_SHARED) !== 0) throw refuse("shared memory in an old form");
+	const known = v.VMA_ANON_PRIVATE | v.VMA_FILE_PRIVATE | v.VMA_FILE_SHARED;
+	if ((vma.status & v.VMA_AREA_REGULAR) === 0 || (vma.status & known) === 0)
+		throw corrupt(file, `mapping ${hex(vma.start)} has status ${hex(BigInt(vma.status))}`);
+}
+
+/** Runs of pages by address, to know which VMAs get content. */
+class PageIndex {
+	private at = 0;
+
+	constructor(private readonly runs: readonly PageRun[]) {}
+
+	/** True when the range, asked for in ascending order, holds pages of the image. */
+	touches(start: bigint, end: bigint): boolean {
+		while (this.at < this.runs.length && this.endOf(this.at) <= start) this.at++;
+		const run = this.runs[this.at];
+		return run !== undefined && run.address < end;
+	}
+
+	private endOf(index: number): bigint {
+		const run = this.runs[index];
+		return run === undefined ? 0n : run.address + run.bytes;
+	}
+}
+
+interface MappedVma {
+	vma: vma_entry;
+	/** Mapped writable for the reading of its pages, though it isn't. */
+	lifted: boolean;
+}
+
+/** One mmap at the final address. */
+function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: boolean, what: string): void {
+	const prot = lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot;
+	const anonymous = fd === -1;
+	let flags = (vma.flags & MAP_BITS) | mman.MAP_FIXED_NOREPLACE;
+	flags = anonymous ? flags | mman.MAP_ANONYMOUS : flags & ~(mman.MAP_ANONYMOUS | mman.MAP_HUGETLB | HUGE_BITS);
+	program.syscall(
+		`map ${hex(vma.start)}-${hex(vma.end)} ${what}`,
+		nr.SYS_mmap,
+		[vma.start, vma.end - vma.start, prot, BigInt(flags >>> 0), fd, anonymous ? 0 : vma.pgoff],
+		{
+			check: { equal: vma.start },
+			remedies: {
+				ENOMEM: "free memory (or huge pages: vm.nr_hugepages), raise vm.max_map_count or vm.overcommit_memory",
+				EACCES: "the file isn't accessible as it was when it was mapped: check its permissions and mount options",
+				ENODEV: "the file system doesn't support memory mappings",
+				EEXIST: "this is a bug in criu: please report it with the log file",
+			},
+		},
+	);
+}
+
+/** Opens each file once and maps all VMAs of it. */
+function planFileMappings(
+	program: Program,
+	vmas: readonly MappedVma[],
+	plan: TaskPlan,
+	context: RestoreContext,
+	inodes: Map<number, memfd_inode_entry>,
+): void {
+	const groups = new Map<string, MappedVma[]>();
+	for (const mapped of vmas) {
+		const { vma } = mapped;
+		const isMemfd = (vma.status & v.VMA_AREA_MEMFD) !== 0;
+		const isShared = (vma.status & v.VMA_FILE_SHARED) !== 0;
+		const guess = isShared && (vma.prot & mman.PROT_WRITE) !== 0 ? O_RDWR : 0;
+		const flags = vma.fdflags === undefined || !Object.hasOwn(vma, "fdflags") ? guess : vma.fdflags & 3;
+		const key = isMemfd ? `memfd:${vma.shmid}` : `${vma.shmid}:${flags}`;
+		const group = groups.get(key);
+		if (group === undefined) groups.set(key, [mapped]);
+		else group.push(mapped);
+	}
+	for (const [key, group] of groups) {
+		const id = Number(group[0]?.vma.shmid ?? 0n);
+		if (key.startsWith("memfd:")) {
+			planSegmentMappings(program, id, group, plan, context, inodes);
+			continue;
+		}
+		const fd = context.openMapped(program, id, Number(key.split(":")[1]), plan);
+		for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from file ${id}`);
+		program.syscall("close the mapped file", nr.SYS_close, [fd]);
+	}
+}
+
+function planSegmentMappings(
+	program: Program,
+	fileId: number,
+	group: readonly MappedVma[],
+	plan: TaskPlan,
+	context: RestoreContext,
+	inodes: Map<number, memfd_inode_entry>,
+): void {
+	const inode = inodes.get(context.files.get(fileId)?.memfd?.inodeId ?? -1);
+	if (inode === undefined) throw corrupt("memfd.img", `mapped memfd ${fileId} has no inode entry`);
+	const fd = planSegment(inode, program, plan, context);
+	for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from shared memory ${inode.shmid}`);
+	planSeals(inode, fd, program);
+	program.syscall("close the shared memory", nr.SYS_close, [fd]);
+}
+
+function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
+	for (let advice = 0; advice < 64; advice++)
+		if (((bits >> BigInt(advice)) & 1n) !== 0n)
+			program.syscall(`advise ${advice} on ${hex(vma.start)}`, nr.SYS_madvise, [vma.start, vma.end - vma.start, advice], {
+				check: { okOr: "EINVAL" },
+			});
+}
+
+/** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. */
+function planPageReads(
+	file: string,
+	program: Program,
+	runs: readonly PageRun[],
+	mappings: readonly vma_entry[],
+	pagesFd: number,
+): void {
+	let at = 0;
+	for (const run of runs) {
+		let address = run.address;
+		const end = run.address + run.bytes;
+		while (address < end) {
+			while (at < mappings.length && (mappings[at]?.end ?? 0n) <= address) at++;
+			let vma = mappings[at];
+			if (vma === undefined || vma.start > address || !v.isPrivate(vma))
+				throw corrupt(file, `page ${hex(address)} lies outside of the private mappings`);
+			const first = address;
+			const isSpecial = (vma.status & SPECIAL) !== 0;
+			// One read may span neighbouring mappings.
+			let next = at;
+			do {
+				address = vma.end < end ? vma.end : end;
+				next++;
+				vma = mappings[next];
+			} while (
+				!isSpecial &&
+				vma !== undefined &&
+				address < end &&
+				vma.start === address &&
+				v.isPrivate(vma) &&
+				(vma.status & SPECIAL) === 0
+			);
+			if (isSpecial) continue;
+			program.fill(
+				`read pages ${hex(first)}-${hex(address)}`,
+				nr.SYS_pread64,
+				[pagesFd, first, address - first, run.offset + (first - run.address)],
+				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
+			);
+		}
+	}
+}
+
+/** Bytes of the image's vdso. */
+function readImagePages(fd: number, runs: readonly PageRun[], start: bigint, length: bigint): Uint8Array | undefined {
+	const run = runs.find((r) => r.address <= start && r.address + r.bytes >= start + length);
+	return run === undefined ? undefined : readAt(fd, Number(length), run.offset + (start - run.address));
+}
+
+/** Bounds, auxv and exe link, in one call. */
+function planBounds(program: Program, image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const { mm } = image;
+	const auxv = new Uint8Array(BigUint64Array.from([...mm.mmSavedAuxv, ...mm.auxvTail]).buffer);
+	const exe = context.openMapped(program, mm.exeFileId, 0, plan);
+	const map = program.out(PrctlMmMap.size);
+	const bytes = PrctlMmMap.encode({
+		start_code: mm.mmStartCode,
+		end_code: mm.mmEndCode,
+		start_data: mm.mmStartData,
+		end_data: mm.mmEndData,
+		start_brk: mm.mmStartBrk,
+		brk: mm.mmBrk,
+		start_stack: mm.mmStartStack,
+		arg_start: mm.mmArgStart,
+		arg_end: mm.mmArgEnd,
+		env_start: mm.mmEnvStart,
+		env_end: mm.mmEnvEnd,
+		auxv_size: auxv.length,
+	});
+	program.copy("prepare the memory bounds", map, bytes, bytes.length);
+	if (auxv.length > 0)
+		program.store("prepare auxv", { out: map.out + PrctlMmMap.offsets.auxv, length: 8 }, auxv, 8);
+	program.store("prepare the exe link", { out: map.out + PrctlMmMap.offsets.exe_fd, length: 4 }, exe, 4);
+	program.syscall("set memory bounds, auxv and exe link", nr.SYS_prctl, [PR_SET_MM, PR_SET_MM_MAP, map, PrctlMmMap.size, 0], {
+		remedies: {
+			EINVAL: "the images hold bounds that this kernel refuses; check the data segment limit (ulimit -d)",
+			EACCES: "the executable isn't executable any more: check its mode and the mount options (noexec)",
+			EPERM: "the kernel needs CONFIG_CHECKPOINT_RESTORE; run as root",
+			ETXTBSY: "the executable is open for writing: close it there",
+		},
+	});
+	program.syscall("close the executable", nr.SYS_close, [exe]);
+}
+
+/** Adds everything that builds the address space to the stage "memory". */
+export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const file = `mm-${image.pstree.pid}.img`;
+	const program = plan.programs.memory;
+	const { mappings, guards } = checkVmas(file, image.mm.vmas);
+	const pagemapFile = `pagemap-${image.pstree.pid}.img`;
+	const pagemap = context.dir.findHeaded(KINDS.PAGEMAP, image.pstree.pid);
+	if (pagemap === undefined)
+		throw new ImageError("IMAGE_MISSING", `image ${pagemapFile} is missing`, {
+			file: pagemapFile,
+			remedy: "dump again; the images are incomplete",
+		});
+	const runs = collectRuns(pagemapFile, pagemap);
+	const pagesName = `pages-${pagemap.head.pagesId}.img`;
+	const pages = context.dir.openFile(pagesName);
+	if (runs.length > 0 && (pages === undefined || statFd(pages).size < totalBytes(runs))) {
+		if (pages !== undefined) closeFd(pages);
+		throw new ImageError("IMAGE_TRUNCATED", `image ${pagesName} is missing or too short for ${pagemapFile}`, {
+			file: pagesName,
+			remedy: "dump again; the images are incomplete",
+		});
+	}
+
+	program.syscall("clear the low addresses", nr.SYS_munmap, [0, plan.area.start]);
+	program.syscall("clear the high addresses", nr.SYS_munmap, [plan.area.end, TASK_SIZE - plan.area.end]);
+	const index = new PageIndex(runs);
+	const mapped: MappedVma[] = [];
+	for (const vma of mappings) {
+		if ((vma.status & SPECIAL) !== 0) continue;
+		refuseUnsupported(file, vma);
+		const holds = v.isPrivate(vma) && index.touches(vma.start, vma.end);
+		mapped.push({ vma, lifted: holds && (vma.prot & mman.PROT_WRITE) === 0 });
+	}
+	const isAnonymous = ({ vma }: MappedVma) => (vma.status & v.VMA_ANON_PRIVATE) !== 0;
+	for (const m of mapped) if (isAnonymous(m)) planMapping(program, m.vma, -1, m.lifted, "(anonymous)");
+	const backed = mapped.filter((m) => !isAnonymous(m));
+	const needsInodes = backed.some(({ vma }) => (vma.status & v.VMA_AREA_MEMFD) !== 0);
+	planFileMappings(program, backed, plan, context, needsInodes ? readSegments(context.dir) : new Map());
+	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
+	if (pages !== undefined) planContent(pagemapFile, program, runs, mappings, pages, plan);
+	for (const { vma, lifted } of mapped) planFinish(program, vma, lifted);
+	for (const guard of guards)
+		program.syscall(`guard ${hex(guard.start)}-${hex(guard.end)}`, nr.SYS_madvise, [
+			guard.start,
+			guard.end - guard.start,
+			mman.MADV_GUARD_INSTALL,
+		], { remedies: { EINVAL: "guard regions need Linux 6.13 or later" } });
+	planBounds(program, image, plan, context);
+}
+
+/** Pages and vdso; the pages file is handed to the task. */
+function planContent(
+	file: string,
+	program: Program,
+	runs: readonly PageRun[],
+	mappings: readonly vma_entry[],
+	pages: number,
+	plan: TaskPlan,
+): void {
+	const remote = plan.numbers.pass(pages, "pages");
+	planPageReads(file, program, runs, mappings, remote);
+	program.syscall("close the pages image", nr.SYS_close, [remote]);
+	const vdso = findImageVdso(mappings);
+	if (vdso === undefined) return;
+	const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
+	if (bytes === undefined) throw corrupt(file, "the pages of the vdso are missing");
+	planVdso(program, vdso, bytes);
+}
+
+/** What has to come after the pages: protection, the rest of the advice, locking. */
+function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
+	const length = vma.end - vma.start;
+	if (lifted) program.syscall(`protect ${hex(vma.start)}`, nr.SYS_mprotect, [vma.start, length, vma.prot]);
+	planAdvice(program, vma, vma.madv & ~EARLY_ADVICE);
+	if ((vma.flags & mman.MAP_LOCKED) !== 0)
+		// Locking memory that can't be touched marks it locked and then fails to populate it.
+		program.syscall(`lock ${hex(vma.start)}`, nr.SYS_mlock, [vma.start, length], {
+			check: vma.prot === 0 ? { okOr: "ENOMEM" } : "ok",
+			remedies: {
+				ENOMEM: "free memory, or let the program lock less",
+				EPERM: "run as root (CAP_IPC_LOCK)",
+				EAGAIN: "free memory",
+			},
+		});
+}

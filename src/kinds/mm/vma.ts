@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// VMAs of a task as mm-PID.img describes them: what each is, from its line in /proc/PID/smaps.
+// Source: proc_pid_smaps(5); image-format: status bits are part of the image ABI.
+
+import { CriuError, UnsupportedError } from "../../errors.ts";
+import type { vma_entry } from "../../images/gen/mm_pb.ts";
+import { vma_entrySchema } from "../../images/gen/mm_pb.ts";
+import { create } from "../../images/index.ts";
+import * as mman from "../../kernel/abi/mman.ts";
+import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { PrivateRange } from "../../pages/pagemap.ts";
+import type { Ranges } from "../../pages/scan.ts";
+import { showPath } from "../../sys/file.ts";
+
+export const VMA_AREA_REGULAR = 0x1;
+export const VMA_AREA_VSYSCALL = 0x4;
+export const VMA_AREA_VDSO = 0x8;
+export const VMA_AREA_HEAP = 0x20;
+export const VMA_FILE_PRIVATE = 0x40;
+export const VMA_FILE_SHARED = 0x80;
+export const VMA_ANON_SHARED = 0x100;
+export const VMA_ANON_PRIVATE = 0x200;
+export const VMA_AREA_SYSVIPC = 0x400;
+export const VMA_AREA_SOCKET = 0x800;
+export const VMA_AREA_VVAR = 0x1000;
+export const VMA_AREA_AIORING = 0x2000;
+export const VMA_AREA_MEMFD = 0x4000;
+export const VMA_AREA_SHSTK = 0x8000;
+export const VMA_AREA_GUARD = 0x10000;
+
+const TASK_SIZE = (1n << 47n) - 4096n;
+
+/** What a VMA shows. */
+export type VmaClass =
+	| "vdso"
+	| "vvar"
+	| "vsyscall"
+	| "anonymous"
+	| "file"
+	| "shared-memory"
+	| { blocked: "aio" | "sysv" | "device" | "io_uring" | "socket" | "anon-inode" | "uprobes" | "uffd" | "shadow-stack" };
+
+const decoder = new TextDecoder("latin1");
+
+/** The name of a VMA as text; good enough for the kernel's own names. */
+export function vmaName(vma: SmapsFacts): string {
+	return decoder.decode(vma.name);
+}
+
+/** Says what a VMA is, by its name and flags. */
+export function classifyVma(vma: SmapsFacts): VmaClass {
+	const name = vmaName(vma);
+	if (name === "[vdso]") return "vdso";
+	if (name.startsWith("[vvar")) return "vvar";
+	if (name === "[vsyscall]") return "vsyscall";
+	if (name === "[uprobes]") return { blocked: "uprobes" };
+	if (vma.vmFlags.has("um") || vma.vmFlags.has("uw") || vma.vmFlags.has("ui")) return { blocked: "uffd" };
+	if (vma.vmFlags.has("ss")) return { blocked: "shadow-stack" };
+	if (vma.ino === 0n || name === "") return "anonymous";
+	// The kernel's own shared memory lies on a mount without a device number to be seen: names tell.
+	if (name === "/dev/zero (deleted)" && vma.shared) return "shared-memory";
+	if (name === "/anon_hugepage (deleted)") return vma.shared ? "shared-memory" : "anonymous";
+	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return { blocked: "sysv" };
+	if (name.startsWith("/memfd:")) return "shared-memory";
+	if (name.startsWith("/[aio]")) return { blocked: "aio" };
+	if (name.startsWith("anon_inode:[io_uring]")) return { blocked: "io_uring" };
+	if (name.startsWith("anon_inode:")) return { blocked: "anon-inode" };
+	if (name.startsWith("socket:")) return { blocked: "socket" };
+	if (vma.vmFlags.has("io") || vma.vmFlags.has("pf")) return { blocked: "device" };
+	return "file";
+}
+
+type BlockedBy = Extract<VmaClass, { blocked: string }>["blocked"];
+
+const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
+	aio: {
+		reason: "is a ring of asynchronous I/O (io_setup), which this version doesn't dump",
+		remedy: "let the program call io_destroy first, or turn native AIO off in its configuration",
+	},
+	sysv: {
+		reason: "is a System V shared memory segment, which this version doesn't dump",
+		remedy: "let the program detach it (shmdt) first, or use shared anonymous memory",
+	},
+	device: { reason: "is memory of a device", remedy: "close the device in the program; its state isn't in the process" },
+	io_uring: { reason: "belongs to an io_uring, whose state the kernel doesn't tell", remedy: "turn io_uring off in the program" },
+	socket: { reason: "is a packet socket's ring, which this version doesn't dump", remedy: "close the socket first" },
+	"anon-inode": { reason: "maps a kernel object that can't be dumped", remedy: "close the object in the program first" },
+	uprobes: { reason: "belongs to a uprobe of the kernel's tracing", remedy: "remove the uprobe (perf probe --del, bpftrace)" },
+	uffd: { reason: "is registered with a userfaultfd", remedy: "let the program unregister it first" },
+	"shadow-stack": {
+		reason: "is a shadow stack, which this version doesn't dump",
+		remedy: "start the program with GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK",
+	},
+};
+
+const hex = (value: bigint) => value.toString(16);
+
+/** Everything about the VMAs of a task that stops a dump. */
+export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[]): CriuError[] {
+	const found: CriuError[] = [];
+	for (const vma of vmas) {
+		const what = classifyVma(vma);
+		if (typeof what === "string") continue;
+		const { reason, remedy } = BLOCKED[what.blocked];
+		found.push(
+			new UnsupportedError(
+				"UNSUPPORTED_MAPPING",
+				`pid ${pid}: mapping ${hex(vma.start)}-${hex(vma.end)} ${showPath(vma.name)} ${reason}`,
+				{ remedy },
+			),
+		);
+	}
+	return found;
+}
+
+/** madvise advice by the mnemonic in VmFlags. */
+const ADVICE: ReadonlyArray<readonly [string, number]> = [
+	["rr", mman.MADV_RANDOM],
+	["sr", mman.MADV_SEQUENTIAL],
+	["dc", mman.MADV_DONTFORK],
+	["mg", mman.MADV_MERGEABLE],
+	["hg", mman.MADV_HUGEPAGE],
+	["nh", mman.MADV_NOHUGEPAGE],
+	["dd", mman.MADV_DONTDUMP],
+	["wf", mman.MADV_WIPEONFORK],
+];
+
+function adviceBits(vma: SmapsFacts): bigint {
+	let bits = 0n;
+	for (const [flag, advice] of ADVICE) if (vma.vmFlags.has(flag)) bits |= 1n << BigInt(advice);
+	return bits;
+}
+
+function mapFlags(vma: SmapsFacts, anonymous: boolean): number {
+	let flags = vma.shared ? mman.MAP_SHARED : vma.vmFlags.has("dp") ? mman.MAP_DROPPABLE : mman.MAP_PRIVATE;
+	if (anonymous) flags |= mman.MAP_ANONYMOUS;
+	if (vma.vmFlags.has("gd")) flags |= mman.MAP_GROWSDOWN;
+	if (vma.vmFlags.has("lo")) flags |= mman.MAP_LOCKED;
+	if (vma.vmFlags.has("nr")) flags |= mman.MAP_NORESERVE;
+	if (vma.vmFlags.has("ht"))
+		flags |= mman.MAP_HUGETLB | (Math.log2(vma.kernelPageSizeKb * 1024) << mman.MAP_HUGE_SHIFT);
+	return flags;
+}
+
+/** What backs a VMA that isn't private anonymous memory. */
+export interface Backing {
+	/** File id or memfd inode's file id. */
+	shmid: bigint;
+	/** O_RDONLY, O_WRONLY, O_RDWR of the mapping's file. */
+	fdflags: number | undefined;
+}
+
+function statusOf(what: VmaClass, vma: SmapsFacts): number {
+	switch (what) {
+		case "vsyscall":
+			return VMA_AREA_VSYSCALL | VMA_ANON_PRIVATE;
+		case "vdso":
+			return VMA_AREA_REGULAR | VMA_AREA_VDSO | VMA_ANON_PRIVATE;
+		case "vvar":
+			return VMA_AREA_REGULAR | VMA_AREA_VVAR | VMA_ANON_PRIVATE;
+		case "shared-memory":
+			return VMA_AREA_REGULAR | VMA_AREA_MEMFD | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
+		case "file":
+			return VMA_AREA_REGULAR | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
+		default:
+			return VMA_AREA_REGULAR | VMA_ANON_PRIVATE | (vmaName(vma) === "[heap]" ? VMA_AREA_HEAP : 0);
+	}
+}
+
+/** The entry of one VMA. */
+export function encodeVma(vma: SmapsFacts, what: VmaClass, backing: Backing | undefined): vma_entry {
+	const isFile = what === "file";
+	const advice = adviceBits(vma);
+	return create(vma_entrySchema, {
+		start: vma.start,
+		end: vma.end,
+		pgoff: what === "anonymous" || what === "vdso" || what === "vvar" || what === "vsyscall" ? 0n : vma.pgoff,
+		shmid: backing?.shmid ?? 0n,
+		prot: vma.prot,
+		flags: mapFlags(vma, !isFile),
+		status: statusOf(what, vma),
+		fd: -1n,
+		...(advice === 0n ? {} : { madv: advice }),
+		...(backing?.fdflags === undefined ? {} : { fdflags: backing.fdflags }),
+	});
+}
+
+/** Entries of guard regions; they follow all real VMAs. */
+export function encodeGuards(guards: Ranges): vma_entry[] {
+	return guards.map((guard) =>
+		create(vma_entrySchema, {
+			start: guard.start,
+			end: guard.end,
+			pgoff: 0n,
+			shmid: 0n,
+			prot: 0,
+			flags: 0,
+			status: VMA_AREA_GUARD,
+			fd: -1n,
+		}),
+	);
+}
+
+/** True for VMAs whose pages are dumped into the task's own pagemap. */
+export function isPrivate(entry: vma_entry): boolean {
+	if ((entry.status & VMA_AREA_AIORING) !== 0) return true;
+	return (
+		(entry.status & VMA_AREA_REGULAR) !== 0 &&
+		(entry.status & (VMA_ANON_PRIVATE | VMA_FILE_PRIVATE)) !== 0 &&
+		entry.end <= TASK_SIZE
+	);
+}
+
+/** The stretches whose pages go into the pagemap. `stackPointers`: pages that a lazy restore must have at once. */
+export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: readonly bigint[]): PrivateRange[] {
+	const ranges: PrivateRange[] = [];
+	for (const entry of entries) {
+		if (!isPrivate(entry) || (entry.status & VMA_AREA_VVAR) !== 0) continue;
+		if ((entry.flags & mman.MAP_DROPPABLE) !== 0) continue;
+		const isVdso = (entry.status & VMA_AREA_VDSO) !== 0;
+		const lazy =
+			!isVdso &&
+			(entry.flags & (mman.MAP_LOCKED | mman.MAP_HUGETLB)) === 0 &&
+			(entry.flags & mman.MAP_ANONYMOUS) !== 0;
+		if (!lazy) {
+			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso });
+			continue;
+		}
+		let at = entry.start;
+		for (const page of stackPointers.map((sp) => sp & ~4095n).sort((a, b) => (a < b ? -1 : 1))) {
+			if (page < at || page >= entry.end) continue;
+			if (page > at) ranges.push({ start: at, end: page, lazy, whole: false });
+			ranges.push({ start: page, end: page + 4096n, lazy: false, whole: false });
+			at = page + 4096n;
+		}
+		if (at < entry.end) ranges.push({ start: at, end: entry.end, lazy, whole: false });
+	}
+	return ranges;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Which namespaces a task is in, compared with ours. Ids in images count from 1: ours come first, in this order.
+// Source: namespaces(7), /proc/PID/ns.
+
+import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
+import { task_kobj_ids_entrySchema, type task_kobj_ids_entry } from "../../images/gen/core_pb.ts";
+import { create } from "../../images/index.ts";
+import type { NamespaceName } from "../../kernel/abi/namespaces.ts";
+import { readNamespace } from "../../kernel/procfs/links.ts";
+
+/** The order in which CRIU numbers namespaces. */
+const ORDER = ["pid", "net", "ipc", "uts", "time", "mnt", "user", "cgroup"] as const satisfies readonly NamespaceName[];
+type Kind = (typeof ORDER)[number];
+
+const FIELD = {
+	pid: "pidNsId",
+	net: "netNsId",
+	ipc: "ipcNsId",
+	uts: "utsNsId",
+	time: "timeNsId",
+	mnt: "mntNsId",
+	user: "userNsId",
+	cgroup: "cgroupNsId",
+} as const;
+
+/** Inode numbers of the namespaces of a process; kinds that the kernel lacks are absent. */
+export function readNamespaces(pid: number | "self"): Map<Kind, bigint> {
+	const found = new Map<Kind, bigint>();
+	for (const kind of ORDER) {
+		try {
+			found.set(kind, readNamespace(pid, kind));
+		} catch (error) {
+			if (!isErrno(error, "ENOENT")) throw error;
+		}
+	}
+	return found;
+}
+
+/** Our own ids: everything is number one. */
+export function ownIds(own: ReadonlyMap<Kind, bigint>): task_kobj_ids_entry {
+	const ids = create(task_kobj_ids_entrySchema, { vmId: 1, filesId: 1, fsId: 1, sighandId: 1 });
+	let next = 1;
+	for (const kind of ORDER) if (own.has(kind)) ids[FIELD[kind]] = next++;
+	return ids;
+}
+
+/** Ids of a task: ours where it shares a namespace with us, new ones otherwise. */
+export function taskIds(own: ReadonlyMap<Kind, bigint>, task: ReadonlyMap<Kind, bigint>): task_kobj_ids_entry {
+	const ids = create(task_kobj_ids_entrySchema, { vmId: 2, filesId: 2, fsId: 2, sighandId: 2 });
+	const ours = ownIds(own);
+	let next = own.size + 1;
+	for (const kind of ORDER)
+		if (task.has(kind)) ids[FIELD[kind]] = task.get(kind) === own.get(kind) ? ours[FIELD[kind]] : next++;
+	return ids;
+}
+
+/** A task in namespaces of its own, other than time, can't be dumped by this version. */
+export function findNamespaceBlockers(
+	pid: number,
+	own: ReadonlyMap<Kind, bigint>,
+	task: ReadonlyMap<Kind, bigint>,
+	ignored: ReadonlySet<Kind> = new Set(),
+): CriuError[] {
+	return ORDER.filter((kind) => kind !== "time" && !ignored.has(kind) && task.get(kind) !== own.get(kind)).map(
+		(kind) =>
+			new UnsupportedError("UNSUPPORTED_NAMESPACE", `pid ${pid} is in a ${kind} namespace of its own, which this version doesn't dump`, {
+				remedy: `run criu inside that namespace: nsenter --${kind === "mnt" ? "mount" : kind} --target ${pid} criu dump …`,
+			}),
+	);
+}
+
+/** @throws UnsupportedError when images hold a task in namespaces of its own, other than time */
+export function checkImageNamespaces(root: task_kobj_ids_entry, task: task_kobj_ids_entry): void {
+	for (const kind of ORDER)
+		if (kind !== "time" && root[FIELD[kind]] !== task[FIELD[kind]])
+			throw new UnsupportedError("UNSUPPORTED_NAMESPACE", `the images hold a ${kind} namespace, which this version doesn't restore`, {
+				remedy: "restore these images with the original criu",
+			});
+}

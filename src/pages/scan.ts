@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Which pages of a stopped task hold data: PAGEMAP_SCAN where the kernel has it, /proc/PID/pagemap otherwise.
+
+import { isErrno, KernelError } from "../errors.ts";
+import { PAGEMAP_SCAN } from "../kernel/abi/ioctl.ts";
+import { MADV_DONTNEED } from "../kernel/abi/mman.ts";
+import {
+	PAGE_IS_FILE,
+	PAGE_IS_GUARD,
+	PAGE_IS_PFNZERO,
+	PAGE_IS_PRESENT,
+	PAGE_IS_SWAPPED,
+	PM_FILE,
+	PM_GUARD_REGION,
+	PM_PFRAME_MASK,
+	PM_PRESENT,
+	PM_SWAP,
+	PmScanArg,
+} from "../kernel/abi/pagemap-scan.ts";
+import { SYS_ioctl, SYS_madvise } from "../kernel/abi/syscalls.x86_64.ts";
+import { closeFd, openAt, readAt } from "../sys/file.ts";
+import { addressOf, syscall } from "../sys/host.ts";
+import { mapPrivate } from "../sys/memory.ts";
+
+const PAGE = 4096n;
+const REGION_WORDS = 3;
+const REGIONS_PER_CALL = 16384;
+
+/** Half-open ranges of addresses, sorted, merged. */
+export type Ranges = Array<{ start: bigint; end: bigint }>;
+
+/** The scan of one task's memory. */
+export interface MemoryScan {
+	/** Pages with content of their own: present or swapped, not the zero page, not the file's. */
+	data: Ranges;
+	/** Regions installed by MADV_GUARD_INSTALL. */
+	guards: Ranges;
+}
+
+/** Appends a range, joined with the last one where they touch. */
+export function appendRange(ranges: Ranges, start: bigint, end: bigint): void {
+	const last = ranges[ranges.length - 1];
+	if (last !== undefined && last.end === start) last.end = end;
+	else ranges.push({ start, end });
+}
+
+interface Query {
+	inverted: bigint;
+	mask: bigint;
+	anyOf: bigint;
+}
+
+const regions = new BigUint64Array(REGIONS_PER_CALL * REGION_WORDS);
+
+/** All regions of [start, end) that match. @throws KernelError ENOTTY, EINVAL when the kernel lacks call or category */
+function scanRange(pagemapFd: number, start: bigint, end: bigint, query: Query): Ranges {
+	const found: Ranges = [];
+	let at = start;
+	while (at < end) {
+		const arg = PmScanArg.encode({
+			size: BigInt(PmScanArg.size),
+			start: at,
+			end,
+			vec: addressOf(regions),
+			vec_len: BigInt(REGIONS_PER_CALL),
+			category_inverted: query.inverted,
+			category_mask: query.mask,
+			category_anyof_mask: query.anyOf,
+			return_mask: query.anyOf,
+		});
+		const count = syscall(SYS_ioctl, pagemapFd, PAGEMAP_SCAN, arg);
+		if (count < 0) throw new KernelError("ioctl", -count, "PAGEMAP_SCAN");
+		for (let i = 0; i < count; i++)
+			appendRange(found, regions[i * REGION_WORDS] ?? 0n, regions[i * REGION_WORDS + 1] ?? 0n);
+		const walked = PmScanArg.read(new DataView(arg.buffer, arg.byteOffset)).walk_end;
+		if (walked <= at) break;
+		at = walked;
+	}
+	return found;
+}
+
+const NOT_DATA = PAGE_IS_PFNZERO | PAGE_IS_FILE;
+
+function scanByIoctl(pagemapFd: number, start: bigint, end: bigint): MemoryScan {
+	const anyOf = PAGE_IS_PRESENT | PAGE_IS_SWAPPED;
+	try {
+		const noGuard = NOT_DATA | PAGE_IS_GUARD;
+		const data = scanRange(pagemapFd, start, end, { inverted: noGuard, mask: noGuard, anyOf });
+		const guards = scanRange(pagemapFd, start, end, { inverted: 0n, mask: PAGE_IS_GUARD, anyOf: PAGE_IS_GUARD });
+		return { data, guards };
+	} catch (error) {
+		if (!isErrno(error, "EINVAL")) throw error;
+		// Before 6.15 there's no category for guard regions, nor are there guard regions before 6.13.
+		return { data: scanRange(pagemapFd, start, end, { inverted: NOT_DATA, mask: NOT_DATA, anyOf }), guards: [] };
+	}
+}
+
+/** The frame of the shared zero page: that of a page of ours which was only read. 0 when frames are hidden. */
+function findZeroFrame(): bigint {
+	const page = mapPrivate(4096);
+	const fd = openAt("/proc/self/pagemap", 0);
+	try {
+		// MADV_DONTNEED drops the populated page; the read below maps the zero page.
+		syscall(SYS_madvise, page.address, 4096, MADV_DONTNEED);
+		if (page.bytes[0] !== 0) return 0n;
+		const [word] = new BigUint64Array(readAt(fd, 8, (BigInt(page.address) / PAGE) * 8n).slice().buffer);
+		return (word ?? 0n) & PM_PFRAME_MASK;
+	} finally {
+		closeFd(fd);
+		page.unmap();
+	}
+}
+
+const PAGEMAP_CHUNK = 65536;
+
+/** The same from the plain pagemap, for kernels before 6.7. `vmas` bounds the walk: a pagemap is 8 bytes a page. */
+export function scanByPagemap(pagemapFd: number, vmas: ReadonlyArray<{ start: bigint; end: bigint }>): MemoryScan {
+	const zeroFrame = findZeroFrame();
+	const scan: MemoryScan = { data: [], guards: [] };
+	for (const vma of vmas) {
+		for (let at = vma.start; at < vma.end; at += BigInt(PAGEMAP_CHUNK) * PAGE) {
+			const left = Number((vma.end - at) / PAGE);
+			const bytes = readAt(pagemapFd, Math.min(left, PAGEMAP_CHUNK) * 8, (at / PAGE) * 8n);
+			const words = new BigUint64Array(bytes.slice().buffer);
+			for (const [i, word] of words.entries()) {
+				const page = at + BigInt(i) * PAGE;
+				if ((word & PM_GUARD_REGION) !== 0n) {
+					appendRange(scan.guards, page, page + PAGE);
+					continue;
+				}
+				if ((word & (PM_PRESENT | PM_SWAP)) === 0n || (word & PM_FILE) !== 0n) continue;
+				if ((word & PM_PRESENT) !== 0n && zeroFrame !== 0n && (word & PM_PFRAME_MASK) === zeroFrame) continue;
+				appendRange(scan.data, page, page + PAGE);
+			}
+		}
+	}
+	return scan;
+}
+
+/**
+ * Scans the private memory of a stopped task.
+ *
+ * @throws KernelError
+ */
+export function scanMemory(pid: number, vmas: ReadonlyArray<{ start: bigint; end: bigint }>): MemoryScan {
+	const first = vmas[0];
+	const last = vmas[vmas.length - 1];
+	if (first === undefined || last === undefined) return { data: [], guards: [] };
+	const fd = openAt(`/proc/${pid}/pagemap`, 0);
+	try {
+		return scanByIoctl(fd, first.start, last.end);
+	} catch (error) {
+		if (!isErrno(error, "ENOTTY", "EINVAL", "ENOSYS")) throw error;
+		return scanByPagemap(fd, vmas);
+	} finally {
+		closeFd(fd);
+	}
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The manual page is made from the tables that the program itself works by.
+
+import { describe, expect, test } from "bun:test";
+import { writeManualPage } from "../../scripts/gen-man.ts";
+import { commandTable } from "../../src/cli/commands.ts";
+import { optionTable } from "../../src/cli/option-table.ts";
+
+const page = writeManualPage();
+const plain = page.replace(/\\f[BIR]/g, "").replaceAll("\\-", "-");
+
+describe("the manual page", () => {
+	test("names every option and every command", () => {
+		const commands = commandTable.filter((command) => command.removed === undefined);
+		expect(optionTable.filter((spec) => !plain.includes(`--${spec.name}`)).map((spec) => spec.name)).toEqual([]);
+		expect(commands.filter((command) => !plain.includes(`criu ${command.usage}`))).toEqual([]);
+	});
+
+	test("has no line that roff would take for a request by mistake", () => {
+		const requests = page.split("\n").filter((line) => /^[.']/.test(line));
+		expect(requests.filter((line) => !/^\.(?:\\"|TH|SH|TP|PP|br)/.test(line))).toEqual([]);
+	});
+});
