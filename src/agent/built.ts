@@ -4,8 +4,9 @@
 
 import { CriuError, isErrno, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { CLONE_PARENT } from "../kernel/abi/sched.ts";
+import { CLONE_PARENT, CloneArgs } from "../kernel/abi/sched.ts";
 import { SYS_ftruncate, SYS_memfd_create, SYS_munmap, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
+import { listChildren } from "../kernel/procfs/tasks.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { closeFd, toCString } from "../sys/file.ts";
 import { mustSyscall, spawn } from "../sys/host.ts";
@@ -15,10 +16,12 @@ import * as pt from "../sys/ptrace.ts";
 import { AgentChannel } from "./channel.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
-import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl } from "./layout.ts";
+import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, PAGE_SIZE } from "./layout.ts";
+import { Program } from "./program.ts";
 import { detachThread, getRegisters, interruptThread, resumeToSyscall, seizeThread, setRegisters } from "./tracee.ts";
 
 const SIGKILL = 9;
+const SIGCHLD = 17;
 const STEP_TIMEOUT_MS = 10_000;
 const MFD_CLOEXEC = 1;
 const MFD_EXEC = 0x10;
@@ -34,6 +37,30 @@ export interface BuildRequest {
 	execFd: number;
 	/** What else the child gets. */
 	passes: ReadonlyArray<{ from: number; to: number }>;
+	/** The new process is an init; the task will be a child of it and share the area. */
+	asInit: boolean;
+}
+
+/** Control block, program and stack of an init, at the end of the area. */
+const INIT_SLOT = 8 * PAGE_SIZE;
+
+/** Where an agent lives in the area. */
+interface Slot {
+	ctl: number;
+	program: number;
+	programLength: number;
+	/** Offset of the end of its stack. */
+	stack: number;
+}
+
+function taskSlot(areaLength: number, besideInit: boolean): Slot {
+	const end = areaLength - (besideInit ? INIT_SLOT : 0);
+	return { ctl: AREA_CTL, program: AREA_PROGRAM, programLength: end - AREA_PROGRAM - AGENT_STACK, stack: end };
+}
+
+function initSlot(areaLength: number): Slot {
+	const start = areaLength - INIT_SLOT;
+	return { ctl: start, program: start + PAGE_SIZE, programLength: 3 * PAGE_SIZE, stack: areaLength };
 }
 
 /** Where a thread ends up once its agent is gone. */
@@ -70,9 +97,9 @@ export class BuiltProcess {
 		readonly pid: number,
 		private readonly shared: Mapping,
 		private readonly request: BuildRequest,
+		slot: Slot,
 	) {
-		const room = request.areaLength - AREA_PROGRAM - AGENT_STACK;
-		this.programs = new AgentChannel(pid, shared, AREA_CTL, AREA_PROGRAM, room);
+		this.programs = new AgentChannel(pid, shared, slot.ctl, slot.program, slot.programLength);
 	}
 
 	/**
@@ -89,14 +116,16 @@ export class BuiltProcess {
 			mustSyscall("of the agent's memory", SYS_ftruncate, areaFd, request.areaLength);
 			shared = mapShared(areaFd, request.areaLength);
 			shared.bytes.set(blob, AREA_BLOB);
-			CrCtl.write(shared.view, AREA_CTL, { area: request.area });
+			const slot = request.asInit ? initSlot(request.areaLength) : taskSlot(request.areaLength, false);
+			CrCtl.write(shared.view, slot.ctl, { area: request.area });
 			execFd = createExecutable(
 				buildAgentElf(blob, {
 					loadAt: request.area + BigInt(request.areaLength) + 0x10000n,
 					area: request.area,
 					areaLength: request.areaLength,
 					areaFd: request.areaFd,
-					stack: request.areaLength,
+					ctl: slot.ctl,
+					stack: slot.stack,
 				}),
 			);
 			const pid = spawn({
@@ -108,7 +137,7 @@ export class BuiltProcess {
 				dieWithParent: (request.cloneFlags & BigInt(CLONE_PARENT)) === 0n,
 			});
 			faultPoint("restore:spawned");
-			const built = new BuiltProcess(pid, shared, request);
+			const built = new BuiltProcess(pid, shared, request, slot);
 			built.seize();
 			return built;
 		} catch (error) {
@@ -118,6 +147,46 @@ export class BuiltProcess {
 			closeFd(areaFd);
 			if (execFd >= 0) closeFd(execFd);
 		}
+	}
+
+	/**
+	 * Lets an init make the task as its child with the given pid in its namespace, and takes that under control, too.
+	 *
+	 * @throws CriuError AGENT_OP (EEXIST can't be: the namespace is new)
+	 */
+	cloneTask(pid: number): BuiltProcess {
+		const { area, areaLength } = this.request;
+		const slot = taskSlot(areaLength, true);
+		CrCtl.write(this.shared.view, slot.ctl, { area });
+		const program = new Program();
+		const args = program.out(CloneArgs.size);
+		const stack = area + BigInt(slot.stack - AGENT_STACK);
+		const bytes = CloneArgs.encode({
+			exit_signal: BigInt(SIGCHLD),
+			stack,
+			stack_size: BigInt(AGENT_STACK),
+			set_tid_size: 1n,
+		});
+		program.copy("prepare the clone", args, bytes, bytes.length);
+		const tid = new Uint8Array(Int32Array.of(pid).buffer);
+		program.store("prepare the pid", { out: args.out + CloneArgs.offsets.set_tid, length: 8 }, tid, 8);
+		program.clone(`make pid ${pid}`, args, area + BigInt(slot.ctl), {
+			remedies: { EINVAL: "raise kernel.pid_max (sysctl)" },
+		});
+		this.programs.run(program);
+		const [outside] = listChildren(this.pid);
+		if (outside === undefined) throw new CriuError("TASK_GONE", `the new pid ${pid} has vanished`, { remedy: "try again" });
+		const task = new BuiltProcess(outside, this.shared, this.request, slot);
+		task.seize();
+		return task;
+	}
+
+	/** Starts a program that never ends and lets the process go on with it alone. */
+	detachWith(program: Program): void {
+		this.programs.start(program);
+		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
+		this.detach();
+		this.shared.unmap();
 	}
 
 	private seize(): void {
@@ -162,7 +231,7 @@ export class BuiltProcess {
 		setRegisters(pid, final.regs);
 		pt.setSigmask(pid, final.sigmask);
 		faultPoint("restore:registers");
-		this.shared.unmap();
+		if (!this.request.asInit) this.shared.unmap();
 	}
 
 	/** Lets go of the finished process: from here on it runs on its own. */

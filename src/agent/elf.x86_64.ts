@@ -6,7 +6,7 @@
 //
 // Source: elf(5).
 
-import { AREA_BLOB, AREA_CTL, CrBlobHeader, PAGE_SIZE, readBlobHeader } from "./layout.ts";
+import { AREA_BLOB, CrBlobHeader, PAGE_SIZE, readBlobHeader } from "./layout.ts";
 
 const EHDR_SIZE = 64;
 const PHDR_SIZE = 56;
@@ -24,7 +24,8 @@ export interface AgentElfRequest {
 	area: bigint;
 	areaLength: number;
 	areaFd: number;
-	/** Offset of the end of the first agent's stack in the area. */
+	/** Offsets in the area: the first agent's control block, the end of its stack. */
+	ctl: number;
 	stack: number;
 }
 
@@ -49,7 +50,7 @@ export function buildAgentElf(blob: Uint8Array, request: AgentElfRequest): Uint8
 	view.setBigUint64(at + CrBlobHeader.offsets.area, request.area, true);
 	view.setBigUint64(at + CrBlobHeader.offsets.area_len, BigInt(request.areaLength), true);
 	view.setUint32(at + CrBlobHeader.offsets.area_fd, request.areaFd, true);
-	view.setUint32(at + CrBlobHeader.offsets.ctl, AREA_CTL, true);
+	view.setUint32(at + CrBlobHeader.offsets.ctl, request.ctl, true);
 	view.setUint32(at + CrBlobHeader.offsets.loop, AREA_BLOB + entryLoop, true);
 	view.setUint32(at + CrBlobHeader.offsets.stack, request.stack, true);
 	return bytes;

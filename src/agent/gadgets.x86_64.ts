@@ -24,7 +24,11 @@ export interface Gadgets {
 	restorer: bigint | undefined;
 	/** `pop %rax; ret`: stands in for a restorer. */
 	popRax: bigint | undefined;
+	/** The bytes found, to see later whether they are still there. */
+	proof: ReadonlyArray<{ at: bigint; bytes: Uint8Array }>;
 }
+
+const PROOF_LENGTH = 9;
 
 /** `syscall`, then only `xor reg, reg` of scratch registers, then `ret`, as the vdso of Linux 6.18 has. */
 function findSyscallXorRet(bytes: Buffer): number {
@@ -50,6 +54,20 @@ function orderCandidates(vmas: readonly VmaFacts[]): VmaFacts[] {
 		.sort((a, b) => rank(a) - rank(b));
 }
 
+/** True while the same bytes are executable at the same places. */
+export function holdsGadgets(pid: number, vmas: readonly VmaFacts[], gadgets: Gadgets): boolean {
+	return gadgets.proof.every(({ at, bytes }) => {
+		const vma = vmas.find((v) => at >= v.start && at + BigInt(bytes.length) <= v.end);
+		if (vma === undefined || (vma.prot & PROT_EXEC) === 0) return false;
+		return Buffer.compare(readMemory(pid, at, bytes.length), bytes) === 0;
+	});
+}
+
+function withProof(pid: number, found: Omit<Gadgets, "proof">): Gadgets {
+	const places = [found.syscallRet, found.restorer ?? found.popRax].filter((at) => at !== undefined);
+	return { ...found, proof: places.map((at) => ({ at, bytes: readMemory(pid, at, PROOF_LENGTH) })) };
+}
+
 /** Finds the instructions in the executable mappings of a task; undefined when it has no way to leave a signal frame. */
 export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | undefined {
 	let syscallRet: bigint | undefined;
@@ -72,7 +90,8 @@ export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | u
 			syscallRet ??= find(SYSCALL_RET);
 			restorer ??= find(MOV_RAX_15_SYSCALL) ?? find(MOV_EAX_15_SYSCALL);
 			popRax ??= find(POP_RAX_RET);
-			if (syscallRet !== undefined && restorer !== undefined) return { syscallRet, restorer, popRax };
+			if (syscallRet !== undefined && restorer !== undefined)
+				return withProof(pid, { syscallRet, restorer, popRax });
 			if (syscallRet === undefined && syscallXorRet === undefined) {
 				const index = findSyscallXorRet(bytes);
 				if (index >= 0) syscallXorRet = at + BigInt(index);
@@ -81,5 +100,5 @@ export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | u
 	}
 	syscallRet ??= syscallXorRet;
 	if (syscallRet === undefined || (restorer === undefined && popRax === undefined)) return undefined;
-	return { syscallRet, restorer, popRax };
+	return withProof(pid, { syscallRet, restorer, popRax });
 }

@@ -13,7 +13,7 @@ import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildChain, type Chain, chainSize, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
-import { findGadgets, type Gadgets } from "./gadgets.x86_64.ts";
+import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { resumeContext } from "./interrupted.x86_64.ts";
 import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, CTL_RESTART, readBlobHeader } from "./layout.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
@@ -51,7 +51,7 @@ export interface InjectionFacts {
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
 /** The middle of the largest gap of an address space: the kernel never picks that itself. */
-export function findHole(vmas: readonly VmaFacts[], length: number): bigint {
+export function findHole(vmas: ReadonlyArray<{ start: bigint; end: bigint }>, length: number): bigint {
 	let best = { start: 0n, size: 0n };
 	let at = 0x10000n;
 	for (const vma of [...vmas, { start: 0x7ffffffff000n, end: 0x7ffffffff000n }]) {
@@ -66,9 +66,18 @@ export function findHole(vmas: readonly VmaFacts[], length: number): bigint {
 	return (best.start + best.size / 2n) & ~0xfffffn;
 }
 
-/** Collects what injection needs. @throws CriuError NO_GADGETS */
-export function collectInjectionFacts(pid: number, vmas: readonly VmaFacts[], startStack: bigint): InjectionFacts {
-	const gadgets = findGadgets(pid, vmas);
+/**
+ * Collects what injection needs. `hint`: what findGadgets gave while the target was still running, taken if it still holds.
+ *
+ * @throws CriuError NO_GADGETS
+ */
+export function collectInjectionFacts(
+	pid: number,
+	vmas: readonly VmaFacts[],
+	startStack: bigint,
+	hint?: Gadgets,
+): InjectionFacts {
+	const gadgets = hint !== undefined && holdsGadgets(pid, vmas, hint) ? hint : findGadgets(pid, vmas);
 	if (gadgets === undefined)
 		throw new CriuError("NO_GADGETS", `pid ${pid} has no code that can leave a signal frame`, {
 			remedy: "link the program with a C library, or give it a signal handler",

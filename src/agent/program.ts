@@ -118,8 +118,8 @@ export class Program {
 		return this.push(OP_STORE, 0, [at, value, size], what);
 	}
 
-	/** A child or thread that serves the control block at `childCtl` (an address in the area). */
-	clone(what: string, cloneArgs: Uint8Array, childCtl: Arg, options?: OpOptions): OpRef {
+	/** A child or thread that serves the control block at the address `childCtl`, on the stack that clone_args name. */
+	clone(what: string, cloneArgs: Uint8Array | OutRef, childCtl: Arg, options?: OpOptions): OpRef {
 		return this.push(OP_CLONE, 0, [cloneArgs, cloneArgs.length, childCtl], what, options);
 	}
 

@@ -10,7 +10,7 @@ import {
 	lsmtype,
 	plugins_entrySchema,
 } from "../images/gen/inventory_pb.ts";
-import { create, hasField, type ImageDir, KINDS } from "../images/index.ts";
+import { create, hasField, type ImageDir, type ImageKind, KINDS } from "../images/index.ts";
 
 const IMG_VERSION = 2;
 const NETWORK_LOCK_IPTABLES = 0;
@@ -19,8 +19,7 @@ const NETWORK_LOCK_IPTABLES = 0;
 export function removeOldImages(dir: ImageDir): void {
 	dir.remove(KINDS.INVENTORY);
 	for (const kind of Object.values(KINDS)) {
-		if (kind.ids !== "none" || kind === KINDS.INVENTORY) continue;
-		dir.remove(kind);
+		if (!kind.file.includes("%")) dir.remove(kind as ImageKind);
 	}
 }
 

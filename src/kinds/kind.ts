@@ -107,6 +107,8 @@ export interface FdNumbers {
 export interface TaskPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
 	readonly outside: OutsideStep[];
+	/** What is done once the task runs on its own, such as stopping it again. */
+	readonly afterResume: OutsideStep[];
 	readonly numbers: FdNumbers;
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
 	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };

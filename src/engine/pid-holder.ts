@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Who has a pid that a restore needs.
+
+import { CriuError } from "../errors.ts";
+import { listProcesses, listThreads } from "../kernel/procfs/tasks.ts";
+import { readStat } from "../kernel/procfs/stat.ts";
+import { describeProcess } from "./target.ts";
+
+/** Names the process that holds a number as pid, thread, group or session; undefined when none is found. */
+function findPidHolder(pid: number): string | undefined {
+	try {
+		const stat = readStat(pid);
+		return stat.state === "Z" ? `${describeProcess(stat)}, a zombie that its parent (pid ${stat.ppid}) hasn't reaped` : describeProcess(stat);
+	} catch {
+		// Not a process: a thread, or only the name of a group or session.
+	}
+	for (const other of listProcesses()) {
+		try {
+			const stat = readStat(other);
+			if (stat.pgrp === pid) return `the process group of ${describeProcess(stat)}`;
+			if (stat.session === pid) return `the session of ${describeProcess(stat)}`;
+			if (listThreads(other).includes(pid)) return `a thread of ${describeProcess(stat)}`;
+		} catch {
+			// Gone meanwhile.
+		}
+	}
+	return undefined;
+}
+
+/** The error for a pid that can't be had. */
+export function pidTakenError(pid: number, cause: unknown): CriuError {
+	const holder = findPidHolder(pid) ?? "a process that has just ended";
+	return new CriuError("PID_TAKEN", `pid ${pid} is taken by ${holder}`, {
+		cause,
+		remedy: "end that process, or restore with --new-pidns into a pid namespace of its own",
+	});
+}

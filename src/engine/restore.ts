@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A restore, stage by stage: read and check everything, plan, build, let go. Until the last step the new process dies with
+// us, and a failure leaves nothing behind.
+
+import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { BuiltProcess, type FinalState } from "../agent/built.ts";
+import { BugError, CriuError, isErrno } from "../errors.ts";
+import { faultPoint } from "../fault.ts";
+import { ImageDir } from "../images/index.ts";
+import { CLONE_PARENT } from "../kernel/abi/sched.ts";
+import { STAGES, type TaskPlan } from "../kinds/kind.ts";
+import { log } from "../log.ts";
+import type { Options } from "../options.ts";
+import { loadHost } from "../sys/host.ts";
+import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
+import { raiseFdLimit } from "../sys/limits.ts";
+import { readImages } from "./images.ts";
+import { NEW_PIDNS_FLAGS, serveAsInit, startBelowInit } from "./new-pidns.ts";
+import { pidTakenError } from "./pid-holder.ts";
+import { describePlan, type PlannedTask, planTask } from "../plan/plan-task.ts";
+import { writeRestoreStats } from "./stats.ts";
+import { Timings } from "./timings.ts";
+import type { RestoreResult, RestoreStats } from "./types.ts";
+
+const SIGSTOP = 19;
+
+function checkFinal(final: TaskPlan["final"]): FinalState {
+	const { regs, xstate, sigmask } = final;
+	if (regs === undefined || xstate === undefined || sigmask === undefined)
+		throw new BugError("a plan without last registers");
+	return { regs, xstate, sigmask };
+}
+
+/** The new processes: the task, and above it the init of a new pid namespace where one was asked for. */
+interface Started {
+	task: BuiltProcess;
+	init: BuiltProcess | undefined;
+}
+
+/** Creates the process. @throws CriuError PID_TAKEN */
+function startProcess(options: Options, pid: number, plan: PlannedTask): Started {
+	const sibling = options.restoreSibling ? BigInt(CLONE_PARENT) : 0n;
+	try {
+		const first = BuiltProcess.start({
+			cloneFlags: sibling | (options.newPidns ? NEW_PIDNS_FLAGS : 0n),
+			setTid: options.newPidns ? [] : [pid],
+			asInit: options.newPidns,
+			area: plan.area.start,
+			areaLength: plan.areaLength,
+			areaFd: plan.areaFd,
+			execFd: plan.execFd,
+			passes: plan.numbers.passes,
+		});
+		if (!options.newPidns) return { task: first, init: undefined };
+		try {
+			return { task: startBelowInit(first, pid), init: first };
+		} catch (error) {
+			first.kill();
+			throw error;
+		}
+	} catch (error) {
+		if (isErrno(error, "EEXIST")) throw pidTakenError(pid, error);
+		if (isErrno(error, "EINVAL"))
+			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
+				cause: error,
+				remedy: "raise kernel.pid_max (sysctl)",
+			});
+		throw error;
+	}
+}
+
+/** Writes the pid; the file must not exist. Gives the undoing. */
+function writePidfile(path: string | undefined, pid: number): () => void {
+	if (path === undefined) return () => {};
+	let fd: number;
+	try {
+		fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+	} catch (error) {
+		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, {
+			cause: error,
+			remedy: "remove the old file or name another one with --pidfile",
+		});
+	}
+	const remove = () => unlinkSync(path);
+	try {
+		writeSync(fd, String(pid));
+	} catch (error) {
+		remove();
+		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, { cause: error, remedy: "make room on its file system" });
+	} finally {
+		closeSync(fd);
+	}
+	return remove;
+}
+
+/** Runs the plan in the new process, up to the point where only letting go is left. */
+function build(built: BuiltProcess, plan: PlannedTask, timings: Timings): void {
+	for (const stage of STAGES) {
+		const program = plan.programs[stage];
+		if (program.ops.length > 0) built.programs.run(program);
+		timings.lap(stage);
+	}
+	faultPoint("restore:built");
+	for (const step of plan.outside) {
+		log.debug(() => step.what);
+		step.run(built.pid);
+	}
+	built.leave(checkFinal(plan.final));
+	timings.lap("leave");
+}
+
+function removeTemporaryPaths(plan: TaskPlan): void {
+	for (const path of plan.temporaryPaths) {
+		try {
+			unlinkSync(Buffer.from(path));
+		} catch {
+			// It was never made, or the agent removed it already.
+		}
+	}
+}
+
+function waitForEnd(pid: number): number {
+	for (;;) {
+		try {
+			const report = waitId(P_PID, pid, WEXITED | __WALL);
+			if (report !== undefined) return report.kind === "exited" ? report.status << 8 : report.status;
+		} catch (error) {
+			if (isErrno(error, "ECHILD")) return 0;
+			if (!isErrno(error, "EINTR")) throw error;
+		}
+	}
+}
+
+/**
+ * Restores a dump.
+ *
+ * @throws ImageError, UnsupportedError before anything is created; CriuError, KernelError: nothing is left behind
+ */
+export function restore(options: Options): RestoreResult {
+	loadHost();
+	raiseFdLimit();
+	const timings = new Timings();
+	using dir = ImageDir.open(options.imagesDir);
+	const images = readImages(dir);
+	timings.lap("read");
+	const plan = planTask(options, dir, images);
+	timings.lap("plan");
+	let started: Started;
+	try {
+		faultPoint("restore:planned");
+		started = startProcess(options, images.root.pstree.pid, plan);
+	} finally {
+		plan.numbers.closePasses();
+	}
+	timings.lap("spawn");
+	const { task: built, init } = started;
+	let removePidfile = () => {};
+	try {
+		build(built, plan, timings);
+		removePidfile = writePidfile(options.pidfile, built.pid);
+		faultPoint("restore:pidfile");
+		if (options.leaveStopped) sendSignal(built.pid, SIGSTOP);
+	} catch (error) {
+		built.kill();
+		init?.kill();
+		removePidfile();
+		removeTemporaryPaths(plan);
+		throw error;
+	}
+	init?.detachWith(serveAsInit());
+	built.detach();
+	for (const step of plan.afterResume) step.run(built.pid);
+	faultPoint("restore:detached");
+	timings.lap("release");
+	log.info(`Restored pid ${built.pid}`);
+	const stats: RestoreStats = {
+		pagesCompared: 0n,
+		pagesSkippedCow: 0n,
+		pagesRestored: 0n,
+		forkingTime: timings.between("spawn", "spawn"),
+		restoreTime: timings.between("read", "release"),
+	};
+	writeRestoreStats(options.workDir ?? options.imagesDir, stats, timings);
+	const waitFor = (init ?? built).pid;
+	const result = { pid: images.root.pstree.pid, stats, wait: () => waitForEnd(waitFor) };
+	return init === undefined ? result : { ...result, outsidePid: built.pid };
+}
+
+/** Reads, checks and plans as a restore does, and tells the plan. Creates nothing. */
+export function planRestore(options: Options): string {
+	loadHost();
+	using dir = ImageDir.open(options.imagesDir);
+	const images = readImages(dir);
+	const plan = planTask(options, dir, images);
+	plan.numbers.closePasses();
+	return describePlan(images.root, plan);
+}
