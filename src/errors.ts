@@ -48,11 +48,7 @@ export class ImageError extends CriuError {
 	readonly file: string | undefined;
 	readonly offset: number | undefined;
 
-	constructor(
-		code: string,
-		message: string,
-		options: CriuErrorOptions & { file?: string; offset?: number } = {},
-	) {
+	constructor(code: string, message: string, options: CriuErrorOptions & { file?: string; offset?: number } = {}) {
 		super(code, message, options);
 		this.file = options.file;
 		this.offset = options.offset;

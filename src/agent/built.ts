@@ -13,8 +13,8 @@ import { mustSyscall, spawn } from "../sys/host.ts";
 import { type Mapping, mapShared } from "../sys/memory.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { AgentChannel } from "./channel.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
 import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, PAGE_SIZE } from "./layout.ts";
 import { Program } from "./program.ts";
@@ -175,7 +175,8 @@ export class BuiltProcess {
 		});
 		this.programs.run(program);
 		const [outside] = listChildren(this.pid);
-		if (outside === undefined) throw new CriuError("TASK_GONE", `the new pid ${pid} has vanished`, { remedy: "try again" });
+		if (outside === undefined)
+			throw new CriuError("TASK_GONE", `the new pid ${pid} has vanished`, { remedy: "try again" });
 		const task = new BuiltProcess(outside, this.shared, this.request, slot);
 		task.seize();
 		return task;

@@ -7,7 +7,7 @@ import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import type { Mapping } from "../sys/memory.ts";
 import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { CrCtl, CrOp, OP_FILL, OP_SYSCALL } from "./layout.ts";
+import { CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
 import { describeOp, encodeProgram, type Op, type OpRef, type OutRef, type Program, sizeProgram } from "./program.ts";
 import { peekStop } from "./tracee.ts";
 
@@ -22,7 +22,7 @@ export interface ProgramResult {
 }
 
 function throwFailedOp(op: Op, error: bigint): never {
-	const name = op.code === OP_SYSCALL || op.code === OP_FILL ? syscallName(op.nr) : describeOp(op);
+	const name = op.nr === 0 && op.code !== OP_SYSCALL ? describeOp(op) : syscallName(op.nr);
 	if (error < 0n && error > -4096n) {
 		const cause = new KernelError(name, Number(-error));
 		const remedy = op.remedies?.[cause.code] ?? op.remedies?.[""];
@@ -63,8 +63,7 @@ export class AgentChannel {
 	/** Hands a program over without waiting; awaitEnd and finish complete it. */
 	start(program: Program): void {
 		const size = sizeProgram(program);
-		if (size > this.programLength)
-			throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
+		if (size > this.programLength) throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
 		const encoded = encodeProgram(program, this.programAt);
 		this.area.bytes.set(encoded.bytes, this.programAt);
 		this.area.view.setBigUint64(this.ctl + CrCtl.offsets.program, BigInt(this.programAt), true);
@@ -96,8 +95,7 @@ export class AgentChannel {
 				remedy: "look who killed it (dmesg, the out-of-memory killer)",
 			});
 		// SIGSTOP can't be blocked: the agent's work goes on all the same, the stop takes effect after it.
-		if (stop !== undefined)
-			pt.ptrace(pt.PTRACE_CONT, this.tid, 0, stop.kind === "signal" ? stop.signal : 0);
+		if (stop !== undefined) pt.ptrace(pt.PTRACE_CONT, this.tid, 0, stop.kind === "signal" ? stop.signal : 0);
 		// An agent without futex_waitv sleeps on the lock word alone.
 		futexWake(this.area.address + this.ctl + CrCtl.offsets.lock);
 	}

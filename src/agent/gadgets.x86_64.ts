@@ -90,8 +90,7 @@ export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | u
 			syscallRet ??= find(SYSCALL_RET);
 			restorer ??= find(MOV_RAX_15_SYSCALL) ?? find(MOV_EAX_15_SYSCALL);
 			popRax ??= find(POP_RAX_RET);
-			if (syscallRet !== undefined && restorer !== undefined)
-				return withProof(pid, { syscallRet, restorer, popRax });
+			if (syscallRet !== undefined && restorer !== undefined) return withProof(pid, { syscallRet, restorer, popRax });
 			if (syscallRet === undefined && syscallXorRet === undefined) {
 				const index = findSyscallXorRet(bytes);
 				if (index >= 0) syscallXorRet = at + BigInt(index);

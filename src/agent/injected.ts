@@ -4,26 +4,20 @@
 
 import { BugError, CriuError, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import type { VmaFacts } from "../kernel/procfs/maps.ts";
 import { SYS_mmap, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import type { VmaFacts } from "../kernel/procfs/maps.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { AgentChannel } from "./channel.ts";
 import { buildChain, type Chain, chainSize, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { AgentChannel } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { resumeContext } from "./interrupted.x86_64.ts";
 import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, CTL_RESTART, readBlobHeader } from "./layout.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
-import {
-	getRegisters,
-	interruptThread,
-	resumeToSyscall,
-	type StoppedThread,
-	setRegisters,
-} from "./tracee.ts";
+import { getRegisters, interruptThread, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
 
 const AREA_LENGTH = 160 * 1024;
 const PROGRAM_LENGTH = AREA_LENGTH - AREA_PROGRAM - AGENT_STACK;
@@ -249,9 +243,14 @@ function mapInTarget(tid: number, regs: Registers, gadgets: Gadgets, chain: Chai
 	resumeToSyscall(tid, deadline);
 	const result = BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
 	if (result !== area)
-		throw new KernelError("mmap", result < 0n ? Number(-result) : 17, `of the agent's memory at ${hex(area)} in task ${tid}`, {
-			remedy: "check the program's address space limit (ulimit -v), locked memory limit and memory cgroup",
-		});
+		throw new KernelError(
+			"mmap",
+			result < 0n ? Number(-result) : 17,
+			`of the agent's memory at ${hex(area)} in task ${tid}`,
+			{
+				remedy: "check the program's address space limit (ulimit -v), locked memory limit and memory cgroup",
+			},
+		);
 }
 
 /** Opens the memory just mapped in the target and maps it here, with a page of our own before it. */

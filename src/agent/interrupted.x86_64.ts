@@ -1,8 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // System calls that a stop interrupted: how to make them go on as if nothing had been.
 
-import { SYS_epoll_pwait, SYS_epoll_pwait2, SYS_epoll_wait, SYS_msgrcv, SYS_msgsnd } from "../kernel/abi/syscalls.x86_64.ts";
-import { SYS_restart_syscall, SYS_rt_sigtimedwait, SYS_semop, SYS_semtimedop } from "../kernel/abi/syscalls.x86_64.ts";
+import { FUTEX_CLOCK_REALTIME, FUTEX_PRIVATE_FLAG, FUTEX_WAIT_BITSET } from "../kernel/abi/futex.ts";
+import {
+	SYS_clock_nanosleep,
+	SYS_epoll_pwait,
+	SYS_epoll_pwait2,
+	SYS_epoll_wait,
+	SYS_futex,
+	SYS_msgrcv,
+	SYS_msgsnd,
+	SYS_nanosleep,
+	SYS_poll,
+	SYS_restart_syscall,
+	SYS_rt_sigtimedwait,
+	SYS_semop,
+	SYS_semtimedop,
+} from "../kernel/abi/syscalls.x86_64.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 
 const EINTR = 4n;
@@ -73,4 +87,49 @@ export function resumeContext(regs: Registers): Resumption {
 	if (getReg(regs, REG.orig_ax) === BigInt(SYS_restart_syscall))
 		return { regs: withRegs(regs, { ax: (1n << 64n) - EINTR }), restartBlock: true };
 	return { regs: reissueCall(regs), restartBlock: true };
+}
+
+/** How an interrupted call is written into an image. */
+export interface ImageResumption {
+	regs: Registers;
+	/** The call ends with EINTR though no handler of the program runs. */
+	interrupted: boolean;
+}
+
+const FUTEX_OP_MASK = ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+
+/**
+ * True when a call with a restart block can be issued once more with just what is left: its time limit is absolute or
+ * infinite, or the kernel has written the rest over the request.
+ */
+function isRepeatable(regs: Registers): boolean {
+	const arg = (index: number) => getReg(regs, index);
+	switch (Number(getReg(regs, REG.orig_ax))) {
+		case SYS_poll:
+			return BigInt.asIntN(32, arg(REG.dx)) < 0n;
+		case SYS_futex:
+			return (Number(BigInt.asIntN(32, arg(REG.si))) & FUTEX_OP_MASK) === FUTEX_WAIT_BITSET;
+		case SYS_nanosleep:
+			return arg(REG.si) !== 0n && arg(REG.di) === arg(REG.si);
+		case SYS_clock_nanosleep:
+			return (arg(REG.si) & 1n) === 1n || (arg(REG.r10) !== 0n && arg(REG.dx) === arg(REG.r10));
+		default:
+			return false;
+	}
+}
+
+/**
+ * The registers to store of a thread that may sit in a call. `handler`: a signal waits whose handler runs first, and
+ * restarts calls (SA_RESTART) or interrupts them. orig_ax stays as it was.
+ */
+export function resumeFromImage(regs: Registers, handler: "none" | "restart" | "interrupt"): ImageResumption {
+	const error = inSyscall(regs) ? errorIn(regs) : 0n;
+	const interrupt = withRegs(regs, { ax: (1n << 64n) - EINTR });
+	const again = withRegs(regs, { ip: getReg(regs, REG.ip) - 2n, ax: getReg(regs, REG.orig_ax) });
+	if (error === ERESTARTNOINTR) return { regs: again, interrupted: false };
+	if (error === ERESTARTSYS) return { regs: handler === "interrupt" ? interrupt : again, interrupted: false };
+	if (error === ERESTARTNOHAND) return { regs: handler === "none" ? again : interrupt, interrupted: false };
+	if (error !== ERESTART_RESTARTBLOCK) return { regs, interrupted: false };
+	if (handler !== "none") return { regs: interrupt, interrupted: false };
+	return isRepeatable(regs) ? { regs: again, interrupted: false } : { regs: interrupt, interrupted: true };
 }

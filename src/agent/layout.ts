@@ -14,6 +14,7 @@ export const OP_WAIT = 6;
 export const OP_WAKE = 7;
 export const OP_REAP = 8;
 export const OP_FILL = 9;
+export const OP_LOAD = 10;
 
 export const CHECK_NONE = 0;
 export const CHECK_NO_ERROR = 1;

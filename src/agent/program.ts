@@ -2,7 +2,7 @@
 // Programs for the agent: plain data, built by a planner, printable, encoded into the shared area just before they run.
 
 import { errnoNumber } from "../kernel/abi/errno.ts";
-import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_pread64, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import {
 	ARG_AREA,
 	ARG_CONST,
@@ -16,6 +16,7 @@ import {
 	OP_CLONE,
 	OP_COPY,
 	OP_FILL,
+	OP_LOAD,
 	OP_MERGE,
 	OP_REAP,
 	OP_STORE,
@@ -44,11 +45,7 @@ export interface LoadRef {
 export type Arg = number | bigint | Uint8Array | OpRef | OutRef | LoadRef;
 
 /** Which result counts as success. */
-export type Check =
-	| "ok"
-	| "any"
-	| { readonly equal: number | bigint }
-	| { readonly okOr: string };
+export type Check = "ok" | "any" | { readonly equal: number | bigint } | { readonly okOr: string };
 
 export interface Op {
 	readonly code: number;
@@ -103,6 +100,11 @@ export class Program {
 	/** pread64 or pwrite64 repeated until the whole length has been moved. */
 	fill(what: string, nr: number, args: readonly [Arg, Arg, Arg, Arg], options?: OpOptions): OpRef {
 		return this.push(OP_FILL, nr, args, what, options);
+	}
+
+	/** Reads from a file into fresh memory of the process itself. */
+	load(what: string, args: readonly [fd: Arg, address: Arg, bytes: Arg, offset: Arg], options?: OpOptions): OpRef {
+		return this.push(OP_LOAD, SYS_pread64, args, what, options);
 	}
 
 	copy(what: string, to: Arg, from: Arg, length: number): OpRef {
@@ -183,8 +185,7 @@ function align8(value: number): number {
 /** How many bytes a program takes in the area. */
 export function sizeProgram(program: Program): number {
 	let data = 0;
-	for (const op of program.ops)
-		for (const arg of op.args) if (arg instanceof Uint8Array) data += align8(arg.length);
+	for (const op of program.ops) for (const arg of op.args) if (arg instanceof Uint8Array) data += align8(arg.length);
 	return program.ops.length * CrOp.size + data + program.outSize;
 }
 
@@ -252,6 +253,6 @@ const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "
 
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {
-	const name = op.code === OP_SYSCALL || op.code === OP_FILL ? syscallName(op.nr) : (CODE_NAMES[op.code] ?? "?");
+	const name = op.nr === 0 && op.code !== OP_SYSCALL ? (CODE_NAMES[op.code] ?? "?") : syscallName(op.nr);
 	return `${name}(${op.args.map(describeArg).join(", ")}): ${op.what}`;
 }

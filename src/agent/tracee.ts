@@ -77,9 +77,13 @@ export function waitStop(tid: number, deadline: number): Stop {
 }
 
 function throwGone(tid: number, stop: Stop & { kind: "gone" }): never {
-	throw new CriuError("TASK_GONE", `task ${tid} ended while it was being frozen (${stop.killed ? "killed by signal" : "exit code"} ${stop.status})`, {
-		remedy: "nothing is left to dump; start it again",
-	});
+	throw new CriuError(
+		"TASK_GONE",
+		`task ${tid} ended while it was being frozen (${stop.killed ? "killed by signal" : "exit code"} ${stop.status})`,
+		{
+			remedy: "nothing is left to dump; start it again",
+		},
+	);
 }
 
 /** Attaches to a thread without stopping it. @throws CriuError naming the reason */

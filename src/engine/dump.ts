@@ -6,7 +6,12 @@ import { collectInjectionFacts, InjectedAgent } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
 import { BlockedError, type CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { core_entrySchema, core_entry_march, task_core_entrySchema, thread_core_entrySchema } from "../images/gen/core_pb.ts";
+import {
+	core_entry_march,
+	core_entrySchema,
+	task_core_entrySchema,
+	thread_core_entrySchema,
+} from "../images/gen/core_pb.ts";
 import { fs_entrySchema } from "../images/gen/file_pb.ts";
 import { pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
@@ -117,10 +122,27 @@ function copyMemory(task: DumpedTask, context: Dump, dir: ImageDir, draft: TaskD
 	return dumpPages(task, draft, dir, context.newPagesId());
 }
 
-/** Everything but the pages, which are there already. The inventory comes last: it says that the rest is whole. */
-function writeImages(task: DumpedTask, context: Dump, dir: ImageDir, draft: TaskDraft): void {
-	const rootIds = ownIds(context.ownNamespaces);
-	const ids = taskIds(context.ownNamespaces, context.namespacesOf(task.pid));
+/** What only a standing task can tell and no kind owns. */
+function collectIdentity(task: DumpedTask, context: Dump) {
+	return {
+		rootIds: ownIds(context.ownNamespaces),
+		ids: taskIds(context.ownNamespaces, context.namespacesOf(task.pid)),
+		clocks: dumpTimeNamespace(task.pid),
+	};
+}
+
+/**
+ * Writes everything but the pages, which are there already. The task isn't looked at any more. The inventory comes last: it
+ * says that the rest is whole.
+ */
+function writeImages(
+	task: DumpedTask,
+	context: Dump,
+	dir: ImageDir,
+	draft: TaskDraft,
+	identity: ReturnType<typeof collectIdentity>,
+): void {
+	const { rootIds, ids, clocks } = identity;
 	const { status, vpid } = task;
 	dir.writeEntry(KINDS.CORE, vpid, draft.core);
 	dir.writeEntry(KINDS.IDS, vpid, ids);
@@ -146,7 +168,7 @@ function writeImages(task: DumpedTask, context: Dump, dir: ImageDir, draft: Task
 			threads: [vpid],
 		}),
 	);
-	dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, ids), dumpTimeNamespace(task.pid));
+	dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, ids), clocks);
 	faultPoint("dump:images");
 	writeInventory(dir, rootIds, context.options.tcpClose);
 	faultPoint("dump:inventory");
@@ -182,13 +204,21 @@ export function dump(options: Options): DumpResult {
 	timings.lap("collect");
 	const pages = copyMemory(task, context, dir, draft);
 	faultPoint("dump:pages");
+	const identity = collectIdentity(task, context);
 	timings.lap("memory");
-	writeImages(task, context, dir, draft);
+	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
+	const livesOn = options.leaveRunning || options.leaveStopped;
+	if (livesOn) {
+		frozen.release(options.leaveStopped);
+		timings.lap("release");
+	}
+	writeImages(task, context, dir, draft, identity);
 	timings.lap("images");
-	if (options.leaveRunning || options.leaveStopped) frozen.release(options.leaveStopped);
-	else frozen.kill();
+	if (!livesOn) {
+		frozen.kill();
+		timings.lap("release");
+	}
 	faultPoint("dump:end");
-	timings.lap("release");
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats: DumpStats = {
 		freezingTime: timings.between("freeze", "freeze"),

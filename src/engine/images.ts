@@ -15,7 +15,10 @@ const PID_LIMIT = 4194304;
 const ALIVE_STATES = new Set([1, 3]);
 
 function corrupt(file: string, message: string): ImageError {
-	return new ImageError("IMAGE_CORRUPT", `${file}: ${message}`, { file, remedy: "dump again; the images were damaged" });
+	return new ImageError("IMAGE_CORRUPT", `${file}: ${message}`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
 }
 
 /** The one process of the dump. */
@@ -24,9 +27,13 @@ function readPstree(dir: ImageDir): pstree_entry {
 	const [root] = entries;
 	if (root === undefined) throw corrupt("pstree.img", "no process in it");
 	if (entries.length > 1)
-		throw new UnsupportedError("UNSUPPORTED_TREE", `the images hold a tree of ${entries.length} processes, which this version doesn't restore`, {
-			remedy: "restore these images with the original criu",
-		});
+		throw new UnsupportedError(
+			"UNSUPPORTED_TREE",
+			`the images hold a tree of ${entries.length} processes, which this version doesn't restore`,
+			{
+				remedy: "restore these images with the original criu",
+			},
+		);
 	if (root.ppid !== 0) throw corrupt("pstree.img", `the root has a parent, pid ${root.ppid}`);
 	for (const [name, value] of [
 		["pid", root.pid],
@@ -35,9 +42,13 @@ function readPstree(dir: ImageDir): pstree_entry {
 	] as const)
 		if (value > PID_LIMIT || (name === "pid" && value < 1)) throw corrupt("pstree.img", `${name} ${value}`);
 	if (root.threads.length > 1)
-		throw new UnsupportedError("UNSUPPORTED_THREADS", `the images hold ${root.threads.length} threads, which this version doesn't restore`, {
-			remedy: "restore these images with the original criu",
-		});
+		throw new UnsupportedError(
+			"UNSUPPORTED_THREADS",
+			`the images hold ${root.threads.length} threads, which this version doesn't restore`,
+			{
+				remedy: "restore these images with the original criu",
+			},
+		);
 	if (root.threads[0] !== root.pid) throw corrupt("pstree.img", "the leader isn't the first thread");
 	return root;
 }
@@ -55,9 +66,13 @@ function readTask(dir: ImageDir, pstree: pstree_entry, ids: task_kobj_ids_entry)
 	const name = `core-${pstree.pid}.img`;
 	const core = dir.readEntry(KINDS.CORE, pstree.pid);
 	if (core.mtype !== core_entry_march.X86_64)
-		throw new UnsupportedError("FOREIGN_ARCH", `${name}: the dump comes from another machine type (${core_entry_march[core.mtype] ?? core.mtype})`, {
-			remedy: "restore on a machine of that type",
-		});
+		throw new UnsupportedError(
+			"FOREIGN_ARCH",
+			`${name}: the dump comes from another machine type (${core_entry_march[core.mtype] ?? core.mtype})`,
+			{
+				remedy: "restore on a machine of that type",
+			},
+		);
 	if (core.tc === undefined) throw corrupt(name, "the task's state is missing");
 	if (!ALIVE_STATES.has(core.tc.taskState)) throw corrupt(name, `task state ${core.tc.taskState}`);
 	if (core.threadCore === undefined || core.threadInfo === undefined)

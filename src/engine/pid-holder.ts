@@ -2,15 +2,17 @@
 // Who has a pid that a restore needs.
 
 import { CriuError } from "../errors.ts";
-import { listProcesses, listThreads } from "../kernel/procfs/tasks.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
+import { listProcesses, listThreads } from "../kernel/procfs/tasks.ts";
 import { describeProcess } from "./target.ts";
 
 /** Names the process that holds a number as pid, thread, group or session; undefined when none is found. */
 function findPidHolder(pid: number): string | undefined {
 	try {
 		const stat = readStat(pid);
-		return stat.state === "Z" ? `${describeProcess(stat)}, a zombie that its parent (pid ${stat.ppid}) hasn't reaped` : describeProcess(stat);
+		return stat.state === "Z"
+			? `${describeProcess(stat)}, a zombie that its parent (pid ${stat.ppid}) hasn't reaped`
+			: describeProcess(stat);
 	} catch {
 		// Not a process: a thread, or only the name of a group or session.
 	}

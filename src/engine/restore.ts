@@ -11,13 +11,13 @@ import { CLONE_PARENT } from "../kernel/abi/sched.ts";
 import { STAGES, type TaskPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { describePlan, type PlannedTask, planTask } from "../plan/plan-task.ts";
 import { loadHost } from "../sys/host.ts";
-import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import { readImages } from "./images.ts";
 import { NEW_PIDNS_FLAGS, serveAsInit, startBelowInit } from "./new-pidns.ts";
 import { pidTakenError } from "./pid-holder.ts";
-import { describePlan, type PlannedTask, planTask } from "../plan/plan-task.ts";
 import { writeRestoreStats } from "./stats.ts";
 import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
@@ -86,7 +86,10 @@ function writePidfile(path: string | undefined, pid: number): () => void {
 		writeSync(fd, String(pid));
 	} catch (error) {
 		remove();
-		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, { cause: error, remedy: "make room on its file system" });
+		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, {
+			cause: error,
+			remedy: "make room on its file system",
+		});
 	} finally {
 		closeSync(fd);
 	}

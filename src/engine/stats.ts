@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // stats-dump and stats-restore in the work directory: figures of a run that succeeded.
 
+import { messageOf } from "../errors.ts";
 import {
 	type dump_stats_entry,
 	dump_stats_entrySchema,
@@ -11,7 +12,6 @@ import {
 } from "../images/gen/stats_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { log } from "../log.ts";
-import { messageOf } from "../errors.ts";
 import type { Timings } from "./timings.ts";
 import type { DumpStats, RestoreStats } from "./types.ts";
 

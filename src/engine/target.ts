@@ -2,8 +2,8 @@
 // The process that a user named: does it exist, and is it one that can be dumped at all.
 
 import { CriuError, isErrno, UsageError } from "../errors.ts";
-import { listChildren } from "../kernel/procfs/tasks.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
+import { listChildren } from "../kernel/procfs/tasks.ts";
 import { makePrintable } from "../log.ts";
 
 const PF_KTHREAD = 0x00200000;
@@ -25,22 +25,33 @@ export function readTarget(pid: number): ProcStat {
 		stat = readStat(pid);
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
-		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, { cause: error, remedy: "check the pid given with -t" });
+		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, {
+			cause: error,
+			remedy: "check the pid given with -t",
+		});
 	}
 	if (pid === process.pid)
 		throw new UsageError("OWN_PID", `pid ${pid} is criu itself`, { remedy: "name the process to dump with -t PID" });
 	if (stat.state === "Z" || stat.state === "X")
-		throw new CriuError("ZOMBIE", `${describeProcess(stat)} is dead and waits for its parent (pid ${stat.ppid}) to take notice`, {
-			remedy: "there's nothing to dump; dump the parent's tree to keep its exit status",
-		});
+		throw new CriuError(
+			"ZOMBIE",
+			`${describeProcess(stat)} is dead and waits for its parent (pid ${stat.ppid}) to take notice`,
+			{
+				remedy: "there's nothing to dump; dump the parent's tree to keep its exit status",
+			},
+		);
 	if ((stat.flags & PF_KTHREAD) !== 0)
 		throw new CriuError("KERNEL_THREAD", `${describeProcess(stat)} is a thread of the kernel`, {
 			remedy: "only user processes can be dumped",
 		});
 	if (isAncestor(pid))
-		throw new UsageError("OWN_ANCESTOR", `${describeProcess(stat)} is an ancestor of criu: freezing it would freeze criu's own session`, {
-			remedy: "start criu from somewhere else, as a process outside of that tree",
-		});
+		throw new UsageError(
+			"OWN_ANCESTOR",
+			`${describeProcess(stat)} is an ancestor of criu: freezing it would freeze criu's own session`,
+			{
+				remedy: "start criu from somewhere else, as a process outside of that tree",
+			},
+		);
 	return stat;
 }
 
@@ -62,8 +73,12 @@ function isAncestor(pid: number): boolean {
 export function findChildBlockers(pid: number): CriuError[] {
 	return listChildren(pid).map(
 		(child) =>
-			new CriuError("UNSUPPORTED_CHILDREN", `pid ${pid} has a child, pid ${child}: trees aren't dumped by this version`, {
-				remedy: "dump when the child has ended, or use the original criu",
-			}),
+			new CriuError(
+				"UNSUPPORTED_CHILDREN",
+				`pid ${pid} has a child, pid ${child}: trees aren't dumped by this version`,
+				{
+					remedy: "dump when the child has ended, or use the original criu",
+				},
+			),
 	);
 }

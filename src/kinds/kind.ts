@@ -2,17 +2,17 @@
 // What a kind of resource is: one module with its dump half and its restore half, registered in registry.ts. The engine
 // walks the registry and knows no resource; a kind knows nothing of the engine.
 
-import type { OpRef, Program } from "../agent/program.ts";
-import type { ProgramResult } from "../agent/channel.ts";
 import type { Registers } from "../agent/chain.x86_64.ts";
+import type { ProgramResult } from "../agent/channel.ts";
+import type { OpRef, Program } from "../agent/program.ts";
 import type { StoppedThread } from "../agent/tracee.ts";
 import type { CriuError } from "../errors.ts";
 import type { core_entry } from "../images/gen/core_pb.ts";
 import type { fd_types, fdinfo_entry, file_entry } from "../images/gen/fdinfo_pb.ts";
 import type { fs_entry } from "../images/gen/file_pb.ts";
 import type { fown_entry } from "../images/gen/fown_pb.ts";
-import type { mm_entry } from "../images/gen/mm_pb.ts";
 import type { pstree_entry } from "../images/gen/inventory_pb.ts";
+import type { mm_entry } from "../images/gen/mm_pb.ts";
 import type { ImageDir } from "../images/index.ts";
 import type { Fdinfo } from "../kernel/procfs/fdinfo.ts";
 import type { SmapsFacts } from "../kernel/procfs/maps.ts";
@@ -107,7 +107,7 @@ export interface FdNumbers {
 export interface TaskPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
 	readonly outside: OutsideStep[];
-	/** What is done once the task runs on its own, such as stopping it again. */
+	/** What is done when the task has its last registers, right before it is let go: a stop that must hold it back. */
 	readonly afterResume: OutsideStep[];
 	readonly numbers: FdNumbers;
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */

@@ -3,7 +3,42 @@
 
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
+import { comm } from "./task/comm.ts";
+import { creds } from "./task/creds.ts";
+import { outside } from "./task/outside.ts";
+import { pendingSignals } from "./task/pending-signals.ts";
+import { personality } from "./task/personality.ts";
+import { prctlMisc } from "./task/prctl-misc.ts";
+import { refusals } from "./task/refusals.ts";
+import { registers } from "./task/registers.x86_64.ts";
+import { rlimits } from "./task/rlimits.ts";
+import { robustList } from "./task/robust-list.ts";
+import { rseq } from "./task/rseq.ts";
+import { schedule } from "./task/sched.ts";
+import { session } from "./task/session.ts";
+import { sigactions } from "./task/sigactions.ts";
+import { sigaltstack } from "./task/sigaltstack.ts";
+import { tidAddress } from "./task/tid-address.ts";
+import { timers } from "./task/timers.ts";
 
 export const TASK_KINDS: readonly TaskKind[] = [
+	refusals,
+	registers,
+	session,
+	comm,
+	personality,
 	memoryMap,
+	sigactions,
+	sigaltstack,
+	robustList,
+	tidAddress,
+	rseq,
+	schedule,
+	rlimits,
+	pendingSignals,
+	timers,
+	creds,
+	prctlMisc,
+	outside,
+	{ name: "fs", dump(t,d,_a,c){ d.fs.cwdId = c.files.addDirectory(t,new TextEncoder().encode("/"), 0); d.fs.rootId=d.fs.cwdId; d.fs.umask=18; return undefined; }, plan(){} },
 ];

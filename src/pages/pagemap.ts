@@ -32,6 +32,15 @@ export interface PrivateRange {
 	whole: boolean;
 }
 
+/** The lower one of two addresses. */
+export function earlier(a: bigint, b: bigint): bigint {
+	return a < b ? a : b;
+}
+
+function later(a: bigint, b: bigint): bigint {
+	return a > b ? a : b;
+}
+
 /** Ranges of data pages within the given stretches (both sorted), with the stretch each belongs to. */
 export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[]) {
 	let at = 0;
@@ -45,8 +54,8 @@ export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[
 			const range = data[i];
 			if (range === undefined || range.start >= stretch.end) break;
 			yield {
-				start: range.start > stretch.start ? range.start : stretch.start,
-				end: range.end < stretch.end ? range.end : stretch.end,
+				start: later(range.start, stretch.start),
+				end: earlier(range.end, stretch.end),
 				lazy: stretch.lazy,
 			};
 		}
@@ -94,10 +103,14 @@ export function collectRuns(file: string, pagemap: { head: pagemap_head; entries
 		const pages = hasField(entry, "nrPages") ? entry.nrPages : BigInt(entry.compatNrPages);
 		const bytes = pages * PAGE;
 		if (entry.vaddr % PAGE !== 0n || entry.vaddr < end || entry.vaddr + bytes > ADDRESS_LIMIT)
-			throw new ImageError("IMAGE_CORRUPT", `${file}: pages at 0x${entry.vaddr.toString(16)} are out of order or range`, {
-				file,
-				remedy: "dump again; the images were damaged",
-			});
+			throw new ImageError(
+				"IMAGE_CORRUPT",
+				`${file}: pages at 0x${entry.vaddr.toString(16)} are out of order or range`,
+				{
+					file,
+					remedy: "dump again; the images were damaged",
+				},
+			);
 		end = entry.vaddr + bytes;
 		const flags = entry.inParent ? PE_PARENT : hasField(entry, "flags") ? entry.flags : PE_PRESENT;
 		if ((flags & PE_PRESENT) === 0)

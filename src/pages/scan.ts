@@ -23,6 +23,8 @@ import { addressOf, syscall } from "../sys/host.ts";
 import { mapPrivate } from "../sys/memory.ts";
 
 const PAGE = 4096n;
+/** [vsyscall] lies above. */
+const USER_END = 1n << 47n;
 const REGION_WORDS = 3;
 const REGIONS_PER_CALL = 16384;
 
@@ -143,15 +145,16 @@ export function scanByPagemap(pagemapFd: number, vmas: ReadonlyArray<{ start: bi
  * @throws KernelError
  */
 export function scanMemory(pid: number, vmas: ReadonlyArray<{ start: bigint; end: bigint }>): MemoryScan {
-	const first = vmas[0];
-	const last = vmas[vmas.length - 1];
+	const user = vmas.filter((vma) => vma.end <= USER_END);
+	const first = user[0];
+	const last = user[user.length - 1];
 	if (first === undefined || last === undefined) return { data: [], guards: [] };
 	const fd = openAt(`/proc/${pid}/pagemap`, 0);
 	try {
 		return scanByIoctl(fd, first.start, last.end);
 	} catch (error) {
 		if (!isErrno(error, "ENOTTY", "EINVAL", "ENOSYS")) throw error;
-		return scanByPagemap(fd, vmas);
+		return scanByPagemap(fd, user);
 	} finally {
 		closeFd(fd);
 	}

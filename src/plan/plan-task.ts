@@ -7,11 +7,18 @@ import { describeOp, type OpRef, Program, sizeProgram } from "../agent/program.t
 import { BugError } from "../errors.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
 import { type ImageDir, KINDS } from "../images/index.ts";
-import { FdNumberTable } from "../kinds/file/fd-numbers.ts";
-import { planOpenMapped } from "../kinds/file/mapped-file.ts";
-import { type OutsideStep, type RestoreContext, STAGES, type Stage, type TaskImage, type TaskPlan } from "../kinds/kind.ts";
 import { PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { SYS_prctl } from "../kernel/abi/syscalls.x86_64.ts";
+import { FdNumberTable } from "../kinds/file/fd-numbers.ts";
+import { planOpenMapped } from "../kinds/file/mapped-file.ts";
+import {
+	type OutsideStep,
+	type RestoreContext,
+	STAGES,
+	type Stage,
+	type TaskImage,
+	type TaskPlan,
+} from "../kinds/kind.ts";
 import { planTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import type { Options } from "../options.ts";

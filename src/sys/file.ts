@@ -23,16 +23,17 @@ export function toCString(path: string | Uint8Array): Uint8Array {
 /** A path for messages: control characters and what isn't UTF-8 are shown as escapes. */
 export function showPath(path: string | Uint8Array): string {
 	const text = typeof path === "string" ? path : new TextDecoder().decode(path);
-	return text.replace(/[\x00-\x1f\x7f\ufffd]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+	let shown = "";
+	for (const char of text) {
+		const code = char.charCodeAt(0);
+		const odd = code < 0x20 || code === 0x7f || code === 0xfffd;
+		shown += odd ? `\\x${code.toString(16).padStart(2, "0")}` : char;
+	}
+	return shown;
 }
 
 /** Opens with close-on-exec, relative to `dirFd` where given. @throws KernelError */
-export function openAt(
-	path: string | Uint8Array,
-	flags: number,
-	mode = 0,
-	dirFd: number = AT_FDCWD,
-): number {
+export function openAt(path: string | Uint8Array, flags: number, mode = 0, dirFd: number = AT_FDCWD): number {
 	return mustSyscall(`of ${showPath(path)}`, nr.SYS_openat, dirFd, toCString(path), flags | O_CLOEXEC, mode);
 }
 
@@ -49,14 +50,7 @@ export function scopedFd(fd: number): { fd: number; [Symbol.dispose](): void } {
 /** Reads a symbolic link as bytes. @throws KernelError */
 export function readLinkAt(path: string | Uint8Array, dirFd: number = AT_FDCWD): Uint8Array {
 	const buffer = new Uint8Array(8192);
-	const length = mustSyscall(
-		`of ${showPath(path)}`,
-		nr.SYS_readlinkat,
-		dirFd,
-		toCString(path),
-		buffer,
-		buffer.length,
-	);
+	const length = mustSyscall(`of ${showPath(path)}`, nr.SYS_readlinkat, dirFd, toCString(path), buffer, buffer.length);
 	return buffer.slice(0, length);
 }
 
@@ -108,14 +102,7 @@ export function statFd(fd: number): FileStat {
 export function statPath(path: string | Uint8Array, options: { follow?: boolean; dirFd?: number } = {}): FileStat {
 	const buffer = new Uint8Array(256);
 	const flags = options.follow === false ? AT_SYMLINK_NOFOLLOW : 0;
-	const ret = syscall(
-		nr.SYS_statx,
-		options.dirFd ?? AT_FDCWD,
-		toCString(path),
-		flags,
-		STATX_BASIC_STATS,
-		buffer,
-	);
+	const ret = syscall(nr.SYS_statx, options.dirFd ?? AT_FDCWD, toCString(path), flags, STATX_BASIC_STATS, buffer);
 	if (ret < 0) throw new KernelError("statx", -ret, `of ${showPath(path)}`);
 	return decodeStatx(buffer);
 }

@@ -11,15 +11,7 @@ import { hostLibraryBytes } from "./embedded.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
-		args: [
-			FFIType.i64,
-			FFIType.i64,
-			FFIType.i64,
-			FFIType.i64,
-			FFIType.i64,
-			FFIType.i64,
-			FFIType.i64,
-		],
+		args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
 		returns: FFIType.i64_fast,
 	},
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
@@ -89,7 +81,15 @@ function loadLibrary(): Library {
 	return library;
 }
 
-export type SyscallArg = number | bigint | Uint8Array | Int32Array | Uint32Array | BigUint64Array | BigInt64Array | DataView;
+export type SyscallArg =
+	| number
+	| bigint
+	| Uint8Array
+	| Int32Array
+	| Uint32Array
+	| BigUint64Array
+	| BigInt64Array
+	| DataView;
 
 function toWord(arg: SyscallArg): number | bigint {
 	return typeof arg === "number" || typeof arg === "bigint" ? arg : arg.byteLength === 0 ? 0 : ptr(arg);
@@ -109,9 +109,7 @@ export function syscall(
 	f: SyscallArg = 0,
 ): number {
 	const symbols = (library ?? loadLibrary()).symbols;
-	return Number(
-		symbols.cr_syscall(nr, toWord(a), toWord(b), toWord(c), toWord(d), toWord(e), toWord(f)),
-	);
+	return Number(symbols.cr_syscall(nr, toWord(a), toWord(b), toWord(c), toWord(d), toWord(e), toWord(f)));
 }
 
 /** Like syscall, but throws a KernelError that names `what`. */

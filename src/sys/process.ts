@@ -38,8 +38,7 @@ export function waitId(idType: number, id: number, options: number): WaitReport 
 	const pid = info[4] ?? 0;
 	if (pid === 0) return undefined;
 	const code = info[2];
-	const kind =
-		code === CLD_EXITED ? "exited" : code === CLD_KILLED || code === CLD_DUMPED ? "killed" : "stopped";
+	const kind = code === CLD_EXITED ? "exited" : code === CLD_KILLED || code === CLD_DUMPED ? "killed" : "stopped";
 	return { pid, kind: code === CLD_TRAPPED ? "stopped" : kind, status: info[6] ?? 0 };
 }
 

@@ -5,7 +5,7 @@
 import { getReg, REG } from "../../agent/chain.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
-import { type vma_entry, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
+import { pagemap_headSchema, type vma_entry } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import { O_PATH } from "../../kernel/abi/fcntl.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
@@ -105,7 +105,10 @@ function dumpExe(task: DumpedTask, context: DumpContext): number {
 		return context.files.addMapped(task, readLink(path), file.fd);
 	} catch (error) {
 		if (!isErrno(error, "ENOENT")) throw error;
-		throw new UnsupportedError("NO_EXE", `pid ${task.pid} has no executable any more`, { cause: error, remedy: "start it again" });
+		throw new UnsupportedError("NO_EXE", `pid ${task.pid} has no executable any more`, {
+			cause: error,
+			remedy: "start it again",
+		});
 	}
 }
 

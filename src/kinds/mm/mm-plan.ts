@@ -11,7 +11,7 @@ import { O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { collectRuns, type PageRun, totalBytes } from "../../pages/pagemap.ts";
+import { collectRuns, earlier, type PageRun, totalBytes } from "../../pages/pagemap.ts";
 import { closeFd, readAt, statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { planSeals, planSegment, readSegments } from "./shared-memory.ts";
@@ -71,9 +71,13 @@ function checkVmas(file: string, vmas: readonly vma_entry[]): { mappings: vma_en
 
 function refuseUnsupported(file: string, vma: vma_entry): void {
 	const refuse = (what: string) =>
-		new UnsupportedError("UNSUPPORTED_MAPPING", `${file}: mapping ${hex(vma.start)} is ${what}, which this version doesn't restore`, {
-			remedy: "restore these images with the original criu",
-		});
+		new UnsupportedError(
+			"UNSUPPORTED_MAPPING",
+			`${file}: mapping ${hex(vma.start)} is ${what}, which this version doesn't restore`,
+			{
+				remedy: "restore these images with the original criu",
+			},
+		);
 	if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) throw refuse("a System V shared memory segment");
 	if ((vma.status & v.VMA_AREA_SOCKET) !== 0) throw refuse("a packet socket's ring");
 	if ((vma.status & v.VMA_AREA_AIORING) !== 0) throw refuse("a ring of asynchronous I/O");
@@ -182,9 +186,14 @@ function planSegmentMappings(
 function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
 	for (let advice = 0; advice < 64; advice++)
 		if (((bits >> BigInt(advice)) & 1n) !== 0n)
-			program.syscall(`advise ${advice} on ${hex(vma.start)}`, nr.SYS_madvise, [vma.start, vma.end - vma.start, advice], {
-				check: { okOr: "EINVAL" },
-			});
+			program.syscall(
+				`advise ${advice} on ${hex(vma.start)}`,
+				nr.SYS_madvise,
+				[vma.start, vma.end - vma.start, advice],
+				{
+					check: { okOr: "EINVAL" },
+				},
+			);
 }
 
 /** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. */
@@ -209,7 +218,7 @@ function planPageReads(
 			// One read may span neighbouring mappings.
 			let next = at;
 			do {
-				address = vma.end < end ? vma.end : end;
+				address = earlier(vma.end, end);
 				next++;
 				vma = mappings[next];
 			} while (
@@ -221,9 +230,8 @@ function planPageReads(
 				(vma.status & SPECIAL) === 0
 			);
 			if (isSpecial) continue;
-			program.fill(
+			program.load(
 				`read pages ${hex(first)}-${hex(address)}`,
-				nr.SYS_pread64,
 				[pagesFd, first, address - first, run.offset + (first - run.address)],
 				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
 			);
@@ -258,17 +266,21 @@ function planBounds(program: Program, image: TaskImage, plan: TaskPlan, context:
 		auxv_size: auxv.length,
 	});
 	program.copy("prepare the memory bounds", map, bytes, bytes.length);
-	if (auxv.length > 0)
-		program.store("prepare auxv", { out: map.out + PrctlMmMap.offsets.auxv, length: 8 }, auxv, 8);
+	if (auxv.length > 0) program.store("prepare auxv", { out: map.out + PrctlMmMap.offsets.auxv, length: 8 }, auxv, 8);
 	program.store("prepare the exe link", { out: map.out + PrctlMmMap.offsets.exe_fd, length: 4 }, exe, 4);
-	program.syscall("set memory bounds, auxv and exe link", nr.SYS_prctl, [PR_SET_MM, PR_SET_MM_MAP, map, PrctlMmMap.size, 0], {
-		remedies: {
-			EINVAL: "the images hold bounds that this kernel refuses; check the data segment limit (ulimit -d)",
-			EACCES: "the executable isn't executable any more: check its mode and the mount options (noexec)",
-			EPERM: "the kernel needs CONFIG_CHECKPOINT_RESTORE; run as root",
-			ETXTBSY: "the executable is open for writing: close it there",
+	program.syscall(
+		"set memory bounds, auxv and exe link",
+		nr.SYS_prctl,
+		[PR_SET_MM, PR_SET_MM_MAP, map, PrctlMmMap.size, 0],
+		{
+			remedies: {
+				EINVAL: "the images hold bounds that this kernel refuses; check the data segment limit (ulimit -d)",
+				EACCES: "the executable isn't executable any more: check its mode and the mount options (noexec)",
+				EPERM: "the kernel needs CONFIG_CHECKPOINT_RESTORE; run as root",
+				ETXTBSY: "the executable is open for writing: close it there",
+			},
 		},
-	});
+	);
 	program.syscall("close the executable", nr.SYS_close, [exe]);
 }
 
@@ -314,11 +326,12 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	if (pages !== undefined) planContent(pagemapFile, program, runs, mappings, pages, plan);
 	for (const { vma, lifted } of mapped) planFinish(program, vma, lifted);
 	for (const guard of guards)
-		program.syscall(`guard ${hex(guard.start)}-${hex(guard.end)}`, nr.SYS_madvise, [
-			guard.start,
-			guard.end - guard.start,
-			mman.MADV_GUARD_INSTALL,
-		], { remedies: { EINVAL: "guard regions need Linux 6.13 or later" } });
+		program.syscall(
+			`guard ${hex(guard.start)}-${hex(guard.end)}`,
+			nr.SYS_madvise,
+			[guard.start, guard.end - guard.start, mman.MADV_GUARD_INSTALL],
+			{ remedies: { EINVAL: "guard regions need Linux 6.13 or later" } },
+		);
 	planBounds(program, image, plan, context);
 }
 

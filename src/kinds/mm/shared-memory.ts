@@ -6,7 +6,7 @@
 import type { OpRef, Program } from "../../agent/program.ts";
 import { ImageError, KernelError } from "../../errors.ts";
 import { fd_types, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
-import { type memfd_inode_entry, memfd_file_entrySchema, memfd_inode_entrySchema } from "../../images/gen/file_pb.ts";
+import { memfd_file_entrySchema, type memfd_inode_entry, memfd_inode_entrySchema } from "../../images/gen/file_pb.ts";
 import { fown_entrySchema } from "../../images/gen/fown_pb.ts";
 import { pagemap_entrySchema, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
@@ -56,9 +56,7 @@ export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, con
 			shmid: Number(BigInt.asUintN(32, stat.ino)),
 			seals: seals < 0 ? F_SEAL_SEAL : seals,
 			mode: stat.mode,
-			...(hugeShift === 0
-				? {}
-				: { hugetlbFlag: Number(BigInt(mman.MFD_HUGETLB) | (BigInt(hugeShift) << HUGE_SHIFT)) }),
+			...(hugeShift === 0 ? {} : { hugetlbFlag: Number(BigInt(mman.MFD_HUGETLB) | (BigInt(hugeShift) << HUGE_SHIFT)) }),
 		});
 		context.files.add(
 			create(file_entrySchema, {
@@ -152,7 +150,12 @@ const MAX_SEGMENT = 1n << 45n;
  * Adds operations that make a segment with its content. Gives its descriptor (read and write); the caller closes it
  * after the last mapping. The temporary mapping lies at plan.scratch.
  */
-export function planSegment(inode: memfd_inode_entry, program: Program, plan: TaskPlan, context: RestoreContext): OpRef {
+export function planSegment(
+	inode: memfd_inode_entry,
+	program: Program,
+	plan: TaskPlan,
+	context: RestoreContext,
+): OpRef {
 	const name = decoder.decode(inode.name);
 	if (inode.size > MAX_SEGMENT || inode.size === 0n)
 		throw new ImageError("IMAGE_CORRUPT", `memfd.img: a segment of ${inode.size} bytes`, {

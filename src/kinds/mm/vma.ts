@@ -2,7 +2,7 @@
 // VMAs of a task as mm-PID.img describes them: what each is, from its line in /proc/PID/smaps.
 // Source: proc_pid_smaps(5); image-format: status bits are part of the image ABI.
 
-import { CriuError, UnsupportedError } from "../../errors.ts";
+import { type CriuError, UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { vma_entrySchema } from "../../images/gen/mm_pb.ts";
 import { create } from "../../images/index.ts";
@@ -81,11 +81,23 @@ const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
 		reason: "is a System V shared memory segment, which this version doesn't dump",
 		remedy: "let the program detach it (shmdt) first, or use shared anonymous memory",
 	},
-	device: { reason: "is memory of a device", remedy: "close the device in the program; its state isn't in the process" },
-	io_uring: { reason: "belongs to an io_uring, whose state the kernel doesn't tell", remedy: "turn io_uring off in the program" },
+	device: {
+		reason: "is memory of a device",
+		remedy: "close the device in the program; its state isn't in the process",
+	},
+	io_uring: {
+		reason: "belongs to an io_uring, whose state the kernel doesn't tell",
+		remedy: "turn io_uring off in the program",
+	},
 	socket: { reason: "is a packet socket's ring, which this version doesn't dump", remedy: "close the socket first" },
-	"anon-inode": { reason: "maps a kernel object that can't be dumped", remedy: "close the object in the program first" },
-	uprobes: { reason: "belongs to a uprobe of the kernel's tracing", remedy: "remove the uprobe (perf probe --del, bpftrace)" },
+	"anon-inode": {
+		reason: "maps a kernel object that can't be dumped",
+		remedy: "close the object in the program first",
+	},
+	uprobes: {
+		reason: "belongs to a uprobe of the kernel's tracing",
+		remedy: "remove the uprobe (perf probe --del, bpftrace)",
+	},
 	uffd: { reason: "is registered with a userfaultfd", remedy: "let the program unregister it first" },
 	"shadow-stack": {
 		reason: "is a shadow stack, which this version doesn't dump",
@@ -219,9 +231,7 @@ export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: 
 		if ((entry.flags & mman.MAP_DROPPABLE) !== 0) continue;
 		const isVdso = (entry.status & VMA_AREA_VDSO) !== 0;
 		const lazy =
-			!isVdso &&
-			(entry.flags & (mman.MAP_LOCKED | mman.MAP_HUGETLB)) === 0 &&
-			(entry.flags & mman.MAP_ANONYMOUS) !== 0;
+			!isVdso && (entry.flags & (mman.MAP_LOCKED | mman.MAP_HUGETLB)) === 0 && (entry.flags & mman.MAP_ANONYMOUS) !== 0;
 		if (!lazy) {
 			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso });
 			continue;

@@ -3,7 +3,7 @@
 // Source: namespaces(7), /proc/PID/ns.
 
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
-import { task_kobj_ids_entrySchema, type task_kobj_ids_entry } from "../../images/gen/core_pb.ts";
+import { type task_kobj_ids_entry, task_kobj_ids_entrySchema } from "../../images/gen/core_pb.ts";
 import { create } from "../../images/index.ts";
 import type { NamespaceName } from "../../kernel/abi/namespaces.ts";
 import { readNamespace } from "../../kernel/procfs/links.ts";
@@ -63,9 +63,13 @@ export function findNamespaceBlockers(
 ): CriuError[] {
 	return ORDER.filter((kind) => kind !== "time" && !ignored.has(kind) && task.get(kind) !== own.get(kind)).map(
 		(kind) =>
-			new UnsupportedError("UNSUPPORTED_NAMESPACE", `pid ${pid} is in a ${kind} namespace of its own, which this version doesn't dump`, {
-				remedy: `run criu inside that namespace: nsenter --${kind === "mnt" ? "mount" : kind} --target ${pid} criu dump …`,
-			}),
+			new UnsupportedError(
+				"UNSUPPORTED_NAMESPACE",
+				`pid ${pid} is in a ${kind} namespace of its own, which this version doesn't dump`,
+				{
+					remedy: `run criu inside that namespace: nsenter --${kind === "mnt" ? "mount" : kind} --target ${pid} criu dump …`,
+				},
+			),
 	);
 }
 
@@ -73,7 +77,11 @@ export function findNamespaceBlockers(
 export function checkImageNamespaces(root: task_kobj_ids_entry, task: task_kobj_ids_entry): void {
 	for (const kind of ORDER)
 		if (kind !== "time" && root[FIELD[kind]] !== task[FIELD[kind]])
-			throw new UnsupportedError("UNSUPPORTED_NAMESPACE", `the images hold a ${kind} namespace, which this version doesn't restore`, {
-				remedy: "restore these images with the original criu",
-			});
+			throw new UnsupportedError(
+				"UNSUPPORTED_NAMESPACE",
+				`the images hold a ${kind} namespace, which this version doesn't restore`,
+				{
+					remedy: "restore these images with the original criu",
+				},
+			);
 }

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Signals that wait, of the whole task and of its thread, with their siginfo and in their order.
+// Source: ptrace(2) PTRACE_PEEKSIGINFO, rt_sigqueueinfo(2). Images: core-PID.img, signal_queue_entry.
+
+import type { Program } from "../../agent/program.ts";
+import { siginfo_entrySchema, type signal_queue_entry, signal_queue_entrySchema } from "../../images/gen/core_pb.ts";
+import { create } from "../../images/index.ts";
+import { parseSiginfoHead, SIGINFO_SIZE } from "../../kernel/abi/siginfo.ts";
+import { _NSIG, SI_TIMER, SIGKILL, SIGSTOP, signalName } from "../../kernel/abi/signal.ts";
+import { SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo } from "../../kernel/abi/syscalls.x86_64.ts";
+import { sendSignal } from "../../sys/process.ts";
+import { peekSiginfo } from "../../sys/ptrace.ts";
+import type { DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+
+/** More than any sane RLIMIT_SIGPENDING; bounds the plan of a hostile image. */
+const MAX_PENDING = 1 << 18;
+/** Where a timer's siginfo keeps si_sys_private, by which older kernels find the timer to arm again. */
+const SYS_PRIVATE = 32;
+
+function encodeQueue(infos: readonly Uint8Array[]): signal_queue_entry {
+	return create(signal_queue_entrySchema, {
+		signals: infos.map((siginfo) => create(siginfo_entrySchema, { siginfo })),
+	});
+}
+
+function dumpPending(task: DumpedTask, draft: TaskDraft, _ask: Program): undefined {
+	const { tc, threadCore } = draft.core;
+	if (tc === undefined || threadCore === undefined) return undefined;
+	tc.signalsS = encodeQueue(peekSiginfo(task.thread.tid, true));
+	threadCore.signalsP = encodeQueue(peekSiginfo(task.thread.tid, false));
+	return undefined;
+}
+
+/** Calls `queue` for each signal; gives whether SIGSTOP was among them, which can't be queued as it can't be blocked. */
+function planQueue(
+	image: TaskImage,
+	field: string,
+	entry: signal_queue_entry | undefined,
+	queue: (signo: number, info: Uint8Array) => void,
+): boolean {
+	let stops = false;
+	const signals = entry?.signals ?? [];
+	if (signals.length > MAX_PENDING) throw corruptCore(image, `${field} has ${signals.length} signals`);
+	for (const { siginfo } of signals) {
+		if (siginfo.length !== SIGINFO_SIZE)
+			throw corruptCore(image, `${field} has a siginfo of ${siginfo.length} bytes, there must be ${SIGINFO_SIZE}`);
+		const { signo, code } = parseSiginfoHead(siginfo);
+		if (signo < 1 || signo > _NSIG || signo === SIGKILL) throw corruptCore(image, `${field} has signal ${signo}`);
+		if (signo === SIGSTOP) {
+			stops = true;
+			continue;
+		}
+		const info = siginfo.slice();
+		if (code === SI_TIMER) info.fill(0, SYS_PRIVATE, SYS_PRIVATE + 4);
+		queue(signo, info);
+	}
+	return stops;
+}
+
+function planPending(image: TaskImage, plan: TaskPlan): void {
+	const { pid } = image.pstree;
+	const { signals } = plan.programs;
+	const remedies = {
+		EAGAIN: "too many signals wait for this user: raise the limit of pending signals (ulimit -i) for criu",
+	};
+	const shared = planQueue(image, "tc.signals_s", getTaskCore(image).signalsS, (signo, info) =>
+		signals.syscall(`queue ${signalName(signo)}`, SYS_rt_sigqueueinfo, [pid, signo, info], { remedies }),
+	);
+	const own = planQueue(image, "thread_core.signals_p", getThreadCore(image).signalsP, (signo, info) =>
+		signals.syscall(`queue ${signalName(signo)} for the thread`, SYS_rt_tgsigqueueinfo, [pid, pid, signo, info], {
+			remedies,
+		}),
+	);
+	if (shared || own) plan.afterResume.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
+}
+
+/** Signals that wait to be delivered. */
+export const pendingSignals: TaskKind = { name: "pending-signals", dump: dumpPending, plan: planPending };

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What prctl(2) and membarrier(2) keep for a task: signal at the parent's death, subreaper, dumpable, transparent huge
+// pages, membarrier registrations. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
+
+import type { Program } from "../../agent/program.ts";
+import { hasField } from "../../images/index.ts";
+import * as pr from "../../kernel/abi/prctl.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
+import { SYS_membarrier, SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
+import { log } from "../../log.ts";
+import type { Completion, DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+
+/** Source: linux/membarrier.h. Since: Linux 6.3. */
+const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
+/** The commands that register: global, private, with core serialisation, with rseq. */
+const MEMBARRIER_REGISTRATIONS = (1 << 2) | (1 << 4) | (1 << 6) | (1 << 8);
+
+function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+	const pdeath = ask.out(4);
+	const subreaper = ask.out(4);
+	ask.syscall("ask for the parent-death signal", SYS_prctl, [pr.PR_GET_PDEATHSIG, pdeath]);
+	ask.syscall("ask whether it is a subreaper", SYS_prctl, [pr.PR_GET_CHILD_SUBREAPER, subreaper]);
+	const dumpable = ask.syscall("ask whether it is dumpable", SYS_prctl, [pr.PR_GET_DUMPABLE]);
+	const thp = ask.syscall("ask for huge pages", SYS_prctl, [pr.PR_GET_THP_DISABLE, 0, 0, 0, 0], { check: "any" });
+	const mdwe = ask.syscall("ask for write-xor-execute", SYS_prctl, [pr.PR_GET_MDWE, 0, 0, 0, 0], { check: "any" });
+	const ksm = ask.syscall("ask for page merging", SYS_prctl, [pr.PR_GET_MEMORY_MERGE, 0, 0, 0, 0], { check: "any" });
+	const barriers = ask.syscall("ask for barriers", SYS_membarrier, [MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0], {
+		check: "any",
+	});
+	return (answers) => {
+		const { tc, threadCore } = draft.core;
+		if (tc === undefined || threadCore === undefined) return;
+		const signo = viewOf(answers.out(pdeath)).getInt32(0, true);
+		if (signo !== 0) threadCore.pdeathSig = signo;
+		tc.childSubreaper = viewOf(answers.out(subreaper)).getInt32(0, true) !== 0;
+		draft.mm.dumpable = Number(answers.result(dumpable));
+		const noHugePages = answers.succeeded(thp) ? answers.result(thp) : 0n;
+		draft.mm.thpDisabled = noHugePages !== 0n;
+		if (answers.succeeded(barriers) && answers.result(barriers) !== 0n)
+			tc.membarrierRegistrationMask = Number(answers.result(barriers));
+		const lost = (name: string, value: bigint) => log.warn(`pid ${task.pid}: ${name} (${value}) isn't kept by images`);
+		if (noHugePages > 1n) lost("disabling of huge pages but for advised ones", noHugePages);
+		if (answers.succeeded(mdwe) && answers.result(mdwe) !== 0n)
+			lost("refusal of executable memory (PR_SET_MDWE)", answers.result(mdwe));
+		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n)
+			lost("merging of equal pages (PR_SET_MEMORY_MERGE)", answers.result(ksm));
+	};
+}
+
+function planBarriers(image: TaskImage, plan: TaskPlan): void {
+	const tc = getTaskCore(image);
+	if (!hasField(tc, "membarrierRegistrationMask")) return;
+	const mask = tc.membarrierRegistrationMask;
+	if ((mask & ~MEMBARRIER_REGISTRATIONS) !== 0)
+		throw corruptCore(image, `tc.membarrier_registration_mask is 0x${mask.toString(16)}`);
+	for (let bit = 0; bit < 32; bit++) {
+		if (((mask >>> bit) & 1) === 0) continue;
+		plan.programs.state.syscall("register for barriers", SYS_membarrier, [1 << bit, 0, 0], {
+			remedies: { EINVAL: "this kernel lacks that kind of membarrier(2); restore on a newer one" },
+		});
+	}
+}
+
+function planPrctls(image: TaskImage, plan: TaskPlan): void {
+	const tc = getTaskCore(image);
+	const { pdeathSig } = getThreadCore(image);
+	const { tree, state, arm } = plan.programs;
+	if (image.mm.thpDisabled) tree.syscall("disable huge pages", SYS_prctl, [pr.PR_SET_THP_DISABLE, 1, 0, 0, 0]);
+	if (tc.childSubreaper) state.syscall("become a subreaper", SYS_prctl, [pr.PR_SET_CHILD_SUBREAPER, 1]);
+	planBarriers(image, plan);
+	checkRange(image, "thread_core.pdeath_sig", pdeathSig, 0, 64);
+	const dumpable = hasField(image.mm, "dumpable") ? image.mm.dumpable : 1;
+	if (dumpable < 0 || dumpable > 2) throw corruptCore(image, `dumpable in its mm image is ${dumpable}`);
+	// Both are lost when the credentials change, so they come after them. 2 can't be asked for: 0 is as strict for others.
+	arm.syscall("set dumpable", SYS_prctl, [pr.PR_SET_DUMPABLE, dumpable === 1 ? 1 : 0]);
+	arm.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
+}
+
+/** Attributes of prctl(2) and membarrier(2). */
+export const prctlMisc: TaskKind = { name: "prctl-misc", dump: dumpPrctls, plan: planPrctls };

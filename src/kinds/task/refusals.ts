@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Tasks that this version can't keep as a whole: traced ones, threads, seccomp, shadow stacks, the dead, the kernel's.
+
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { core_entry_march, seccomp_mode } from "../../images/gen/core_pb.ts";
+import { hasField } from "../../images/index.ts";
+import { readComm } from "../../kernel/procfs/task-files.ts";
+import type { DumpedTask, TaskImage, TaskKind } from "../kind.ts";
+import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+
+const PF_KTHREAD = 0x00200000;
+const ORIGINAL = "use the original criu";
+
+function describeTracer(pid: number): string {
+	try {
+		return `pid ${pid} (${new TextDecoder().decode(readComm(pid))})`;
+	} catch {
+		return `pid ${pid}`;
+	}
+}
+
+/** The task is dead, or the kernel's own: nothing else counts then. */
+function findLifeBlocker(task: DumpedTask): CriuError | undefined {
+	if (task.stat.state === "Z" || task.stat.state === "X")
+		return new UnsupportedError("UNSUPPORTED_ZOMBIE", `pid ${task.pid} is dead already`, {
+			remedy: "let its parent collect it",
+		});
+	if (task.status.kthread === true || (task.stat.flags & PF_KTHREAD) !== 0)
+		return new UnsupportedError("KERNEL_THREAD", `pid ${task.pid} is a thread of the kernel`, {
+			remedy: "only user processes can be dumped",
+		});
+	return undefined;
+}
+
+function findRefusals(task: DumpedTask): CriuError[] {
+	const { pid, status } = task;
+	const life = findLifeBlocker(task);
+	if (life !== undefined) return [life];
+	const found: CriuError[] = [];
+	const refuse = (code: string, message: string, remedy: string) =>
+		found.push(new UnsupportedError(code, `pid ${pid} ${message}`, { remedy }));
+	if (status.tracerPid !== 0 && status.tracerPid !== process.pid)
+		refuse("TRACED", `is traced by ${describeTracer(status.tracerPid)}`, "detach the debugger first");
+	if (status.threads > 1)
+		refuse("UNSUPPORTED_THREADS", `has ${status.threads} threads, this version dumps one`, ORIGINAL);
+	if (status.seccomp !== undefined && status.seccomp !== 0)
+		refuse(
+			"UNSUPPORTED_SECCOMP",
+			`is under seccomp (${status.seccomp === 1 ? "strict mode" : "a filter"}), which this version doesn't keep`,
+			ORIGINAL,
+		);
+	if (status.threadFeatures.includes("shstk"))
+		refuse(
+			"UNSUPPORTED_SHSTK",
+			"uses a shadow stack, which this version doesn't keep",
+			"start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off",
+		);
+	return found;
+}
+
+function checkImage(image: TaskImage): void {
+	const { core, pstree } = image;
+	if (core.mtype !== core_entry_march.X86_64)
+		throw new UnsupportedError("FOREIGN_ARCH", `pid ${pstree.pid} was dumped on another kind of machine`, {
+			remedy: "restore on a machine of that kind",
+		});
+	if (pstree.threads.length > 1)
+		throw new UnsupportedError("UNSUPPORTED_THREADS", `pid ${pstree.pid} has ${pstree.threads.length} threads`, {
+			remedy: `restore these images with the original criu`,
+		});
+	const thread = getThreadCore(image);
+	const mode = hasField(thread, "seccompMode") ? thread.seccompMode : getTaskCore(image).oldSeccompMode;
+	if (![seccomp_mode.disabled, seccomp_mode.strict, seccomp_mode.filter].includes(mode))
+		throw corruptCore(image, `thread_core.seccomp_mode is ${mode}`);
+	if (mode !== seccomp_mode.disabled)
+		throw new UnsupportedError("UNSUPPORTED_SECCOMP", `pid ${pstree.pid} was under seccomp`, {
+			remedy: `restore these images with the original criu`,
+		});
+}
+
+/** What can't be kept at all in this version. */
+export const refusals: TaskKind = {
+	name: "refusals",
+	findBlockers: findRefusals,
+	dump: () => undefined,
+	plan: checkImage,
+};

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Registers, vector state and signal mask of a thread. Calls that the freeze interrupted are written so that they go on
+// where that is exact, otherwise they end with EINTR. Images: core-PID.img, thread_info_x86; tc.blk_sigset.
+
+import { getReg, REG, REGS_SIZE, type Registers } from "../../agent/chain.x86_64.ts";
+import { type ImageResumption, resumeFromImage } from "../../agent/interrupted.x86_64.ts";
+import type { Program } from "../../agent/program.ts";
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import {
+	type thread_info_x86,
+	thread_info_x86Schema,
+	user_desc_tSchema,
+	user_x86_regs_entrySchema,
+	user_x86_regs_mode,
+} from "../../images/gen/core_pb.ts";
+import { create, hasField } from "../../images/index.ts";
+import { KernelSigaction } from "../../kernel/abi/sigaction.x86_64.ts";
+import { SA_RESTART, SIGKILL, SIGSTOP, signalBit } from "../../kernel/abi/signal.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
+import { SYS_rt_sigaction, syscallName } from "../../kernel/abi/syscalls.x86_64.ts";
+import { USER_CS, USER_DS } from "../../kernel/abi/user-regs.x86_64.ts";
+import { log } from "../../log.ts";
+import type {
+	Completion,
+	DumpContext,
+	DumpedTask,
+	RestoreContext,
+	TaskDraft,
+	TaskImage,
+	TaskKind,
+	TaskPlan,
+} from "../kind.ts";
+import { corruptCore, getTaskCore } from "./image-checks.ts";
+import { findTaskSection } from "./rseq.ts";
+import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
+
+/** GDT slots for thread-local storage. Source: arch/x86/include/asm/segment.h. */
+const FIRST_TLS_SLOT = 12;
+const TLS_SLOTS = 3;
+/** CF PF AF ZF SF TF DF OF NT RF AC ID: what user space may change. */
+const USER_FLAGS = 0x254dd5n;
+/** IF and the bit that is always one. */
+const FIXED_FLAGS = 0x202n;
+const BASE_MAX = 1n << 56n;
+const NO_SYSCALL = (1n << 64n) - 1n;
+/** General registers, named alike in the message and in REG. */
+const PLAIN = [
+	"r15",
+	"r14",
+	"r13",
+	"r12",
+	"bp",
+	"bx",
+	"r11",
+	"r10",
+	"r9",
+	"r8",
+	"ax",
+	"cx",
+	"dx",
+	"si",
+	"di",
+	"ip",
+	"sp",
+] as const;
+
+function findRegisterBlockers(task: DumpedTask): CriuError[] {
+	const found: CriuError[] = [];
+	const { regs, xstate } = task.thread;
+	if (getReg(regs, REG.cs) !== BigInt(USER_CS))
+		found.push(
+			new UnsupportedError("COMPAT_TASK", `pid ${task.pid} runs 32-bit code`, {
+				remedy: "run a 64-bit build of the program",
+			}),
+		);
+	const unkept = findUnkeptComponents(xstate);
+	if (unkept !== 0n)
+		found.push(
+			new UnsupportedError(
+				"UNSUPPORTED_XSTATE",
+				`pid ${task.pid} uses CPU state that images can't hold (bits 0x${unkept.toString(16)})`,
+				{
+					remedy: "dump when the program has released its tile registers (AMX), or keep it from using them",
+				},
+			),
+		);
+	return found;
+}
+
+/** The first signal that waits and will run a handler as soon as the thread runs; 0 when there's none. */
+function findWaitingHandler(task: DumpedTask): number {
+	const { sigPnd, shdPnd, sigCgt } = task.status;
+	const waiting = (sigPnd | shdPnd) & sigCgt & ~task.thread.sigmask;
+	for (let signo = 1; signo <= 64; signo++) if ((waiting & signalBit(signo)) !== 0n) return signo;
+	return 0;
+}
+
+function encodeRegs(regs: Registers): thread_info_x86["gpregs"] {
+	const values = Object.fromEntries(PLAIN.map((name) => [name, getReg(regs, REG[name])]));
+	return create(user_x86_regs_entrySchema, {
+		...values,
+		origAx: getReg(regs, REG.orig_ax),
+		cs: getReg(regs, REG.cs),
+		flags: getReg(regs, REG.flags),
+		ss: getReg(regs, REG.ss),
+		fsBase: getReg(regs, REG.fs_base),
+		gsBase: getReg(regs, REG.gs_base),
+		ds: getReg(regs, REG.ds),
+		es: getReg(regs, REG.es),
+		fs: getReg(regs, REG.fs),
+		gs: getReg(regs, REG.gs),
+		mode: user_x86_regs_mode.NATIVE,
+	});
+}
+
+function encodeTls(): thread_info_x86["tls"] {
+	return Array.from({ length: TLS_SLOTS }, (_, i) =>
+		create(user_desc_tSchema, {
+			entryNumber: FIRST_TLS_SLOT + i,
+			baseAddr: 0,
+			limit: 0,
+			seg32bit: false,
+			contentsH: false,
+			contentsL: false,
+			readExecOnly: true,
+			limitInPages: false,
+			segNotPresent: true,
+			usable: false,
+		}),
+	);
+}
+
+function tellInterruption(task: DumpedTask, resumption: ImageResumption): void {
+	if (!resumption.interrupted) return;
+	const call = syscallName(Number(getReg(task.thread.regs, REG.orig_ax)));
+	log.info(`pid ${task.pid}: ${call} will end with EINTR when restored`);
+}
+
+function dumpRegisters(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined {
+	const { tc } = draft.core;
+	const { thread } = task;
+	if (tc !== undefined) tc.blkSigset = thread.sigmask;
+	const host = context.once("xstate-host", describeXstateHost);
+	const section = findTaskSection(task);
+	const resume = (handler: "none" | "restart" | "interrupt") => {
+		const resumption = resumeFromImage(thread.regs, handler);
+		tellInterruption(task, resumption);
+		return section === undefined || section.noRestart ? resumption.regs : abort(resumption.regs, section.abortIp);
+	};
+	const waiting = findWaitingHandler(task);
+	draft.core.threadInfo = create(thread_info_x86Schema, {
+		clearTidAddr: 0n,
+		gpregs: encodeRegs(waiting === 0 ? resume("none") : thread.regs),
+		fpregs: encodeXstate(thread.xstate, host),
+		tls: encodeTls(),
+	});
+	if (waiting === 0) return undefined;
+	// A handler runs first: whether the call then goes on depends on how it was installed.
+	const out = ask.out(KernelSigaction.size);
+	ask.syscall("ask how the waiting signal is handled", SYS_rt_sigaction, [waiting, 0, out, 8]);
+	return (answers) => {
+		const { sa_flags } = KernelSigaction.read(viewOf(answers.out(out)));
+		const { threadInfo } = draft.core;
+		const handler = (sa_flags & BigInt(SA_RESTART)) === 0n ? "interrupt" : "restart";
+		if (threadInfo !== undefined) threadInfo.gpregs = encodeRegs(resume(handler));
+	};
+}
+
+function abort(regs: Registers, ip: bigint): Registers {
+	const copy = regs.slice();
+	copy[REG.ip] = ip;
+	return copy;
+}
+
+/** The registers that ptrace sets last. Selectors and privileged flags are this kernel's, whatever the image says. */
+function decodeRegs(image: TaskImage, info: thread_info_x86): Registers {
+	const { gpregs } = info;
+	if (gpregs === undefined) throw corruptCore(image, "thread_info.gpregs is missing");
+	if (hasField(gpregs, "mode") && gpregs.mode !== user_x86_regs_mode.NATIVE) {
+		if (gpregs.mode !== user_x86_regs_mode.COMPAT)
+			throw corruptCore(image, `thread_info.gpregs.mode is ${gpregs.mode}`);
+		throw new UnsupportedError("COMPAT_TASK", `pid ${image.pstree.pid} is a 32-bit task`, {
+			remedy: "restore these images with the original criu",
+		});
+	}
+	for (const base of ["fsBase", "gsBase"] as const)
+		if (gpregs[base] >= BASE_MAX)
+			throw corruptCore(image, `thread_info.gpregs.${base === "fsBase" ? "fs" : "gs"}_base is out of range`);
+	const regs: Registers = new BigUint64Array(REGS_SIZE / 8);
+	for (const name of PLAIN) regs[REG[name]] = gpregs[name];
+	regs[REG.flags] = (gpregs.flags & USER_FLAGS) | FIXED_FLAGS;
+	regs[REG.orig_ax] = NO_SYSCALL;
+	regs[REG.cs] = BigInt(USER_CS);
+	regs[REG.ss] = BigInt(USER_DS);
+	regs[REG.fs_base] = gpregs.fsBase;
+	regs[REG.gs_base] = gpregs.gsBase;
+	return regs;
+}
+
+function planRegisters(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const tc = getTaskCore(image);
+	const info = image.core.threadInfo;
+	if (info === undefined) throw corruptCore(image, "thread_info is missing");
+	if (info.tls.some((entry) => !entry.segNotPresent))
+		throw new UnsupportedError("UNSUPPORTED_TLS", `pid ${image.pstree.pid} has 32-bit thread-local segments`, {
+			remedy: "restore these images with the original criu",
+		});
+	const { fpregs } = info;
+	if (fpregs === undefined) throw corruptCore(image, "thread_info.fpregs is missing");
+	const host = context.once("xstate-host", describeXstateHost);
+	plan.final.regs = decodeRegs(image, info);
+	plan.final.xstate = decodeXstate(fpregs, host, (problem) => corruptCore(image, `thread_info.fpregs.${problem}`));
+	plan.final.sigmask = tc.blkSigset & ~(signalBit(SIGKILL) | signalBit(SIGSTOP));
+}
+
+/** Registers, vector state, signal mask. */
+export const registers: TaskKind = {
+	name: "registers",
+	findBlockers: findRegisterBlockers,
+	dump: dumpRegisters,
+	plan: planRegisters,
+};

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Scheduling of a thread: policy, real-time priority, nice value. What images have no place for (timer slack, I/O
+// priority, CPU affinity) is told in the log. Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
+
+import type { Program } from "../../agent/program.ts";
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { hasField } from "../../images/index.ts";
+import { PRIO_PROCESS } from "../../kernel/abi/resource.ts";
+import * as sched from "../../kernel/abi/sched.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
+import {
+	SYS_ioprio_get,
+	SYS_sched_getaffinity,
+	SYS_sched_getattr,
+	SYS_sched_setattr,
+	SYS_setpriority,
+} from "../../kernel/abi/syscalls.x86_64.ts";
+import { readStat } from "../../kernel/procfs/stat.ts";
+import { readTimerslackNs } from "../../kernel/procfs/task-files.ts";
+import { log } from "../../log.ts";
+import { mustSyscall, syscall } from "../../sys/host.ts";
+import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import { checkRange, corruptCore, getThreadCore } from "./image-checks.ts";
+
+const KEPT_POLICIES = [sched.SCHED_NORMAL, sched.SCHED_FIFO, sched.SCHED_RR, sched.SCHED_BATCH, sched.SCHED_IDLE];
+const RT_PRIO_MAX = 99;
+const NICE_MIN = -20;
+const NICE_MAX = 19;
+const IOPRIO_WHO_PROCESS = 1;
+const IOPRIO_CLASS_SHIFT = 13;
+const DEFAULT_SLACK_NS = 50_000n;
+const AFFINITY_BYTES = 1024;
+
+function isRealTime(policy: number): boolean {
+	return policy === sched.SCHED_FIFO || policy === sched.SCHED_RR;
+}
+
+/** Scheduling attributes of a thread, 0 for our own. @throws KernelError */
+function readAttributes(tid: number): sched.SchedAttr {
+	const bytes = new Uint8Array(sched.SchedAttr.size);
+	mustSyscall(`of task ${tid}`, SYS_sched_getattr, tid, bytes, bytes.length, 0);
+	return sched.SchedAttr.read(viewOf(bytes));
+}
+
+function findSchedBlockers(task: DumpedTask): CriuError[] {
+	const { sched_policy: policy } = readAttributes(task.thread.tid);
+	if (KEPT_POLICIES.includes(policy)) return [];
+	const name = policy === sched.SCHED_DEADLINE ? "SCHED_DEADLINE" : `scheduling policy ${policy}`;
+	return [
+		new UnsupportedError("UNSUPPORTED_SCHED", `pid ${task.pid} uses ${name}, which images can't hold`, {
+			remedy: "change its policy with chrt(1) before the dump",
+		}),
+	];
+}
+
+/** The I/O priority that follows from the nice value alone. Source: linux/ioprio.h:task_nice_ioprio. */
+function derivedIoprio(policy: number, nice: number): number {
+	const ioClass = policy === sched.SCHED_IDLE ? 3 : isRealTime(policy) ? 1 : 2;
+	return (ioClass << IOPRIO_CLASS_SHIFT) | Math.floor((nice + 20) / 5);
+}
+
+function readAffinity(tid: number): string {
+	const bytes = new Uint8Array(AFFINITY_BYTES);
+	const length = syscall(SYS_sched_getaffinity, tid, bytes.length, bytes);
+	return length < 0 ? "" : Buffer.from(bytes.subarray(0, length)).toString("hex");
+}
+
+/** Says what isn't kept, instead of losing it silently as the original does. */
+function tellWhatIsLost(task: DumpedTask, attr: sched.SchedAttr, context: DumpContext): void {
+	const { pid } = task;
+	const slack = readTimerslackNs(pid);
+	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) log.warn(`pid ${pid}: its timer slack (${slack} ns) isn't kept`);
+	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid);
+	if (ioprio >>> IOPRIO_CLASS_SHIFT !== 0 && ioprio > 0 && ioprio !== derivedIoprio(attr.sched_policy, task.stat.nice))
+		log.warn(`pid ${pid}: its I/O priority (class ${ioprio >>> IOPRIO_CLASS_SHIFT}, level ${ioprio & 7}) isn't kept`);
+	const own = context.once("own:affinity", () => readAffinity(0));
+	if (readAffinity(pid) !== own) log.warn(`pid ${pid}: the CPUs that it is bound to aren't kept`);
+}
+
+function dumpSched(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
+	const { threadCore } = draft.core;
+	if (threadCore === undefined) return undefined;
+	const attr = readAttributes(task.thread.tid);
+	const resets = (attr.sched_flags & sched.SCHED_FLAG_RESET_ON_FORK) !== 0n;
+	threadCore.schedPolicy = attr.sched_policy | (resets ? sched.SCHED_RESET_ON_FORK : 0);
+	if (isRealTime(attr.sched_policy)) threadCore.schedPrio = attr.sched_priority;
+	threadCore.schedNice = task.stat.nice;
+	tellWhatIsLost(task, attr, context);
+	return undefined;
+}
+
+interface Schedule {
+	policy: number;
+	priority: number;
+	resetOnFork: boolean;
+	nice: number;
+}
+
+function readOwnSchedule(): Schedule {
+	const attr = readAttributes(0);
+	return {
+		policy: attr.sched_policy,
+		priority: attr.sched_priority,
+		resetOnFork: (attr.sched_flags & sched.SCHED_FLAG_RESET_ON_FORK) !== 0n,
+		nice: readStat("self").nice,
+	};
+}
+
+function checkSchedule(image: TaskImage): Schedule {
+	const { schedPolicy, schedPrio, schedNice } = getThreadCore(image);
+	const policy = schedPolicy & ~sched.SCHED_RESET_ON_FORK;
+	if (!KEPT_POLICIES.includes(policy)) throw corruptCore(image, `thread_core.sched_policy is ${schedPolicy}`);
+	checkRange(
+		image,
+		"thread_core.sched_prio",
+		schedPrio,
+		isRealTime(policy) ? 1 : 0,
+		isRealTime(policy) ? RT_PRIO_MAX : 0,
+	);
+	checkRange(image, "thread_core.sched_nice", schedNice, NICE_MIN, NICE_MAX);
+	return {
+		policy,
+		priority: schedPrio,
+		resetOnFork: (schedPolicy & sched.SCHED_RESET_ON_FORK) !== 0,
+		nice: schedNice,
+	};
+}
+
+function planSched(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	if (!hasField(getThreadCore(image), "schedPolicy")) return;
+	const want = checkSchedule(image);
+	const own = context.once("own:schedule", readOwnSchedule);
+	const { creds } = plan.programs;
+	const remedies = { EPERM: "run criu with the capability sys_nice", EINVAL: "this kernel doesn't know that policy" };
+	// A real-time thread has a nice value as well, for when it goes back.
+	if (want.nice !== own.nice)
+		creds.syscall(`set nice value ${want.nice}`, SYS_setpriority, [PRIO_PROCESS, 0, want.nice], { remedies });
+	if (want.policy === own.policy && want.priority === own.priority && want.resetOnFork === own.resetOnFork) return;
+	const attr = sched.SchedAttr.encode({
+		size: sched.SchedAttr.size,
+		sched_policy: want.policy,
+		sched_flags: want.resetOnFork ? sched.SCHED_FLAG_RESET_ON_FORK : 0n,
+		sched_nice: want.nice,
+		sched_priority: want.priority,
+	});
+	creds.syscall(`set scheduling policy ${want.policy}`, SYS_sched_setattr, [0, attr, 0], { remedies });
+}
+
+/** Scheduling of a thread. */
+export const schedule: TaskKind = {
+	name: "sched",
+	findBlockers: findSchedBlockers,
+	dump: dumpSched,
+	plan: planSched,
+};

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Images, plans, contexts and live targets for tests of the task kinds.
+
+import { spawn as spawnChild } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { collectInjectionFacts, InjectedAgent } from "../../../src/agent/injected.ts";
+import { Program } from "../../../src/agent/program.ts";
+import { freezeTask } from "../../../src/engine/freeze.ts";
+import {
+	core_entry_march,
+	core_entrySchema,
+	task_core_entrySchema,
+	thread_core_entrySchema,
+} from "../../../src/images/gen/core_pb.ts";
+import { fs_entrySchema } from "../../../src/images/gen/file_pb.ts";
+import { pstree_entrySchema } from "../../../src/images/gen/inventory_pb.ts";
+import { mm_entrySchema } from "../../../src/images/gen/mm_pb.ts";
+import { create, type ImageDir } from "../../../src/images/index.ts";
+import { parseStatus, type ProcStatus } from "../../../src/kernel/procfs/status.ts";
+import {
+	type Completion,
+	type DumpContext,
+	type DumpedTask,
+	type OutsideStep,
+	type RestoreContext,
+	STAGES,
+	type Stage,
+	type TaskDraft,
+	type TaskImage,
+	type TaskKind,
+	type TaskPlan,
+} from "../../../src/kinds/kind.ts";
+import { defaultOptions, type Options } from "../../../src/options.ts";
+
+type Known = Record<string, unknown>;
+
+function once(known: Known) {
+	const values = new Map<string, unknown>(Object.entries(known));
+	return <T>(key: string, make: () => T): T => {
+		if (!values.has(key)) values.set(key, make());
+		return values.get(key) as T;
+	};
+}
+
+/** A context for plan(); `known` answers once() by key, so that facts of this machine can be faked. */
+export function restoreContext(known: Known = {}, options: Partial<Options> = {}): RestoreContext {
+	return {
+		options: { ...defaultOptions(), ...options },
+		dir: undefined as unknown as ImageDir,
+		files: new Map(),
+		once: once(known),
+		openMapped: () => ({ op: 0 }),
+	};
+}
+
+export function dumpContext(options: Partial<Options> = {}): DumpContext {
+	return {
+		options: { ...defaultOptions(), ...options },
+		dir: undefined,
+		files: { newId: () => 1, add() {}, addMapped: () => 1, addDirectory: () => 1 },
+		once: once({}),
+	};
+}
+
+export function emptyDraft(): TaskDraft {
+	const core = create(core_entrySchema, {
+		mtype: core_entry_march.X86_64,
+		tc: create(task_core_entrySchema),
+		threadCore: create(thread_core_entrySchema),
+	});
+	return { core, mm: create(mm_entrySchema), fs: create(fs_entrySchema), fds: [] };
+}
+
+/** A draft as an image of the task with that pid, a session leader. */
+export function imageOf(pid: number, draft: TaskDraft = emptyDraft()): TaskImage {
+	return { pstree: create(pstree_entrySchema, { pid, ppid: 0, pgid: pid, sid: pid, threads: [pid] }), ...draft };
+}
+
+export function emptyPlan(): TaskPlan & { afterResume: OutsideStep[]; outside: OutsideStep[] } {
+	const programs = Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>;
+	return {
+		programs,
+		outside: [],
+		afterResume: [],
+		numbers: { reserve: () => 1000, pass: () => 1001 },
+		final: {},
+		area: { start: 0n, end: 0n },
+		scratch: 0n,
+		temporaryPaths: [],
+	};
+}
+
+/** What the operations of a stage are for. */
+export function told(plan: TaskPlan, stage: Stage): string[] {
+	return plan.programs[stage].ops.map((op) => op.what);
+}
+
+/** The status of an ordinary root process, with some lines replaced. */
+export function fakeStatus(lines: Readonly<Record<string, string>> = {}): ProcStatus {
+	const text = readFileSync("/proc/self/status", "latin1");
+	const all = new Map(text.split("\n").filter(Boolean).map((line) => line.split(":\t", 2) as [string, string]));
+	for (const [key, value] of Object.entries(lines)) all.set(key, value);
+	return parseStatus(Buffer.from([...all].map(([key, value]) => `${key}:\t${value}\n`).join(""), "latin1"));
+}
+
+/** A process of our own that only sleeps, in a session of its own. */
+export class Sleeper {
+	private readonly child;
+	readonly pid: number;
+
+	private constructor(argv: readonly string[]) {
+		this.child = spawnChild(argv[0] ?? "", argv.slice(1), { detached: true, stdio: "ignore" });
+		this.pid = this.child.pid ?? 0;
+	}
+
+	/** Starts it and waits until it has executed its program and sleeps. */
+	static async start(argv: readonly string[] = ["sleep", "1000"]): Promise<Sleeper> {
+		const sleeper = new Sleeper(argv);
+		for (;;) {
+			const stat = readFileSync(`/proc/${sleeper.pid}/stat`, "latin1");
+			const wchan = readFileSync(`/proc/${sleeper.pid}/syscall`, "latin1");
+			if (/\) S /.test(stat) && /^(230|35|34) /.test(wchan)) return sleeper;
+			await Bun.sleep(2);
+		}
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		const gone = new Promise((resolve) => this.child.once("exit", resolve));
+		if (this.child.exitCode === null && this.child.signalCode === null) {
+			this.child.kill("SIGKILL");
+			await gone;
+		}
+	}
+}
+
+function withAgent<T>(task: DumpedTask, use: (agent: InjectedAgent) => T): T {
+	const agent = InjectedAgent.infect(collectInjectionFacts(task.pid, task.vmas, task.stat.startStack), task.thread);
+	try {
+		return use(agent);
+	} finally {
+		agent.cure();
+	}
+}
+
+/** Dumps the named kinds of a live process, as the engine does; it runs on afterwards. */
+export function dumpLive(pid: number, kinds: readonly TaskKind[], options: Partial<Options> = {}): TaskDraft {
+	using frozen = freezeTask(pid, 10);
+	const draft = emptyDraft();
+	const ask = new Program();
+	const context = dumpContext(options);
+	const completions: Completion[] = [];
+	for (const kind of kinds) {
+		const complete = kind.dump(frozen.task, draft, ask, context);
+		if (complete !== undefined) completions.push(complete);
+	}
+	const answers = withAgent(frozen.task, (agent) => agent.programs.run(ask));
+	for (const complete of completions) complete(answers);
+	return draft;
+}
+
+/** Runs the programs of a plan inside of a live process, which then has that state. */
+export function applyLive(pid: number, plan: TaskPlan): void {
+	using frozen = freezeTask(pid, 10);
+	withAgent(frozen.task, (agent) => {
+		for (const stage of STAGES) if (plan.programs[stage].ops.length > 0) agent.programs.run(plan.programs[stage]);
+	});
+}
+
+/** Looks at a live process while it stands still. */
+export function lookLive<T>(pid: number, look: (task: DumpedTask) => T): T {
+	using frozen = freezeTask(pid, 10);
+	return look(frozen.task);
+}
