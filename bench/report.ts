@@ -37,7 +37,7 @@ const left = (head: string): Column => ({ head, align: "left" });
 export function formatComparison(results: readonly LoadResult[]): string {
 	const columns = [
 		...[left("load"), left(""), right("ours ms"), right("peer ms"), right("ratio")],
-		...[right("ours spread"), right("peer spread")],
+		...[right("ours best"), right("peer best"), right("ratio")],
 		...[right("frozen ours"), right("frozen peer"), right("memory ours"), right("memory peer"), right("rounds")],
 	];
 	const rows = results.flatMap((result) =>
@@ -46,14 +46,13 @@ export function formatComparison(results: readonly LoadResult[]): string {
 			const [ours, peer] = [result.ours, result.peer].map((side) => pick(side, (sample) => sample.wallUs));
 			const frozen = [result.ours, result.peer].map((side) => pick(side, (sample) => sample.frozenUs)?.median);
 			const memory = [result.ours, result.peer].map((side) => pick(side, (sample) => sample.maxRssKib)?.max);
-			const spread = (of: Summary | undefined) => (of === undefined ? "-" : `${showMs(of.low)}…${showMs(of.high)}`);
 			return [
 				operation === "dump" ? result.load.title : "",
 				operation,
 				showMs(ours?.median),
 				showMs(peer?.median),
 				showRatio(ours?.median, peer?.median),
-				...[spread(ours), spread(peer)],
+				...[showMs(ours?.min), showMs(peer?.min), showRatio(ours?.min, peer?.min)],
 				...frozen.map(showMs),
 				...memory.map(showMiB),
 				operation === "dump" ? String(Math.max(result.ours.rounds.length, result.peer?.rounds.length ?? 0)) : "",

@@ -106,13 +106,15 @@ async function runAll(options: BenchOptions, workDir: string): Promise<number> {
 	const began = performance.now();
 	const results: LoadResult[] = [];
 	for (const load of options.loads) {
-		console.error(`bench: ${load.title} …`);
+		console.error(`bench: ${load.title}`);
 		results.push(await runLoad(bench, load));
 	}
 	const seconds = Math.round((performance.now() - began) / 1000);
 	console.log(`${machine}${options.cold ? ", /run empty each time" : ""}; ${seconds} s`);
 	console.log(`\n${formatComparison(results)}`);
-	console.log("ratio: ours/peer; spread: middle half, ms; frozen: median, ms; memory: largest ru_maxrss, MiB");
+	console.log(
+		"ms: median, best: minimum (steadier where others use the machine); ratio: ours/peer; frozen: median, ms; memory: largest ru_maxrss, MiB",
+	);
 	const stages = formatStages(results);
 	if (stages !== "") console.log(`\nWhere our time went, ms:\n${stages}`);
 	const failures = formatFailures(results);

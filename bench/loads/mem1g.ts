@@ -8,5 +8,5 @@ export const mem1g: Load = {
 	title: "1 GiB touched",
 	program: "memory.c",
 	args: ["1024"],
-	rounds: 5,
+	rounds: 7,
 };

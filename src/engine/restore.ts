@@ -162,6 +162,7 @@ export function restore(options: Options): RestoreResult {
 		build(built, plan, timings);
 		removePidfile = writePidfile(options.pidfile, built.pid);
 		faultPoint("restore:pidfile");
+		for (const step of plan.beforeDetach) step.run(built.pid);
 		if (options.leaveStopped) sendSignal(built.pid, SIGSTOP);
 	} catch (error) {
 		built.kill();
@@ -172,7 +173,6 @@ export function restore(options: Options): RestoreResult {
 	}
 	init?.detachWith(serveAsInit());
 	built.detach();
-	for (const step of plan.afterResume) step.run(built.pid);
 	faultPoint("restore:detached");
 	timings.lap("release");
 	log.info(`Restored pid ${built.pid}`);

@@ -59,6 +59,10 @@ export interface FileRegistry {
 	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number;
 	/** A directory (cwd, root): always a fresh id. */
 	addDirectory(task: DumpedTask, link: Uint8Array, fd: number): number;
+	/** Work that completes images of kinds when files.img is written. */
+	atEnd(work: (dir: ImageDir) => void): void;
+	/** What takes back a change outside of the images directory if the dump fails. */
+	onFailure(undo: () => void): void;
 }
 
 /** What all kinds see of a dump. */
@@ -108,7 +112,7 @@ export interface TaskPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
 	readonly outside: OutsideStep[];
 	/** What is done when the task has its last registers, right before it is let go: a stop that must hold it back. */
-	readonly afterResume: OutsideStep[];
+	readonly beforeDetach: OutsideStep[];
 	readonly numbers: FdNumbers;
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
 	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };

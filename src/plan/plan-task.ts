@@ -89,7 +89,7 @@ export function planTask(options: Options, dir: ImageDir, images: DumpImages): P
 	const plan: PlannedTask = {
 		programs: Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>,
 		outside: [] as OutsideStep[],
-		afterResume: [] as OutsideStep[],
+		beforeDetach: [] as OutsideStep[],
 		numbers,
 		area: { start, end },
 		areaLength,
@@ -126,6 +126,6 @@ export function describePlan(image: TaskImage, plan: TaskPlan): string {
 	}
 	for (const step of plan.outside) lines.push(`from outside: ${step.what}`);
 	lines.push("last: registers, floating point state, signal mask");
-	for (const step of plan.afterResume) lines.push(`afterwards: ${step.what}`);
+	for (const step of plan.beforeDetach) lines.push(`afterwards: ${step.what}`);
 	return `${lines.join("\n")}\n`;
 }

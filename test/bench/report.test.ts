@@ -37,8 +37,9 @@ describe("the comparison", () => {
 			"11.0",
 			"22.0",
 			"0.50",
-			"10.5…11.5",
-			"22.0…22.0",
+			"10.0",
+			"22.0",
+			"0.45",
 			"5.50",
 			"11.0",
 			"2.0",
@@ -50,8 +51,9 @@ describe("the comparison", () => {
 			"4.00",
 			"16.0",
 			"0.25",
-			"4.00…4.00",
-			"16.0…16.0",
+			"4.00",
+			"16.0",
+			"0.25",
 			"-",
 			"-",
 			"2.0",
@@ -61,7 +63,7 @@ describe("the comparison", () => {
 
 	test("has dashes for a side that failed or isn't there", () => {
 		const [, , dump = ""] = formatComparison([failed]).split("\n");
-		expect(dump.split(/ {2,}/)).toEqual(["another", "dump", ...Array(9).fill("-"), "0"]);
+		expect(dump.split(/ {2,}/)).toEqual(["another", "dump", ...Array(10).fill("-"), "0"]);
 	});
 });
 

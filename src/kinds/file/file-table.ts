@@ -1,23 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { fd_types, file_entrySchema, type file_entry } from "../../images/gen/fdinfo_pb.ts";
-import { reg_file_entrySchema } from "../../images/gen/file_pb.ts";
-import { fown_entrySchema } from "../../images/gen/fown_pb.ts";
-import { create } from "../../images/index.ts";
+// All files that a dump has met: gives them their ids and collects files.img.
+
+import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
+import { type ImageDir, KINDS } from "../../images/index.ts";
+import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { log } from "../../log.ts";
 import { statFd } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, FileRegistry } from "../kind.ts";
+import { emptyFown } from "./fown.ts";
+import { encodeRegFile } from "./reg-dump.ts";
+
+/** One for each dump. */
 export class FileTable implements FileRegistry {
+	/** Entries of files.img, in the order in which they were finished. */
 	readonly entries: file_entry[] = [];
-	private next = 1;
-	private readonly mapped = new Map<string, number>();
-	constructor(_: DumpContext) {}
-	newId() { return this.next++; }
-	add(entry: file_entry) { this.entries.push(entry); }
-	addMapped(_t: DumpedTask, link: Uint8Array, fd: number) {
-		const st = statFd(fd); const key = `${st.devMajor}:${st.devMinor}:${st.ino}`;
-		let id = this.mapped.get(key);
-		if (id === undefined) { id = this.newId(); this.mapped.set(key, id);
-		this.add(create(file_entrySchema, { type: fd_types.REG, id, reg: create(reg_file_entrySchema, { id, flags: 0, pos: 0n, fown: create(fown_entrySchema, { uid: 0, euid: 0, signum: 0, pidType: 0, pid: 0 }), name: link, size: st.size, mode: st.mode }) })); }
+	private nextId = 1;
+	private readonly lastWork: ((dir: ImageDir) => void)[] = [];
+	private readonly undoing: (() => void)[] = [];
+
+	constructor(private readonly context: DumpContext) {}
+
+	newId(): number {
+		return this.nextId++;
+	}
+
+	add(entry: file_entry): void {
+		this.entries.push(entry);
+	}
+
+	atEnd(work: (dir: ImageDir) => void): void {
+		this.lastWork.push(work);
+	}
+
+	onFailure(undo: () => void): void {
+		this.undoing.push(undo);
+	}
+
+	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number {
+		const stat = statFd(fd);
+		const key = `mapped:${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
+		const make = () => this.addNamed(task, link, fd);
+		return (stat.mode & S_IFMT) === S_IFREG ? this.context.once(key, make) : make();
+	}
+
+	addDirectory(task: DumpedTask, link: Uint8Array, fd: number): number {
+		return this.addNamed(task, link, fd);
+	}
+
+	private addNamed(task: DumpedTask, link: Uint8Array, fd: number): number {
+		const id = this.newId();
+		const state = { flags: 0, pos: 0n, fown: emptyFown() };
+		this.add(encodeRegFile({ task, link, stat: statFd(fd), ownFd: fd }, state, id, this.context));
 		return id;
 	}
-	addDirectory(t: DumpedTask, link: Uint8Array, fd: number) { this.mapped.clear(); return this.addMapped(t, link, fd); }
+
+	/** Writes files.img and what the kinds have collected besides. @throws ImageError */
+	writeImages(dir: ImageDir): void {
+		dir.writeEntries(KINDS.FILES, undefined, this.entries);
+		for (const work of this.lastWork.splice(0)) work(dir);
+	}
+
+	/** Takes back what the dump has made outside of the images directory. Never throws. */
+	undo(): void {
+		for (const undo of this.undoing.splice(0).reverse()) {
+			try {
+				undo();
+			} catch (error) {
+				log.warn(`clean-up after the failed dump: ${String(error)}`);
+			}
+		}
+	}
 }

@@ -344,14 +344,15 @@ function planContent(
 	pages: number,
 	plan: TaskPlan,
 ): void {
+	const vdso = findImageVdso(mappings);
+	if (vdso !== undefined) {
+		const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
+		if (bytes === undefined) throw corrupt(file, "the pages of the vdso are missing");
+		planVdso(program, vdso, bytes);
+	}
 	const remote = plan.numbers.pass(pages, "pages");
 	planPageReads(file, program, runs, mappings, remote);
 	program.syscall("close the pages image", nr.SYS_close, [remote]);
-	const vdso = findImageVdso(mappings);
-	if (vdso === undefined) return;
-	const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
-	if (bytes === undefined) throw corrupt(file, "the pages of the vdso are missing");
-	planVdso(program, vdso, bytes);
 }
 
 /** What has to come after the pages: protection, the rest of the advice, locking. */

@@ -49,7 +49,7 @@ function planName(image: TaskImage, plan: TaskPlan): void {
 	if (hasField(tc, "stopSigno") && !STOP_SIGNALS.includes(tc.stopSigno))
 		throw corruptCore(image, `tc.stop_signo is ${tc.stopSigno}`);
 	// Always SIGSTOP: the others may be blocked, caught, or void in a group that is orphaned now.
-	plan.afterResume.push({ what: "stop it again", run: (pid) => void sendSignal(pid, SIGSTOP) });
+	plan.beforeDetach.push({ what: "stop it again", run: (pid) => void sendSignal(pid, SIGSTOP) });
 }
 
 /** Name, flags and run state. */

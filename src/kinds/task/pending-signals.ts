@@ -72,7 +72,7 @@ function planPending(image: TaskImage, plan: TaskPlan): void {
 			remedies,
 		}),
 	);
-	if (shared || own) plan.afterResume.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
+	if (shared || own) plan.beforeDetach.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
 }
 
 /** Signals that wait to be delivered. */

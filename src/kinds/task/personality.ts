@@ -3,9 +3,9 @@
 // letter; images keep that form, and we undo it. Source: personality(2). Images: core-PID.img, task_core_entry.
 
 import type { Program } from "../../agent/program.ts";
+import { hasField } from "../../images/index.ts";
 import { SYS_personality } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readPersonality } from "../../kernel/procfs/task-files.ts";
-import { log } from "../../log.ts";
 import type { DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptCore, getTaskCore } from "./image-checks.ts";
 
@@ -29,15 +29,15 @@ function dumpPersonality(task: DumpedTask, draft: TaskDraft, _ask: Program): und
 	if (tc === undefined) return undefined;
 	const personality = readPersonality(task.pid);
 	const { stored, exact } = encodePersonality(personality);
-	if (!exact)
-		log.warn(`pid ${task.pid}: personality 0x${personality.toString(16)} has no form in the images and isn't kept`);
 	tc.personality = exact ? stored : 0;
+	if (!exact) tc.fullPersonality = personality;
 	return undefined;
 }
 
 function planPersonality(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
-	const { personality: stored } = getTaskCore(image);
-	const personality = decodePersonality(stored);
+	const tc = getTaskCore(image);
+	const { personality: stored } = tc;
+	const personality = hasField(tc, "fullPersonality") ? tc.fullPersonality : decodePersonality(stored);
 	if (personality === undefined) throw corruptCore(image, `tc.personality is ${stored}`);
 	if (personality === context.once("own:personality", () => readPersonality("self"))) return;
 	// After the memory: READ_IMPLIES_EXEC would make its mappings executable.

@@ -41,8 +41,7 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 			tc.membarrierRegistrationMask = Number(answers.result(barriers));
 		const lost = (name: string, value: bigint) => log.warn(`pid ${task.pid}: ${name} (${value}) isn't kept by images`);
 		if (noHugePages > 1n) lost("disabling of huge pages but for advised ones", noHugePages);
-		if (answers.succeeded(mdwe) && answers.result(mdwe) !== 0n)
-			lost("refusal of executable memory (PR_SET_MDWE)", answers.result(mdwe));
+		if (answers.succeeded(mdwe) && answers.result(mdwe) !== 0n) tc.mdwe = Number(answers.result(mdwe));
 		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n)
 			lost("merging of equal pages (PR_SET_MEMORY_MERGE)", answers.result(ksm));
 	};
@@ -74,6 +73,11 @@ function planPrctls(image: TaskImage, plan: TaskPlan): void {
 	if (dumpable < 0 || dumpable > 2) throw corruptCore(image, `dumpable in its mm image is ${dumpable}`);
 	// Both are lost when the credentials change, so they come after them. 2 can't be asked for: 0 is as strict for others.
 	arm.syscall("set dumpable", SYS_prctl, [pr.PR_SET_DUMPABLE, dumpable === 1 ? 1 : 0]);
+	// Irrevocable, and only for mappings made from here on.
+	if (tc.mdwe !== 0)
+		arm.syscall("refuse executable memory", SYS_prctl, [pr.PR_SET_MDWE, tc.mdwe, 0, 0, 0], {
+			remedies: { EINVAL: "this kernel lacks PR_SET_MDWE; restore on Linux 6.3 or later" },
+		});
 	arm.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
 }
 

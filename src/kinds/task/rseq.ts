@@ -87,7 +87,7 @@ function planRseq(image: TaskImage, plan: TaskPlan): void {
 	});
 	if (!hasField(entry, "rseqCsPointer") || entry.rseqCsPointer === 0n) return;
 	const section = new BigUint64Array([entry.rseqCsPointer]);
-	plan.afterResume.push({
+	plan.beforeDetach.push({
 		what: "put the rseq critical section back",
 		// Before, the kernel would have cleared it: the agent's own code lies outside of the section.
 		run: (pid) => writeMemory(pid, pointer + BigInt(Rseq.offsets.rseq_cs), new Uint8Array(section.buffer)),

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Scheduling of a thread: policy, real-time priority, nice value. What images have no place for (timer slack, I/O
-// priority, CPU affinity) is told in the log. Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
+// Scheduling of a thread: policy, real-time priority, nice value; timer slack and I/O priority in fields of our own. CPU
+// affinity isn't kept, as the original doesn't. Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
 
 import type { Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
+import type { thread_core_entry } from "../../images/gen/core_pb.ts";
 import { hasField } from "../../images/index.ts";
+import { PR_SET_TIMERSLACK } from "../../kernel/abi/prctl.ts";
 import { PRIO_PROCESS } from "../../kernel/abi/resource.ts";
 import * as sched from "../../kernel/abi/sched.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import {
 	SYS_ioprio_get,
+	SYS_ioprio_set,
+	SYS_prctl,
 	SYS_sched_getaffinity,
 	SYS_sched_getattr,
 	SYS_sched_setattr,
@@ -65,16 +69,26 @@ function readAffinity(tid: number): string {
 	return length < 0 ? "" : Buffer.from(bytes.subarray(0, length)).toString("hex");
 }
 
-/** Says what isn't kept, instead of losing it silently as the original does. */
-function tellWhatIsLost(task: DumpedTask, attr: sched.SchedAttr, context: DumpContext): void {
+/** What CRIU's images have no field for: kept in fields of ours where it differs from what every task starts with. */
+function dumpExtras(task: DumpedTask, core: thread_core_entry, attr: sched.SchedAttr, context: DumpContext): void {
 	const { pid } = task;
 	const slack = readTimerslackNs(pid);
-	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) log.warn(`pid ${pid}: its timer slack (${slack} ns) isn't kept`);
+	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) core.timerSlackNs = slack;
 	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid);
 	if (ioprio >>> IOPRIO_CLASS_SHIFT !== 0 && ioprio > 0 && ioprio !== derivedIoprio(attr.sched_policy, task.stat.nice))
-		log.warn(`pid ${pid}: its I/O priority (class ${ioprio >>> IOPRIO_CLASS_SHIFT}, level ${ioprio & 7}) isn't kept`);
+		core.ioprio = ioprio;
 	const own = context.once("own:affinity", () => readAffinity(0));
 	if (readAffinity(pid) !== own) log.warn(`pid ${pid}: the CPUs that it is bound to aren't kept`);
+}
+
+function planExtras(core: thread_core_entry, plan: TaskPlan): void {
+	const { state } = plan.programs;
+	if (hasField(core, "timerSlackNs"))
+		state.syscall("set the timer slack", SYS_prctl, [PR_SET_TIMERSLACK, core.timerSlackNs]);
+	if (hasField(core, "ioprio"))
+		state.syscall("set the I/O priority", SYS_ioprio_set, [IOPRIO_WHO_PROCESS, 0, core.ioprio], {
+			remedies: { EINVAL: "the image holds no valid I/O priority", EPERM: "run criu with the capability sys_nice" },
+		});
 }
 
 function dumpSched(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
@@ -85,7 +99,7 @@ function dumpSched(task: DumpedTask, draft: TaskDraft, _ask: Program, context: D
 	threadCore.schedPolicy = attr.sched_policy | (resets ? sched.SCHED_RESET_ON_FORK : 0);
 	if (isRealTime(attr.sched_policy)) threadCore.schedPrio = attr.sched_priority;
 	threadCore.schedNice = task.stat.nice;
-	tellWhatIsLost(task, attr, context);
+	dumpExtras(task, threadCore, attr, context);
 	return undefined;
 }
 
@@ -127,6 +141,7 @@ function checkSchedule(image: TaskImage): Schedule {
 }
 
 function planSched(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	planExtras(getThreadCore(image), plan);
 	if (!hasField(getThreadCore(image), "schedPolicy")) return;
 	const want = checkSchedule(image);
 	const own = context.once("own:schedule", readOwnSchedule);

@@ -16,7 +16,7 @@ import { fs_entrySchema } from "../../../src/images/gen/file_pb.ts";
 import { pstree_entrySchema } from "../../../src/images/gen/inventory_pb.ts";
 import { mm_entrySchema } from "../../../src/images/gen/mm_pb.ts";
 import { create, type ImageDir } from "../../../src/images/index.ts";
-import { parseStatus, type ProcStatus } from "../../../src/kernel/procfs/status.ts";
+import { type ProcStatus, parseStatus } from "../../../src/kernel/procfs/status.ts";
 import {
 	type Completion,
 	type DumpContext,
@@ -76,12 +76,12 @@ export function imageOf(pid: number, draft: TaskDraft = emptyDraft()): TaskImage
 	return { pstree: create(pstree_entrySchema, { pid, ppid: 0, pgid: pid, sid: pid, threads: [pid] }), ...draft };
 }
 
-export function emptyPlan(): TaskPlan & { afterResume: OutsideStep[]; outside: OutsideStep[] } {
+export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: OutsideStep[] } {
 	const programs = Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>;
 	return {
 		programs,
 		outside: [],
-		afterResume: [],
+		beforeDetach: [],
 		numbers: { reserve: () => 1000, pass: () => 1001 },
 		final: {},
 		area: { start: 0n, end: 0n },
@@ -98,7 +98,12 @@ export function told(plan: TaskPlan, stage: Stage): string[] {
 /** The status of an ordinary root process, with some lines replaced. */
 export function fakeStatus(lines: Readonly<Record<string, string>> = {}): ProcStatus {
 	const text = readFileSync("/proc/self/status", "latin1");
-	const all = new Map(text.split("\n").filter(Boolean).map((line) => line.split(":\t", 2) as [string, string]));
+	const all = new Map(
+		text
+			.split("\n")
+			.filter(Boolean)
+			.map((line) => line.split(":\t", 2) as [string, string]),
+	);
 	for (const [key, value] of Object.entries(lines)) all.set(key, value);
 	return parseStatus(Buffer.from([...all].map(([key, value]) => `${key}:\t${value}\n`).join(""), "latin1"));
 }

@@ -21,13 +21,16 @@ import { ACTION_SIGNALS, sigactions } from "../../../src/kinds/task/sigactions.t
 import { sigaltstack } from "../../../src/kinds/task/sigaltstack.ts";
 import { tidAddress } from "../../../src/kinds/task/tid-address.ts";
 import { timers } from "../../../src/kinds/task/timers.ts";
-import { applyAndPeek } from "./live-signals.ts";
 import { applyLive, dumpLive, emptyPlan, imageOf, restoreContext, Sleeper } from "./fixtures.ts";
+import { applyAndPeek } from "./live-signals.ts";
 
 const AREA = 0x12340000n;
 
 /** Changes a dump of a live process, applies it to the process, and dumps that again. */
-async function roundTrip(kinds: readonly TaskKind[], change: (draft: TaskDraft, pid: number) => void): Promise<{ want: TaskDraft; got: TaskDraft }> {
+async function roundTrip(
+	kinds: readonly TaskKind[],
+	change: (draft: TaskDraft, pid: number) => void,
+): Promise<{ want: TaskDraft; got: TaskDraft }> {
 	await using sleeper = await Sleeper.start();
 	const want = dumpLive(sleeper.pid, kinds);
 	change(want, sleeper.pid);
@@ -72,7 +75,13 @@ describe("a live process", () => {
 			const actions = tcOf(draft).sigactions;
 			for (const [i, action] of actions.entries()) {
 				if (i % 3 === 0) Object.assign(action, { sigaction: 1n });
-				if (i % 3 === 1) Object.assign(action, { sigaction: 0x401000n + BigInt(i), flags: 0x14000004n, restorer: 0x402000n, mask: 0x700n });
+				if (i % 3 === 1)
+					Object.assign(action, {
+						sigaction: 0x401000n + BigInt(i),
+						flags: 0x14000004n,
+						restorer: 0x402000n,
+						mask: 0x600n,
+					});
 			}
 			threadOf(draft).sas = create(pb.thread_sas_entrySchema, { ssSp: AREA, ssSize: 0x4000n, ssFlags: 0x80000000 });
 			threadOf(draft).futexRla = AREA + 0x8000n;
@@ -103,7 +112,13 @@ describe("a live process", () => {
 	test("gets pending signals with their siginfo and order", async () => {
 		const info = (signo: number, code: number, n: number) =>
 			create(pb.siginfo_entrySchema, {
-				siginfo: Siginfo.encode({ si_signo: signo, si_code: code, si_pid: 100 + n, si_uid: 200 + n, si_value: BigInt(n) << 33n }),
+				siginfo: Siginfo.encode({
+					si_signo: signo,
+					si_code: code,
+					si_pid: 100 + n,
+					si_uid: 200 + n,
+					si_value: BigInt(n) << 33n,
+				}),
 			});
 		await using sleeper = await Sleeper.start(["sh", "-c", "trap '' CONT TSTP; exec sleep 1000"]);
 		const draft = dumpLive(sleeper.pid, [pendingSignals]);
@@ -115,7 +130,8 @@ describe("a live process", () => {
 		pendingSignals.plan(imageOf(sleeper.pid, draft), plan, restoreContext());
 		// They would be delivered as soon as the agent has gone, so the dump comes while it is there.
 		const found = applyAndPeek(sleeper.pid, plan.programs.signals);
-		const bytes = (list: readonly pb.siginfo_entry[]) => list.map(({ siginfo }) => Buffer.from(siginfo).toString("hex"));
+		const bytes = (list: readonly pb.siginfo_entry[]) =>
+			list.map(({ siginfo }) => Buffer.from(siginfo).toString("hex"));
 		const timer = shared[2];
 		if (timer !== undefined) timer.siginfo.fill(0, 32, 36);
 		expect(found.shared).toEqual(bytes(shared));
@@ -143,9 +159,10 @@ describe("a live process", () => {
 		});
 		const [have, expected] = [got, want].map((draft) => tcOf(draft).timers);
 		const timeless = (entry: pb.posix_timer_entry) => ({ ...entry, vsec: 0n, vnsec: 0n });
-		expect(have?.posix.map(timeless)).toEqual((expected?.posix ?? []).map(timeless));
+		const ascending = [...(expected?.posix ?? [])].reverse();
+		expect(have?.posix.map(timeless)).toEqual(ascending.map(timeless));
 		for (const [i, entry] of (have?.posix ?? []).entries()) {
-			const before = expected?.posix[i]?.vsec ?? 0n;
+			const before = ascending[i]?.vsec ?? 0n;
 			expect(before - entry.vsec <= 10n).toBe(true);
 		}
 		expect(have?.real?.isec).toBe(7n);
@@ -165,7 +182,16 @@ describe("credentials of a live process", () => {
 
 	test("become those of another user without capabilities", async () => {
 		const { want, got } = await dumpAgain((entry) => {
-			Object.assign(entry, { uid: 1000, euid: 1001, suid: 1002, fsuid: 1001, gid: 2000, egid: 2001, sgid: 2002, fsgid: 2002 });
+			Object.assign(entry, {
+				uid: 1000,
+				euid: 1001,
+				suid: 1002,
+				fsuid: 1001,
+				gid: 2000,
+				egid: 2001,
+				sgid: 2002,
+				fsgid: 2002,
+			});
 			Object.assign(entry, { groups: [4, 2000, 70000], capPrm: [0, 0], capEff: [0, 0], secbits: 0, noNewPrivs: 1 });
 		});
 		expect(got.core.threadCore).toEqual(want.core.threadCore);
@@ -176,7 +202,11 @@ describe("credentials of a live process", () => {
 		const keep = (1n << 10n) | (1n << 40n) | (1n << 7n);
 		const { want, got } = await dumpAgain((entry) => {
 			Object.assign(entry, { uid: 1234, euid: 1234, suid: 1234, fsuid: 99, groups: [] });
-			Object.assign(entry, { capPrm: encodeCaps(keep), capEff: encodeCaps(1n << 10n), capInh: encodeCaps(keep | (1n << 3n)) });
+			Object.assign(entry, {
+				capPrm: encodeCaps(keep),
+				capEff: encodeCaps(1n << 10n),
+				capInh: encodeCaps(keep | (1n << 3n)),
+			});
 			Object.assign(entry, { capAmb: encodeCaps((1n << 10n) | (1n << 40n)), capBnd: encodeCaps(keep), secbits: 0xd3 });
 		});
 		expect(got.core.threadCore).toEqual(want.core.threadCore);
@@ -192,10 +222,10 @@ describe("credentials of a live process", () => {
 
 test("all questions leave a process as it was", async () => {
 	await using sleeper = await Sleeper.start();
-	const look = () => readFileSync(`/proc/${sleeper.pid}/status`, "latin1").replace(/.*ctxt_switches.*\n|Vm.*\n|Rss.*\n/g, "");
+	const look = () =>
+		readFileSync(`/proc/${sleeper.pid}/status`, "latin1").replace(/.*ctxt_switches.*\n|Vm.*\n|Rss.*\n/g, "");
 	const before = look();
 	dumpLive(sleeper.pid, [sigactions, sigaltstack, tidAddress, prctlMisc, timers, creds]);
 	for (let tries = 0; look() !== before && tries < 100; tries++) await Bun.sleep(5);
 	expect(look()).toBe(before);
 });
-

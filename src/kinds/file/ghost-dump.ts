@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Ghosts, dump half: files without a name travel inside the images, their content as the extents that hold data.
+// Images: ghost-file-ID.img, remap-fpath.img. Source: lseek(2) SEEK_DATA, sendfile(2).
+
+import { BugError, type CriuError, isErrno, KernelError, UnsupportedError } from "../../errors.ts";
+import {
+	ghost_chunk_entrySchema,
+	ghost_file_entrySchema,
+	type remap_file_path_entry,
+	remap_file_path_entrySchema,
+	type remap_type,
+	timevalSchema,
+} from "../../images/gen/file_pb.ts";
+import { create, type ImageDir, KINDS } from "../../images/index.ts";
+import { toKernelDev, toUserDev } from "../../kernel/abi/devices.ts";
+import { O_NOATIME, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { SYS_lseek, SYS_sendfile } from "../../kernel/abi/syscalls.x86_64.ts";
+import { type FileStat, openAt, scopedFd } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
+import type { DumpContext } from "../kind.ts";
+import type { NamedFile } from "./file-path.ts";
+
+/** From this size on the content is stored in chunks. */
+export const CHUNKED_FROM = 12288n;
+const MAX_CHUNK = 1n << 30n;
+const ENXIO = 6;
+const EINVAL = 22;
+
+/** A part of a file that holds data. */
+export interface Extent {
+	off: bigint;
+	len: bigint;
+}
+
+/** Bytes on disk. */
+function allocated(stat: FileStat): bigint {
+	return stat.blocks * 512n;
+}
+
+/** What stops a dump of a file without a name. `object` names it. */
+export function findGhostBlockers(file: NamedFile, object: string, context: DumpContext): CriuError[] {
+	const type = file.stat.mode & S_IFMT;
+	if (![S_IFREG, S_IFDIR, S_IFIFO, S_IFCHR, S_IFBLK].includes(type))
+		return [
+			new UnsupportedError("UNSUPPORTED_FILE", `${object} was deleted, and it is no plain file or directory`, {
+				remedy: "close the file in the program first",
+			}),
+		];
+	const { ghostLimit } = context.options;
+	if (type !== S_IFREG || allocated(file.stat) <= BigInt(ghostLimit)) return [];
+	return [
+		new UnsupportedError(
+			"GHOST_TOO_LARGE",
+			`${object} was deleted and takes ${allocated(file.stat)} bytes, more than the limit of ${ghostLimit}`,
+			{ remedy: `use --ghost-limit ${allocated(file.stat)} or more: the content then goes into the images` },
+		),
+	];
+}
+
+/**
+ * The extents of a file that hold data, in order; the whole file where the file system can't tell. None is longer than
+ * 1 GiB. @throws KernelError
+ */
+export function* findExtents(fd: number, size: bigint): Generator<Extent, void, undefined> {
+	let at = 0n;
+	while (at < size) {
+		let data = syscall(SYS_lseek, fd, at, SEEK_DATA);
+		if (data === -ENXIO) return;
+		let end = size;
+		if (data === -EINVAL) data = Number(at);
+		else if (data < 0) throw new KernelError("lseek", -data, "SEEK_DATA in a deleted file");
+		else {
+			const hole = syscall(SYS_lseek, fd, data, SEEK_HOLE);
+			if (hole < 0) throw new KernelError("lseek", -hole, "SEEK_HOLE in a deleted file");
+			if (BigInt(hole) < size) end = BigInt(hole);
+		}
+		at = BigInt(data);
+		while (at < end) {
+			const len = end - at < MAX_CHUNK ? end - at : MAX_CHUNK;
+			yield { off: at, len };
+			at += len;
+		}
+	}
+}
+
+/** Copies a part of a file to the position of another, in the kernel. @throws KernelError */
+export function copyExtent(from: number, to: number, extent: Extent): void {
+	const offset = new BigUint64Array([extent.off]);
+	for (let left = extent.len; left > 0n; ) {
+		const done = syscall(SYS_sendfile, to, from, offset, left);
+		if (done < 0) throw new KernelError("sendfile", -done, "of a deleted file to its image");
+		if (done === 0) throw new KernelError("sendfile", 5, "of a deleted file: it shrank meanwhile");
+		left -= BigInt(done);
+	}
+}
+
+/** A readable descriptor for a file of which we may have only an O_PATH or write-only one. */
+function reopen(fd: number): number {
+	try {
+		return openAt(`/proc/self/fd/${fd}`, O_NOATIME);
+	} catch (error) {
+		if (!isErrno(error, "EPERM")) throw error;
+		return openAt(`/proc/self/fd/${fd}`, 0);
+	}
+}
+
+const toTimeval = (time: { sec: bigint; nsec: number }) =>
+	create(timevalSchema, { tvSec: BigInt.asUintN(64, time.sec), tvUsec: BigInt(Math.floor(time.nsec / 1000)) });
+
+/** Writes ghost-file-ID.img. @throws KernelError, ImageError */
+export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat): void {
+	const type = stat.mode & S_IFMT;
+	const isRegular = type === S_IFREG;
+	const isDevice = type === S_IFCHR || type === S_IFBLK;
+	const isChunked = isRegular && stat.size >= CHUNKED_FROM;
+	using writer = dir.writer(KINDS.GHOST_FILE, id);
+	writer.writeHead(
+		create(ghost_file_entrySchema, {
+			uid: stat.uid,
+			gid: stat.gid,
+			mode: stat.mode,
+			dev: toKernelDev(stat.devMajor, stat.devMinor),
+			ino: stat.ino,
+			...(isDevice ? { rdev: Number(toUserDev(stat.rdevMajor, stat.rdevMinor)) } : {}),
+			atim: toTimeval(stat.atime),
+			mtim: toTimeval(stat.mtime),
+			...(isChunked ? { chunks: true, size: stat.size } : {}),
+		}),
+	);
+	if (isRegular && stat.size > 0n) {
+		using source = scopedFd(reopen(fd));
+		const extents = isChunked ? findExtents(source.fd, stat.size) : [{ off: 0n, len: stat.size }];
+		for (const extent of extents) {
+			if (isChunked) writer.writeMessage(ghost_chunk_entrySchema, create(ghost_chunk_entrySchema, extent));
+			const stream = writer.openStream();
+			if (syscall(SYS_lseek, stream.fd, stream.offset, 0) < 0) throw new BugError("an image can't be positioned");
+			copyExtent(source.fd, stream.fd, extent);
+			writer.skip(Number(extent.len));
+		}
+	}
+	writer.close();
+}
+
+/** Notes that a REG entry's file is to be found elsewhere; remap-fpath.img is written at the end. */
+export function addRemap(context: DumpContext, origId: number, remapId: number, type: remap_type): void {
+	const remaps = context.once("remap-fpath", () => {
+		const list: remap_file_path_entry[] = [];
+		context.files.atEnd((dir) => dir.writeEntries(KINDS.REMAP_FPATH, undefined, list));
+		return list;
+	});
+	remaps.push(create(remap_file_path_entrySchema, { origId, remapId, remapType: type }));
+}
+
+/** Puts a file without a name into the images, once for each inode. Gives the id of the ghost. */
+export function dumpGhost(file: NamedFile, context: DumpContext): number {
+	const { stat, ownFd } = file;
+	return context.once(`ghost:${stat.devMajor}:${stat.devMinor}:${stat.ino}`, () => {
+		const ids = context.once("ghost-ids", () => ({ next: 1 }));
+		const id = ids.next++;
+		if (context.dir === undefined) throw new BugError("a preflight must not write a ghost");
+		writeGhost(context.dir, id, ownFd, stat);
+		return id;
+	});
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Descriptors that a process under construction holds under reserved numbers until its files are done: images with
+// content, ghosts for later opens, other ends of pipes.
+
+import type { OpRef, Program } from "../../agent/program.ts";
+import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
+import { toCString } from "../../sys/file.ts";
+import type { TaskPlan } from "../kind.ts";
+
+/** Path by which the process itself reaches one of its descriptors. */
+export function ownFdPath(number: number): Uint8Array {
+	return toCString(`/proc/self/fd/${number}`);
+}
+
+/** The kept descriptors of one task. */
+export class KeptFiles {
+	/** Numbers that are open now. */
+	private readonly open = new Set<number>();
+	/** Numbers that may be used again. */
+	private readonly idle: number[] = [];
+	private readonly named = new Map<string, number>();
+	private count = 0;
+
+	constructor(private readonly plan: TaskPlan) {}
+
+	/** Moves a descriptor to a number that stays until it's released. Works for any descriptor below the reserved ones. */
+	keep(program: Program, fd: OpRef): number {
+		const number = this.idle.pop() ?? this.plan.numbers.reserve(`kept file ${this.count++}`);
+		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
+		program.syscall("close the first copy", SYS_close, [fd]);
+		this.open.add(number);
+		return number;
+	}
+
+	/** Replaces what a number stands for. */
+	replace(program: Program, number: number, fd: OpRef): void {
+		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
+		program.syscall("close the first copy", SYS_close, [fd]);
+	}
+
+	release(program: Program, number: number): void {
+		if (!this.open.delete(number)) return;
+		program.syscall("close a kept file", SYS_close, [number]);
+		this.idle.push(number);
+	}
+
+	/** Gives a descriptor of ours to the process, once per name. */
+	pass(name: string, open: () => number): number {
+		const known = this.named.get(name);
+		if (known !== undefined) return known;
+		const number = this.plan.numbers.pass(open(), name);
+		this.named.set(name, number);
+		this.open.add(number);
+		return number;
+	}
+
+	/** The number kept under a name, made at first use. */
+	once(name: string, make: () => number): number {
+		const known = this.named.get(name);
+		if (known !== undefined) return known;
+		const number = make();
+		this.named.set(name, number);
+		return number;
+	}
+
+	/** Closes all; the last thing that the files stage does. */
+	closeAll(program: Program): void {
+		for (const number of this.open) program.syscall("close a kept file", SYS_close, [number]);
+		this.open.clear();
+	}
+}
+
+const kept = new WeakMap<TaskPlan, KeptFiles>();
+
+/** The kept descriptors of a task's plan. */
+export function keptFilesOf(plan: TaskPlan): KeptFiles {
+	let files = kept.get(plan);
+	if (files === undefined) {
+		files = new KeptFiles(plan);
+		kept.set(plan, files);
+	}
+	return files;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The entry of a file that is known by its name, whoever refers to it: a descriptor, a mapping, exe, cwd, root, a terminal.
+// Images: files.img (reg_file_entry).
+
+import { BugError } from "../../errors.ts";
+import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
+import { reg_file_entrySchema, remap_type } from "../../images/gen/file_pb.ts";
+import type { fown_entry } from "../../images/gen/fown_pb.ts";
+import { create } from "../../images/index.ts";
+import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_WRONLY } from "../../kernel/abi/fcntl.ts";
+import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { showPath } from "../../sys/file.ts";
+import type { DumpContext } from "../kind.ts";
+import { packBuildId, readBuildId } from "./build-id.ts";
+import { locateFile, type NamedFile } from "./file-path.ts";
+import { addRemap, dumpGhost } from "./ghost-dump.ts";
+import { dumpLinkRemap } from "./link-remap.ts";
+
+/** How a file is open. */
+export interface OpenState {
+	readonly flags: number;
+	readonly pos: bigint;
+	readonly fown: fown_entry;
+}
+
+/** True when the size is worth comparing: what only appends may find the file longer. */
+export function isSizeChecked(flags: number): boolean {
+	return !((flags & O_ACCMODE) === O_WRONLY && (flags & O_APPEND) !== 0);
+}
+
+/** Makes the entry; a file without its name gets what replaces the name. @throws CriuError, KernelError */
+export function encodeRegFile(file: NamedFile, state: OpenState, id: number, context: DumpContext): file_entry {
+	const { stat } = file;
+	const { state: where, name } = locateFile(file, context);
+	if (where === "unreachable") throw new BugError(`${showPath(name)} was not refused`);
+	if (where === "gone") addRemap(context, id, dumpGhost(file, context), remap_type.GHOST);
+	if (where === "renamed") addRemap(context, id, dumpLinkRemap(file, name, context), remap_type.LINKED);
+	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
+	const wantsId = isRegular && context.options.fileValidation === "buildid" && where !== "gone";
+	const buildId = wantsId ? readBuildId(`/proc/self/fd/${file.ownFd}`) : undefined;
+	return create(file_entrySchema, {
+		type: fd_types.REG,
+		id,
+		reg: create(reg_file_entrySchema, {
+			id,
+			flags: (state.flags & ~O_CLOEXEC) >>> 0,
+			pos: BigInt.asUintN(64, state.pos),
+			fown: state.fown,
+			name,
+			mode: stat.mode,
+			...(isRegular ? { size: stat.size } : {}),
+			...(buildId === undefined ? {} : { buildId: packBuildId(buildId) }),
+		}),
+	});
+}
