@@ -29,7 +29,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
-import { freezeTask } from "./freeze.ts";
+import { type FrozenTask, freezeTask } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { isInNewPidns } from "./new-pidns.ts";
 import { writeDumpStats } from "./stats.ts";
@@ -149,7 +149,7 @@ function writeImages(
 	dir.writeEntry(KINDS.MM, vpid, draft.mm);
 	dir.writeEntry(KINDS.FS, vpid, draft.fs);
 	dir.writeEntries(KINDS.FDINFO, ids.filesId, draft.fds);
-	dir.writeEntries(KINDS.FILES, undefined, context.files.entries);
+	context.files.writeImages(dir);
 	const segments = listSegments(context);
 	dir.writeEntries(
 		KINDS.MEMFD_INODE,
@@ -172,6 +172,39 @@ function writeImages(
 	faultPoint("dump:images");
 	writeInventory(dir, rootIds, context.options.tcpClose);
 	faultPoint("dump:inventory");
+}
+
+/** The dump proper, once nothing stands against it. */
+function carryOut(
+	frozen: FrozenTask,
+	context: Dump,
+	dir: ImageDir,
+	gadgets: Gadgets | undefined,
+	timings: Timings,
+): PagesWritten {
+	const { task } = frozen;
+	const { options } = context;
+	const draft = newDraft();
+	collectTask(task, context, draft, gadgets);
+	faultPoint("dump:collected");
+	timings.lap("collect");
+	const pages = copyMemory(task, context, dir, draft);
+	faultPoint("dump:pages");
+	const identity = collectIdentity(task, context);
+	timings.lap("memory");
+	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
+	const livesOn = options.leaveRunning || options.leaveStopped;
+	if (livesOn) {
+		frozen.release(options.leaveStopped);
+		timings.lap("release");
+	}
+	writeImages(task, context, dir, draft, identity);
+	timings.lap("images");
+	if (!livesOn) {
+		frozen.kill();
+		timings.lap("release");
+	}
+	return pages;
 }
 
 /**
@@ -198,25 +231,12 @@ export function dump(options: Options): DumpResult {
 	faultPoint("dump:checked");
 	removeOldImages(dir);
 
-	const draft = newDraft();
-	collectTask(task, context, draft, gadgets);
-	faultPoint("dump:collected");
-	timings.lap("collect");
-	const pages = copyMemory(task, context, dir, draft);
-	faultPoint("dump:pages");
-	const identity = collectIdentity(task, context);
-	timings.lap("memory");
-	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
-	const livesOn = options.leaveRunning || options.leaveStopped;
-	if (livesOn) {
-		frozen.release(options.leaveStopped);
-		timings.lap("release");
-	}
-	writeImages(task, context, dir, draft, identity);
-	timings.lap("images");
-	if (!livesOn) {
-		frozen.kill();
-		timings.lap("release");
+	let pages: PagesWritten;
+	try {
+		pages = carryOut(frozen, context, dir, gadgets, timings);
+	} catch (error) {
+		context.files.undo();
+		throw error;
 	}
 	faultPoint("dump:end");
 	log.info(`Dumped ${describeProcess(target)}`);

@@ -2,13 +2,14 @@
 // Freezing: a task is seized, stands still, and is looked at. Whatever happens afterwards, letting go puts it back.
 
 import { detachThread, interruptThread, readStoppedThread, seizeThread } from "../agent/tracee.ts";
+import { isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { readSmaps } from "../kernel/procfs/maps.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { closeFd } from "../sys/file.ts";
-import { openPidfd, sendSignal } from "../sys/process.ts";
+import { __WALL, openPidfd, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 
 const SIGSTOP = 19;
 const SIGKILL = 9;
@@ -23,6 +24,15 @@ export interface FrozenTask {
 	kill(): void;
 	/** Lets it run on unless it was released or killed already. */
 	[Symbol.dispose](): void;
+}
+
+/** Takes notice of a tracee's death, so that its parent can: the pid is free as soon as that one does. */
+function awaitDeath(pid: number): void {
+	try {
+		waitId(P_PID, pid, WEXITED | __WALL);
+	} catch (error) {
+		if (!isErrno(error, "ECHILD")) throw error;
+	}
 }
 
 /** A signal waits that would run a handler: a call that ended with EINTR ended for that reason. */
@@ -70,7 +80,8 @@ export function freezeTask(pid: number, timeoutSec: number): FrozenTask {
 			},
 			kill() {
 				sendSignal(pid, SIGKILL);
-				letGo();
+				attached = false;
+				awaitDeath(pid);
 				closeFd(pidfd);
 			},
 			[Symbol.dispose]() {

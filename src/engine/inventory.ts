@@ -10,7 +10,7 @@ import {
 	lsmtype,
 	plugins_entrySchema,
 } from "../images/gen/inventory_pb.ts";
-import { create, hasField, type ImageDir, type ImageKind, KINDS } from "../images/index.ts";
+import { create, hasField, type ImageDir, KINDS } from "../images/index.ts";
 
 const IMG_VERSION = 2;
 const NETWORK_LOCK_IPTABLES = 0;
@@ -18,9 +18,8 @@ const NETWORK_LOCK_IPTABLES = 0;
 /** The images that a dump before this one may have left and that this one may not write: all without an id in the name. */
 export function removeOldImages(dir: ImageDir): void {
 	dir.remove(KINDS.INVENTORY);
-	for (const kind of Object.values(KINDS)) {
-		if (!kind.file.includes("%")) dir.remove(kind as ImageKind);
-	}
+	const names = new Set(Object.values(KINDS).map((kind) => kind.file));
+	for (const name of dir.list()) if (names.has(name)) dir.removeFile(name);
 }
 
 /** Finishes a dump. */

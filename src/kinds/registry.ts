@@ -40,14 +40,4 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	creds,
 	prctlMisc,
 	outside,
-	{
-		name: "fs",
-		dump(t, d, _a, c) {
-			d.fs.cwdId = c.files.addDirectory(t, new TextEncoder().encode("/"), 0);
-			d.fs.rootId = d.fs.cwdId;
-			d.fs.umask = 18;
-			return undefined;
-		},
-		plan() {},
-	},
 ];

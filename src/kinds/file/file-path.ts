@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Does the path that the kernel shows for an open file still lead to it? If not: is the file gone, or only renamed or hidden?
 
-import type { CriuError } from "../../errors.ts";
-import { isErrno, UnsupportedError } from "../../errors.ts";
+import { isErrno } from "../../errors.ts";
 import { S_IFMT } from "../../kernel/abi/stat.ts";
 import { readNamespace } from "../../kernel/procfs/links.ts";
 import { type MountFacts, readMountinfo } from "../../kernel/procfs/mountinfo.ts";
-import { type FileStat, showPath, statPath } from "../../sys/file.ts";
+import { type FileStat, statPath } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask } from "../kind.ts";
-import { findGhostBlockers } from "./ghost-dump.ts";
 
 const DELETED = new TextEncoder().encode(" (deleted)");
 const PROC = new TextEncoder().encode("/proc/");
@@ -113,33 +111,9 @@ export function findMountOf(mounts: readonly MountFacts[], path: Uint8Array): Mo
 }
 
 /** True when another mount hides the path of a file. */
-function isOvermounted(file: NamedFile, name: Uint8Array, context: DumpContext): boolean {
+export function isOvermounted(file: NamedFile, name: Uint8Array, context: DumpContext): boolean {
 	if (file.mntId === undefined || file.mntId < 0) return false;
 	const mounts = context.once(`mountinfo:${file.task.pid}`, () => readMountinfo(file.task.pid));
 	const found = findMountOf(mounts, name);
 	return found !== undefined && found.mntId !== file.mntId && mounts.some((mount) => mount.mntId === file.mntId);
-}
-
-/** What stops a dump of a file because of its name. `what` names the reference: "fd 3", "the executable". */
-export function findPathBlockers(file: NamedFile, what: string, context: DumpContext): CriuError[] {
-	const { state, name } = locateFile(file, context);
-	const object = `pid ${file.task.pid}: ${what} (${showPath(name)})`;
-	const refuse = (code: string, reason: string, remedy: string) => [
-		new UnsupportedError(code, `${object} ${reason}`, { remedy }),
-	];
-	if (state === "there") return [];
-	if (state === "gone") return findGhostBlockers(file, object, context);
-	if (state === "unreachable")
-		return refuse("UNREACHABLE_FILE", "can't be reached by any path", "mount its file system again, or close the file");
-	if (isProcPath(name))
-		return refuse("UNSUPPORTED_FILE", "belongs to a process that has ended", "close the file in the program first");
-	if (isOvermounted(file, name, context))
-		return refuse("OVERMOUNTED_FILE", "is hidden below another mount", "unmount what was mounted over it");
-	if (!context.options.linkRemap)
-		return refuse(
-			"NEEDS_LINK_REMAP",
-			"was deleted or renamed, and the file lives on under another name",
-			"use --link-remap: it keeps the file by a temporary hard link beside the old name",
-		);
-	return [];
 }

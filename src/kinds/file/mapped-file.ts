@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// Opens what a mapping, exe, cwd or root refers to.
+
 import type { OpRef, Program } from "../../agent/program.ts";
-import { SYS_openat } from "../../kernel/abi/syscalls.x86_64.ts";
-import { showPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
+import { planOpenReg, toOpenFlags } from "./reg-plan.ts";
+
+/** Adds what opens file `id` with the flags given; the caller closes it. @throws ImageError, UnsupportedError, CriuError */
 export function planOpenMapped(
 	program: Program,
 	id: number,
 	flags: number,
-	_plan: TaskPlan,
+	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef {
-	const name = context.files.get(id)?.reg?.name ?? new Uint8Array();
-	return program.syscall(`open ${showPath(name)}`, SYS_openat, [-100, toCString(name), flags, 0]);
+	return planOpenReg(program, id, toOpenFlags(flags), plan, context);
 }

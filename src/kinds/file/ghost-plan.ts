@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Ghosts, restore half: the file is made under its old name, unlinked at once, then filled. What opens it later goes
+// through the descriptor that is kept. Images: ghost-file-ID.img. Source: open(2), sendfile(2), utimensat(2).
+
+import type { Arg, OpRef, Program } from "../../agent/program.ts";
+import { isErrno, UnsupportedError } from "../../errors.ts";
+import { ghost_chunk_entrySchema, type ghost_file_entry } from "../../images/gen/file_pb.ts";
+import { hasField, KINDS } from "../../images/index.ts";
+import { fromUserDev } from "../../kernel/abi/devices.ts";
+import * as fcntl from "../../kernel/abi/fcntl.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { showPath, statPath, toCString } from "../../sys/file.ts";
+import type { RestoreContext, TaskPlan } from "../kind.ts";
+import { concatBytes } from "./file-path.ts";
+import type { Extent } from "./ghost-dump.ts";
+import { corruptImage } from "./image-checks.ts";
+import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+
+const MAX_SIZE = (1n << 63n) - 1n;
+const MAX_PIECE = 1n << 30n;
+const NSEC_PER_USEC = 1000n;
+
+/** A part of the content: where it lies in the image and where it goes. */
+interface Piece extends Extent {
+	readonly imageOffset: bigint;
+}
+
+/** A ghost as its image tells. */
+export interface GhostImage {
+	readonly id: number;
+	readonly file: string;
+	readonly head: ghost_file_entry;
+	readonly size: bigint;
+	readonly pieces: readonly Piece[];
+}
+
+function* splitPiece(off: bigint, len: bigint, imageOffset: bigint): Generator<Piece> {
+	for (let at = 0n; at < len; at += MAX_PIECE) {
+		const left = len - at;
+		yield { off: off + at, len: left < MAX_PIECE ? left : MAX_PIECE, imageOffset: imageOffset + at };
+	}
+}
+
+/** Reads and checks an image; the content stays where it is. @throws ImageError */
+export function readGhost(id: number, context: RestoreContext): GhostImage {
+	return context.once(`ghost-image:${id}`, () => {
+		const file = `ghost-file-${id.toString(16)}.img`;
+		using reader = context.dir.getReader(KINDS.GHOST_FILE, id);
+		const head = reader.readHead();
+		const pieces: Piece[] = [];
+		if ((head.mode & S_IFMT) !== S_IFREG) return { id, file, head, size: 0n, pieces };
+		if (!head.chunks) {
+			const size = BigInt(reader.remaining);
+			pieces.push(...splitPiece(0n, size, BigInt(reader.offset)));
+			return { id, file, head, size, pieces };
+		}
+		const { size } = head;
+		if (!hasField(head, "size") || size > MAX_SIZE) throw corruptImage(file, "size is missing or too large");
+		let chunk = reader.nextMessage(ghost_chunk_entrySchema);
+		for (; chunk !== undefined; chunk = reader.nextMessage(ghost_chunk_entrySchema)) {
+			const { off, len } = chunk;
+			if (len === 0n || off > size || len > size - off) throw corruptImage(file, `chunk of ${len} bytes at ${off}`);
+			const payload = reader.takePayload(Number(len));
+			pieces.push(...splitPiece(off, len, BigInt(payload.offset)));
+		}
+		return { id, file, head, size, pieces };
+	});
+}
+
+/** Bytes of program that all ghosts of a dump may take. @throws ImageError */
+export function estimateGhostPrograms(context: RestoreContext, ids: Iterable<number>): number {
+	const perPiece = 256;
+	let bytes = 0;
+	for (const id of ids) bytes += (readGhost(id, context).pieces.length + 16) * perPiece;
+	return bytes;
+}
+
+/** True when a name is in use, as far as can be seen from here. */
+export function isTaken(path: Uint8Array): boolean {
+	try {
+		statPath(path, { follow: false });
+		return true;
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
+		throw error;
+	}
+}
+
+function timesOf({ atim, mtim }: ghost_file_entry): Uint8Array | undefined {
+	if (atim === undefined || mtim === undefined) return undefined;
+	const times = new BigUint64Array([
+		atim.tvSec,
+		(atim.tvUsec % 1_000_000n) * NSEC_PER_USEC,
+		mtim.tvSec,
+		(mtim.tvUsec % 1_000_000n) * NSEC_PER_USEC,
+	]);
+	return new Uint8Array(times.buffer);
+}
+
+const CREATE_REMEDIES = {
+	ENOENT: "the directory of the deleted file is gone: create it again",
+	EEXIST: "somebody just made a file of that name: try again",
+	EROFS: "the file system is read-only: mount it writable for the restore",
+	ENOSPC: "make room on the file system",
+	EDQUOT: "raise the quota",
+} as const;
+
+function planContent(program: Program, ghost: GhostImage, fd: OpRef, plan: TaskPlan, context: RestoreContext): void {
+	const { file, size, pieces } = ghost;
+	const remedies = { ENOSPC: "make room on the file system", EDQUOT: "raise the quota" };
+	program.syscall("give the deleted file its size", nr.SYS_ftruncate, [fd, size], { remedies });
+	if (pieces.length === 0) return;
+	const image = plan.numbers.pass(openImage(file, context), file);
+	for (const { off, len, imageOffset } of pieces) {
+		const from = new Uint8Array(new BigUint64Array([imageOffset]).buffer);
+		program.syscall("go to the next data", nr.SYS_lseek, [fd, off, fcntl.SEEK_SET]);
+		program.syscall(`copy ${len} bytes from ${file}`, nr.SYS_sendfile, [fd, image, from, len], {
+			check: { equal: len },
+			remedies: { ...remedies, "": "make room on the file system" },
+		});
+	}
+	program.syscall(`close ${file}`, nr.SYS_close, [image]);
+}
+
+function openImage(file: string, context: RestoreContext): number {
+	const fd = context.dir.openFile(file);
+	if (fd === undefined) throw corruptImage(file, "it vanished while it was read");
+	return fd;
+}
+
+function planAttributes(program: Program, head: ghost_file_entry, fd: Arg): void {
+	program.syscall("set the deleted file's owner", nr.SYS_fchown, [fd, head.uid, head.gid]);
+	program.syscall("set the deleted file's mode", nr.SYS_fchmod, [fd, head.mode & 0o7777]);
+	const times = timesOf(head);
+	if (times !== undefined) program.syscall("set the deleted file's times", nr.SYS_utimensat, [fd, 0, times, 0]);
+}
+
+function planRegularGhost(
+	program: Program,
+	ghost: GhostImage,
+	path: Uint8Array,
+	plan: TaskPlan,
+	context: RestoreContext,
+): number {
+	const kept = keptFilesOf(plan);
+	const shown = showPath(path);
+	const name = toCString(path);
+	const flags = fcntl.O_RDWR | fcntl.O_CREAT | fcntl.O_EXCL | fcntl.O_NOFOLLOW | fcntl.O_LARGEFILE;
+	const made = program.syscall(`create ${shown}`, nr.SYS_openat, [fcntl.AT_FDCWD, name, flags, 0o600], {
+		remedies: CREATE_REMEDIES,
+	});
+	// At once: whatever happens from here on, nothing stays on disk.
+	program.syscall(`unlink ${shown}`, nr.SYS_unlink, [name]);
+	const number = kept.keep(program, made);
+	const writable = program.syscall("write to the deleted file", nr.SYS_fcntl, [number, fcntl.F_DUPFD, 0]);
+	planContent(program, ghost, writable, plan, context);
+	planAttributes(program, ghost.head, writable);
+	const handle = program.syscall("keep the deleted file without write access", nr.SYS_openat, [
+		fcntl.AT_FDCWD,
+		ownFdPath(number),
+		fcntl.O_PATH,
+		0,
+	]);
+	// An open writer would forbid to execute it.
+	kept.replace(program, number, handle);
+	program.syscall("close the writable copy", nr.SYS_close, [writable]);
+	return number;
+}
+
+/** Directories and nodes: made, opened as O_PATH, removed. */
+function planNodeGhost(program: Program, ghost: GhostImage, path: Uint8Array, plan: TaskPlan): number {
+	const { head, file } = ghost;
+	const shown = showPath(path);
+	const name = toCString(path);
+	const type = head.mode & S_IFMT;
+	const isDirectory = type === S_IFDIR;
+	const options = { remedies: CREATE_REMEDIES };
+	if (isDirectory) program.syscall(`create ${shown}`, nr.SYS_mkdir, [name, 0o700], options);
+	else if (type === S_IFIFO || type === S_IFCHR || type === S_IFBLK) {
+		const { major, minor } = fromUserDev(BigInt(head.rdev));
+		const dev = (BigInt(minor) & 0xffn) | (BigInt(major) << 8n) | ((BigInt(minor) & ~0xffn) << 12n);
+		program.syscall(`create ${shown}`, nr.SYS_mknod, [name, type | 0o600, dev], options);
+	} else
+		throw new UnsupportedError("UNSUPPORTED_GHOST", `${file} holds a file of type 0${type.toString(8)}`, {
+			remedy: "restore these images with the original criu",
+		});
+	const handle = program.syscall(`open ${shown}`, nr.SYS_openat, [
+		fcntl.AT_FDCWD,
+		name,
+		fcntl.O_PATH | fcntl.O_NOFOLLOW,
+		0,
+	]);
+	const number = keptFilesOf(plan).keep(program, handle);
+	const own = ownFdPath(number);
+	program.syscall("set its owner", nr.SYS_chown, [own, head.uid, head.gid]);
+	program.syscall("set its mode", nr.SYS_chmod, [own, head.mode & 0o7777]);
+	program.syscall(`remove ${shown}`, isDirectory ? nr.SYS_rmdir : nr.SYS_unlink, [name]);
+	const times = timesOf(head);
+	if (times !== undefined && isDirectory)
+		program.syscall("set its times", nr.SYS_utimensat, [fcntl.AT_FDCWD, own, times, 0]);
+	return number;
+}
+
+/**
+ * Adds what makes a ghost, once in each task. Gives the number under which it's kept, as O_PATH.
+ *
+ * @throws ImageError, UnsupportedError
+ */
+export function planGhost(
+	program: Program,
+	id: number,
+	name: Uint8Array,
+	plan: TaskPlan,
+	context: RestoreContext,
+): number {
+	const ghost = readGhost(id, context);
+	const suffix = new TextEncoder().encode(`.cr.${id.toString(16)}.ghost`);
+	return keptFilesOf(plan).once(`ghost ${id}`, () => {
+		const path = isTaken(name) ? concatBytes(name, suffix) : name;
+		const isRegular = (ghost.head.mode & S_IFMT) === S_IFREG;
+		return isRegular
+			? planRegularGhost(program, ghost, path, plan, context)
+			: planNodeGhost(program, ghost, path, plan);
+	});
+}

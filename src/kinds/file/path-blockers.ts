@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What stops a dump because of a file's name: it's gone and too large to travel, hidden, renamed, or out of reach.
+
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { showPath } from "../../sys/file.ts";
+import type { DumpContext } from "../kind.ts";
+import { isOvermounted, isProcPath, locateFile, type NamedFile } from "./file-path.ts";
+import { findGhostBlockers } from "./ghost-dump.ts";
+
+/** What stops a dump of a file because of its name. `what` names the reference: "fd 3", "the executable". */
+export function findPathBlockers(file: NamedFile, what: string, context: DumpContext): CriuError[] {
+	const { state, name } = locateFile(file, context);
+	const object = `pid ${file.task.pid}: ${what} (${showPath(name)})`;
+	const refuse = (code: string, reason: string, remedy: string) => [
+		new UnsupportedError(code, `${object} ${reason}`, { remedy }),
+	];
+	if (state === "there") return [];
+	if (state === "gone") return findGhostBlockers(file, object, context);
+	if (state === "unreachable")
+		return refuse("UNREACHABLE_FILE", "can't be reached by any path", "mount its file system again, or close the file");
+	if (isProcPath(name))
+		return refuse("UNSUPPORTED_FILE", "belongs to a process that has ended", "close the file in the program first");
+	if (isOvermounted(file, name, context))
+		return refuse("OVERMOUNTED_FILE", "is hidden below another mount", "unmount what was mounted over it");
+	if (!context.options.linkRemap)
+		return refuse(
+			"NEEDS_LINK_REMAP",
+			"was deleted or renamed, and the file lives on under another name",
+			"use --link-remap: it keeps the file by a temporary hard link beside the old name",
+		);
+	return [];
+}

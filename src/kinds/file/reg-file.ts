@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Files that are known by a path: regular ones, directories, O_PATH handles, symbolic links by O_PATH, memory devices.
+// Images: files.img (reg_file_entry). Source: proc_pid_fdinfo(5), open(2).
+
+import type { OpRef } from "../../agent/program.ts";
+import { fd_types, type file_entry } from "../../images/gen/fdinfo_pb.ts";
+import { O_ACCMODE, O_PATH, O_WRONLY, SEEK_SET } from "../../kernel/abi/fcntl.ts";
+import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { SYS_lseek } from "../../kernel/abi/syscalls.x86_64.ts";
+import { showPath } from "../../sys/file.ts";
+import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
+import { startsWith } from "./file-path.ts";
+import { findPathBlockers } from "./path-blockers.ts";
+import { encodeRegFile } from "./reg-dump.ts";
+import { getRegFile, planAsync, planOpenReg, toOpenFlags } from "./reg-plan.ts";
+
+const MEM_MAJOR = 1;
+const KMSG_MINOR = 11;
+const NO_SEEK = (1n << 64n) - 1n;
+const SLASH = 0x2f;
+const MEMFD = new TextEncoder().encode("/memfd:");
+
+/** A memfd's link looks like a path; its mount is one that nobody can see. */
+function isMemfd(file: FdFacts): boolean {
+	return startsWith(file.link, MEMFD) && file.stat.nlink === 0;
+}
+
+function matches(file: FdFacts): boolean {
+	if (file.link[0] !== SLASH || isMemfd(file)) return false;
+	const type = file.stat.mode & S_IFMT;
+	if ((file.info.flags & O_PATH) !== 0) return true;
+	if (type === S_IFCHR) return file.stat.rdevMajor === MEM_MAJOR;
+	return type === S_IFREG || type === S_IFDIR || type === S_IFLNK;
+}
+
+function named(file: FdFacts) {
+	const { task, link, stat, ownFd, info } = file;
+	return { task, link, stat, ownFd, mntId: info.mntId };
+}
+
+/** Position as images hold it: writers to the kernel's log must not seek. */
+function positionOf({ stat, info }: FdFacts): bigint {
+	const isKmsg = (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === MEM_MAJOR && stat.rdevMinor === KMSG_MINOR;
+	return isKmsg && (info.flags & O_ACCMODE) === O_WRONLY ? NO_SEEK : info.pos;
+}
+
+function planRegFile(entry: file_entry, file: FilePlan): OpRef {
+	const { program, plan, context } = file;
+	const reg = getRegFile(entry.id, entry);
+	const fd = planOpenReg(program, entry.id, toOpenFlags(reg.flags), plan, context);
+	if ((reg.flags & O_PATH) !== 0) return fd;
+	if (reg.pos !== NO_SEEK && reg.pos !== 0n)
+		program.syscall(`go to position ${reg.pos} of ${showPath(reg.name)}`, SYS_lseek, [fd, reg.pos, SEEK_SET]);
+	planAsync(program, fd, reg.flags);
+	return fd;
+}
+
+/** Regular files, directories, O_PATH handles and memory devices. */
+export const regFile: FileKind = {
+	name: "regular file",
+	type: fd_types.REG,
+	source: "/proc/PID/fd, /proc/PID/fdinfo, statx(2)",
+	matches,
+	findBlockers: (file, context) => findPathBlockers(named(file), `fd ${file.fd}`, context),
+	dump: (file: FdFacts, id: number, context: DumpContext): file_entry =>
+		encodeRegFile(named(file), { flags: file.info.flags, pos: positionOf(file), fown: file.fown }, id, context),
+	plan: planRegFile,
+};

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Opens a file of files.img by its name, or what replaces the name, with the flags that it was open with.
+// What can be known to fail is checked here, before any process exists.
+
+import type { OpRef, Program } from "../../agent/program.ts";
+import { CriuError, isErrno, UnsupportedError } from "../../errors.ts";
+import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
+import { type reg_file_entry, remap_type } from "../../images/gen/file_pb.ts";
+import { hasField } from "../../images/index.ts";
+import * as fcntl from "../../kernel/abi/fcntl.ts";
+import { S_IFMT } from "../../kernel/abi/stat.ts";
+import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { type FileStat, showPath, statPath, toCString } from "../../sys/file.ts";
+import type { RestoreContext, TaskPlan } from "../kind.ts";
+import { packBuildId, readBuildId } from "./build-id.ts";
+import { concatBytes, isProcPath } from "./file-path.ts";
+import { isTaken, planGhost } from "./ghost-plan.ts";
+import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
+import { keyOfPath, planInherited } from "./inherit-fd.ts";
+import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { removeLink } from "./link-remap.ts";
+import { readRemaps } from "./remaps.ts";
+
+const O_ASYNC = 0o20000;
+const TMPFILE_BIT = fcntl.O_TMPFILE & ~fcntl.O_DIRECTORY;
+const RWX = 0o777;
+/** What open(2) must not do again. */
+const ONCE_ONLY = fcntl.O_CREAT | fcntl.O_EXCL | fcntl.O_TRUNC | fcntl.O_CLOEXEC | O_ASYNC;
+
+const OPEN_REMEDIES = {
+	ENOENT: "the file was removed since the dump: copy it back",
+	EACCES: "check the permissions and mount options of the file",
+	EROFS: "its file system is mounted read-only: remount it writable",
+	ETXTBSY: "the file is being executed: end that program first",
+	ENXIO: "the device isn't there: load its driver",
+	ENODEV: "the device isn't there: load its driver",
+	ELOOP: "the file was replaced by a symbolic link since the dump: copy it back",
+	EPERM: "run as root, and check the file's attributes with lsattr",
+} as const;
+
+/** Flags of an image as open(2) takes them. */
+export function toOpenFlags(flags: number): number {
+	let wanted = flags & ~ONCE_ONLY;
+	if ((flags & TMPFILE_BIT) !== 0) wanted &= ~(TMPFILE_BIT | fcntl.O_DIRECTORY);
+	return wanted | fcntl.O_NOCTTY;
+}
+
+/** Adds the flag that open(2) ignores. */
+export function planAsync(program: Program, fd: OpRef, flags: number): void {
+	if ((flags & O_ASYNC) === 0 || (flags & fcntl.O_PATH) !== 0) return;
+	program.syscall("turn signals of the file on", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);
+}
+
+/** The REG part of an entry, its path checked. @throws ImageError */
+export function getRegFile(id: number, entry: file_entry | undefined): reg_file_entry {
+	if (entry === undefined) throw corruptImage("files.img", `no file has id ${id}`);
+	const reg = checkInner(id, "regular file", entry.reg);
+	if (!reg.ext) checkPath("files.img", `name of file ${id}`, reg.name);
+	return reg;
+}
+
+function changed(name: Uint8Array, problem: string, remedy: string): CriuError {
+	return new CriuError("FILE_CHANGED", `${showPath(name)} has changed since the dump: ${problem}`, { remedy });
+}
+
+/** Compares a file with what it was at the dump. @throws CriuError FILE_MISSING, FILE_CHANGED */
+export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: RestoreContext): void {
+	const { options } = context;
+	let stat: FileStat;
+	try {
+		stat = statPath(path, { follow: (reg.flags & fcntl.O_NOFOLLOW) === 0 });
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+		throw new CriuError("FILE_MISSING", `${showPath(path)} doesn't exist`, {
+			cause: error,
+			remedy: "the file was removed since the dump: copy it back",
+		});
+	}
+	if (hasField(reg, "mode")) {
+		const mask = options.skipFileRwxCheck ? 0xffff & ~RWX : 0xffff;
+		const octal = (mode: number) => `0${(mode & mask).toString(8)}`;
+		if ((stat.mode & mask) !== (reg.mode & mask))
+			throw changed(
+				path,
+				`its mode is ${octal(stat.mode)}, it was ${octal(reg.mode)}`,
+				(stat.mode & S_IFMT) === (reg.mode & S_IFMT)
+					? "set its mode as it was, or use --skip-file-rwx-check"
+					: "put back a file of the same type",
+			);
+	}
+	if (hasField(reg, "size") && stat.size !== reg.size)
+		throw changed(path, `its size is ${stat.size}, it was ${reg.size}`, "put back the file as it was");
+	if (reg.buildId.length === 0 || options.fileValidation !== "buildid") return;
+	const found = readBuildId(path);
+	const words = found === undefined ? [] : packBuildId(found);
+	if (words.length !== reg.buildId.length || words.some((word, i) => word !== reg.buildId[i]))
+		throw changed(
+			path,
+			"it's another build of the program",
+			"put back the file as it was, or use --file-validation filesize",
+		);
+}
+
+/** Opens what a kept number stands for. */
+function openKept(program: Program, number: number, flags: number, name: Uint8Array): OpRef {
+	// The link of /proc itself must be followed.
+	const wanted = flags & ~fcntl.O_NOFOLLOW;
+	return program.syscall(
+		`open ${showPath(name)} again`,
+		nr.SYS_openat,
+		[fcntl.AT_FDCWD, ownFdPath(number), wanted, 0],
+		{
+			remedies: OPEN_REMEDIES,
+		},
+	);
+}
+
+/** A renamed file gets its old name back for an instant. Gives the number under which it's kept. */
+function planLinked(
+	program: Program,
+	remapId: number,
+	name: Uint8Array,
+	plan: TaskPlan,
+	context: RestoreContext,
+): number {
+	const link = getRegFile(remapId, context.files.get(remapId)).name;
+	return keptFilesOf(plan).once(`link ${remapId} ${showPath(name)}`, () => {
+		const target = isTaken(name) ? concatBytes(name, new TextEncoder().encode(".cr_link")) : name;
+		const at = toCString(target);
+		const shown = showPath(target);
+		program.syscall(
+			`link ${showPath(link)} to ${shown}`,
+			nr.SYS_linkat,
+			[fcntl.AT_FDCWD, toCString(link), fcntl.AT_FDCWD, at, 0],
+			{
+				remedies: {
+					ENOENT: "the link that the dump made, or its directory, was removed: copy it back",
+					EEXIST: "somebody just made a file of that name: try again",
+				},
+			},
+		);
+		const handle = program.syscall(`find ${shown}`, nr.SYS_openat, [
+			fcntl.AT_FDCWD,
+			at,
+			fcntl.O_PATH | fcntl.O_NOFOLLOW,
+			0,
+		]);
+		program.syscall(`unlink ${shown}`, nr.SYS_unlink, [at]);
+		context.once(`remove-link:${remapId}`, () =>
+			plan.beforeDetach.push({ what: `remove ${showPath(link)}`, run: () => removeLink(link) }),
+		);
+		return keptFilesOf(plan).keep(program, handle);
+	});
+}
+
+function planRemapped(
+	program: Program,
+	reg: reg_file_entry,
+	flags: number,
+	plan: TaskPlan,
+	context: RestoreContext,
+): OpRef | undefined {
+	const remap = readRemaps(context).get(reg.id);
+	if (remap === undefined) return undefined;
+	if (remap.type === remap_type.GHOST)
+		return openKept(program, planGhost(program, remap.id, reg.name, plan, context), flags, reg.name);
+	if (remap.type === remap_type.LINKED)
+		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name);
+	throw new UnsupportedError(
+		"UNSUPPORTED_REMAP",
+		`${showPath(reg.name)} belonged to pid ${remap.id}, which had ended: this version doesn't restore such files`,
+		{ remedy: "restore these images with the original criu" },
+	);
+}
+
+/**
+ * Adds what opens a REG entry with the given open(2) flags. Position and owner are the caller's business.
+ *
+ * @throws ImageError, UnsupportedError, CriuError FILE_MISSING, FILE_CHANGED
+ */
+export function planOpenReg(
+	program: Program,
+	id: number,
+	flags: number,
+	plan: TaskPlan,
+	context: RestoreContext,
+): OpRef {
+	const reg = getRegFile(id, context.files.get(id));
+	const inherited = planInherited(program, keyOfPath(reg), context.options, plan);
+	if (inherited !== undefined) return inherited;
+	if (reg.ext)
+		throw new CriuError("NEEDS_INHERIT_FD", `file ${keyOfPath(reg)} was external to the dump`, {
+			remedy: `give a descriptor for it: --inherit-fd fd[N]:${keyOfPath(reg)}`,
+		});
+	const remapped = planRemapped(program, reg, flags, plan, context);
+	if (remapped !== undefined) return remapped;
+	// Files of /proc may belong to the very process that is to be made.
+	if (!isProcPath(reg.name)) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context));
+	return program.syscall(`open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, toCString(reg.name), flags, 0], {
+		remedies: OPEN_REMEDIES,
+	});
+}
