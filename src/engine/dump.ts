@@ -18,6 +18,7 @@ import { mm_entrySchema } from "../images/gen/mm_pb.ts";
 import { seccomp_entrySchema } from "../images/gen/security_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { readMaps } from "../kernel/procfs/maps.ts";
+import { closeCopies } from "../kinds/file/fd-table.ts";
 import { FileTable } from "../kinds/file/file-table.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
@@ -29,6 +30,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
+import { raiseFdLimit } from "../sys/limits.ts";
 import { type FrozenTask, freezeTask } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { isInNewPidns } from "./new-pidns.ts";
@@ -216,6 +218,7 @@ export function dump(options: Options): DumpResult {
 	const { pid } = options;
 	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
 	loadHost();
+	raiseFdLimit();
 	const target = readTarget(pid);
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
@@ -237,6 +240,8 @@ export function dump(options: Options): DumpResult {
 	} catch (error) {
 		context.files.undo();
 		throw error;
+	} finally {
+		closeCopies(task, context);
 	}
 	faultPoint("dump:end");
 	log.info(`Dumped ${describeProcess(target)}`);
@@ -262,10 +267,12 @@ export function dump(options: Options): DumpResult {
  */
 export function preflight(pid: number, options: Options): CriuError[] {
 	loadHost();
+	raiseFdLimit();
 	readTarget(pid);
 	using frozen = freezeTask(pid, options.timeoutSec);
 	const context = new Dump(options, undefined);
 	const found = findBlockers(frozen.task, context);
+	closeCopies(frozen.task, context);
 	if (found.length === 0) collectInjectionFacts(pid, frozen.task.vmas, frozen.task.stat.startStack);
 	return found;
 }

@@ -170,6 +170,9 @@ export interface FilePlan {
 	readonly program: Program;
 	readonly plan: TaskPlan;
 	readonly context: RestoreContext;
+	readonly image: TaskImage;
+	/** Ids of the task's other descriptions that are still to be made. */
+	readonly pending: ReadonlySet<number>;
 }
 
 /** A kind of open file. */

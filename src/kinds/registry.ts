@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All kinds of state that a task has: one line each. Order is the order of work within a stage.
 
+import { fdTable } from "./file/fd-table.ts";
+import { fs } from "./file/fs.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
 import { comm } from "./task/comm.ts";
@@ -28,6 +30,8 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	comm,
 	personality,
 	memoryMap,
+	fdTable,
+	fs,
 	sigactions,
 	sigaltstack,
 	robustList,

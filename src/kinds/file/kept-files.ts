@@ -19,6 +19,7 @@ export class KeptFiles {
 	/** Numbers that may be used again. */
 	private readonly idle: number[] = [];
 	private readonly named = new Map<string, number>();
+	private readonly borrowed = new Map<string, (program: Program) => void>();
 	private count = 0;
 
 	constructor(private readonly plan: TaskPlan) {}
@@ -63,8 +64,17 @@ export class KeptFiles {
 		return number;
 	}
 
+	/** Something that is made at first use and taken away at the end of the stage. */
+	borrow(name: string, use: { begin(): void; end(program: Program): void }): void {
+		if (this.borrowed.has(name)) return;
+		use.begin();
+		this.borrowed.set(name, use.end);
+	}
+
 	/** Closes all; the last thing that the files stage does. */
 	closeAll(program: Program): void {
+		for (const end of this.borrowed.values()) end(program);
+		this.borrowed.clear();
 		for (const number of this.open) program.syscall("close a kept file", SYS_close, [number]);
 		this.open.clear();
 	}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Opens what a mapping, exe, cwd or root refers to.
+// Files that a task refers to without a descriptor: mapped ones, the executable, directories.
 
 import type { OpRef, Program } from "../../agent/program.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
-import { planOpenReg, toOpenFlags } from "./reg-plan.ts";
+import { planOpenReg } from "./reg-plan.ts";
 
-/** Adds what opens file `id` with the flags given; the caller closes it. @throws ImageError, UnsupportedError, CriuError */
+/** Adds what opens such a file; the caller closes the descriptor. @throws ImageError, CriuError FILE_MISSING, FILE_CHANGED */
 export function planOpenMapped(
 	program: Program,
 	id: number,
@@ -13,5 +13,5 @@ export function planOpenMapped(
 	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef {
-	return planOpenReg(program, id, toOpenFlags(flags), plan, context);
+	return planOpenReg(program, id, flags, plan, context);
 }

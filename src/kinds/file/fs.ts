@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Working directory, root directory and umask of a task. Images: fs-PID.img (fs_entry), files.img.
+// Source: /proc/PID/cwd, /proc/PID/root, chroot(2), fchdir(2), umask(2).
+
+import type { Program } from "../../agent/program.ts";
+import type { CriuError } from "../../errors.ts";
+import { O_DIRECTORY, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { SYS_chroot, SYS_close, SYS_dup2, SYS_fchdir, SYS_umask } from "../../kernel/abi/syscalls.x86_64.ts";
+import { type MagicLink, readMagicLink } from "../../kernel/procfs/links.ts";
+import { openAt, scopedFd, statFd } from "../../sys/file.ts";
+import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import { corruptImage } from "./image-checks.ts";
+import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { findPathBlockers } from "./path-blockers.ts";
+import { getRegFile } from "./reg-plan.ts";
+
+const SLASH = new Uint8Array([0x2f]);
+const MAX_UMASK = 0o777;
+
+function openLink(task: DumpedTask, link: MagicLink) {
+	return scopedFd(openAt(`/proc/${task.pid}/${link}`, O_PATH | O_DIRECTORY));
+}
+
+function findFsBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
+	return (["cwd", "root"] as const).flatMap((link) => {
+		using dir = openLink(task, link);
+		const file = { task, link: readMagicLink(task.pid, link), stat: statFd(dir.fd), ownFd: dir.fd };
+		return findPathBlockers(file, link === "cwd" ? "the working directory" : "the root directory", context);
+	});
+}
+
+function dumpFs(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
+	const register = (link: MagicLink) => {
+		using dir = openLink(task, link);
+		return context.files.addDirectory(task, readMagicLink(task.pid, link), dir.fd);
+	};
+	draft.fs.cwdId = register("cwd");
+	draft.fs.rootId = register("root");
+	draft.fs.umask = task.status.umask ?? 0o22;
+	return undefined;
+}
+
+/** Runs after all other files are open: their paths are those of the mount namespace, not of the task's own root. */
+function planFs(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const { cwdId, rootId, umask } = image.fs;
+	const file = `fs-${image.pstree.pid}.img`;
+	if (umask > MAX_UMASK) throw corruptImage(file, `umask is ${umask}`);
+	const program = plan.programs.files;
+	const cwd = context.openMapped(program, cwdId, O_PATH | O_DIRECTORY, plan);
+	const root = getRegFile(rootId, context.files.get(rootId));
+	if (Buffer.compare(root.name, SLASH) !== 0) {
+		const dir = context.openMapped(program, rootId, O_PATH | O_DIRECTORY, plan);
+		const number = plan.numbers.reserve("root directory");
+		program.syscall("keep the root directory", SYS_dup2, [dir, number]);
+		program.syscall("change the root directory", SYS_chroot, [ownFdPath(number)]);
+		program.syscall("close the root directory", SYS_close, [number]);
+		program.syscall("close the root directory", SYS_close, [dir]);
+	}
+	program.syscall("change the working directory", SYS_fchdir, [cwd], {
+		remedies: { EACCES: "check the permissions of the working directory" },
+	});
+	program.syscall("close the working directory", SYS_close, [cwd]);
+	keptFilesOf(plan).closeAll(program);
+	program.syscall("set the umask", SYS_umask, [umask], { check: "any" });
+}
+
+/** Directories of a task. */
+export const fs: TaskKind = { name: "fs", findBlockers: findFsBlockers, dump: dumpFs, plan: planFs };

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// All kinds of file: one line each. Order is the order of matching.
+
+import type { fd_types } from "../../images/gen/fdinfo_pb.ts";
+import type { FileKind, UnsupportedFileKind } from "../kind.ts";
+import { pipe } from "./pipe.ts";
+import { regFile } from "./reg-file.ts";
+import { tty } from "./tty.ts";
+import { UNSUPPORTED_KINDS, unknownFile } from "./unsupported.ts";
+
+export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
+	regFile,
+	pipe,
+	tty,
+	...UNSUPPORTED_KINDS,
+	unknownFile,
+];
+
+/** The kind that restores entries of a type; undefined when none of this version does. */
+export function findKindOfType(type: fd_types): FileKind | undefined {
+	for (const kind of FILE_KINDS) if (!("unsupported" in kind) && kind.type === type) return kind;
+	return undefined;
+}

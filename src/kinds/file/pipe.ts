@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pipes: each end is a description of its own; ends that share an inode number are joined. Ends that only outside processes
+// hold are closed after a restore, unless --inherit-fd brings them.
+// Images: files.img (pipe_entry), pipes-data.img. Source: pipe(7), fcntl(2) F_GETPIPE_SZ.
+
+import { loadFrom, type OpRef, type Program } from "../../agent/program.ts";
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
+import { type pipe_entry, pipe_entrySchema } from "../../images/gen/file_pb.ts";
+import { create } from "../../images/index.ts";
+import * as fcntl from "../../kernel/abi/fcntl.ts";
+import { S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
+import { SYS_close, SYS_dup, SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
+import type { DumpContext, FdFacts, FileKind, FilePlan, TaskPlan } from "../kind.ts";
+import { startsWith } from "./file-path.ts";
+import { checkInner, corruptImage } from "./image-checks.ts";
+import { keyOfPipe, planInherited } from "./inherit-fd.ts";
+import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { dumpPipeData, planPipeContent } from "./pipe-data.ts";
+
+const PIPE_LINK = new TextEncoder().encode("pipe:[");
+/** Flags that F_SETFL changes. */
+const SETTABLE = fcntl.O_APPEND | fcntl.O_NONBLOCK | fcntl.O_NOATIME | 0o20000;
+
+function matches(file: FdFacts): boolean {
+	return (file.stat.mode & S_IFMT) === S_IFIFO && startsWith(file.link, PIPE_LINK);
+}
+
+function findPipeBlockers(file: FdFacts): CriuError[] {
+	const object = `pid ${file.task.pid}: fd ${file.fd} (pipe:[${file.stat.ino}])`;
+	if ((file.info.flags & fcntl.O_PATH) !== 0)
+		return [
+			new UnsupportedError("UNSUPPORTED_FILE", `${object} is a handle (O_PATH) of a pipe`, {
+				remedy: "close it in the program first",
+			}),
+		];
+	if ((file.info.flags & fcntl.O_DIRECT) === 0) return [];
+	return [
+		new UnsupportedError(
+			"PIPE_PACKETS",
+			`${object} is in packet mode (O_DIRECT), whose borders the kernel doesn't tell`,
+			{
+				remedy: "let the program use the pipe without O_DIRECT",
+			},
+		),
+	];
+}
+
+function dumpPipe(file: FdFacts, id: number, context: DumpContext): file_entry {
+	const pipeId = Number(BigInt.asUintN(32, file.stat.ino));
+	if ((file.info.flags & fcntl.O_ACCMODE) !== fcntl.O_WRONLY) dumpPipeData(pipeId, file.ownFd, context);
+	return create(file_entrySchema, {
+		type: fd_types.PIPE,
+		id,
+		pipe: create(pipe_entrySchema, {
+			id,
+			pipeId,
+			flags: (file.info.flags & ~fcntl.O_CLOEXEC) >>> 0,
+			fown: file.fown,
+		}),
+	});
+}
+
+/** A pipe of which some ends are made and others are still to be made. */
+interface PipeState {
+	readonly readEnd: number;
+	readonly writeEnd: number;
+	/** Access modes whose first descriptor, the one of pipe2, is given away. */
+	readonly given: Set<number>;
+	left: number;
+}
+
+const states = new WeakMap<TaskPlan, { counts: Map<number, number>; pipes: Map<number, PipeState> }>();
+
+function pipeOf(id: number, file: FilePlan): pipe_entry | undefined {
+	return file.context.files.get(id)?.pipe;
+}
+
+function stateOf(file: FilePlan, id: number) {
+	let state = states.get(file.plan);
+	if (state === undefined) {
+		const counts = new Map<number, number>();
+		for (const one of [id, ...file.pending]) {
+			const pipeId = pipeOf(one, file)?.pipeId;
+			if (pipeId !== undefined) counts.set(pipeId, (counts.get(pipeId) ?? 0) + 1);
+		}
+		state = { counts, pipes: new Map() };
+		states.set(file.plan, state);
+	}
+	return state;
+}
+
+function makePipe(file: FilePlan, pipeId: number, left: number): PipeState {
+	const { program, plan, context } = file;
+	const kept = keptFilesOf(plan);
+	const ends = program.out(8);
+	program.syscall(`create pipe ${pipeId}`, SYS_pipe2, [ends, fcntl.O_NONBLOCK], {
+		remedies: { ENFILE: "raise the sysctl fs.pipe-user-pages-soft or fs.file-max", EMFILE: "raise ulimit -n for criu" },
+	});
+	const [readEnd, writeEnd] = [0, 4].map((at) => {
+		const copy = program.syscall("take an end of the pipe", SYS_dup, [loadFrom(ends, at)]);
+		program.syscall("close the first copy", SYS_close, [loadFrom(ends, at)]);
+		return kept.keep(program, copy);
+	}) as [number, number];
+	planPipeContent(program, pipeId, writeEnd, plan, context);
+	return { readEnd, writeEnd, given: new Set(), left };
+}
+
+/** One more description of an end: the one that pipe2 made, or one opened through /proc as the original was. */
+function planEnd(program: Program, pipe: PipeState, { flags, pipeId }: pipe_entry): OpRef {
+	const access = flags & fcntl.O_ACCMODE;
+	const number = access === fcntl.O_WRONLY ? pipe.writeEnd : pipe.readEnd;
+	const isFirst = !pipe.given.has(access) && access !== fcntl.O_RDWR && (flags & fcntl.O_LARGEFILE) === 0;
+	if (!isFirst)
+		return program.syscall(`open pipe ${pipeId} again`, SYS_openat, [
+			fcntl.AT_FDCWD,
+			ownFdPath(number),
+			flags & ~fcntl.O_CLOEXEC,
+			0,
+		]);
+	pipe.given.add(access);
+	program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [number, fcntl.F_SETFL, flags & SETTABLE]);
+	return program.syscall(`take pipe ${pipeId}`, SYS_fcntl, [number, fcntl.F_DUPFD, 0]);
+}
+
+function planPipe(entry: file_entry, file: FilePlan): OpRef {
+	const { program, plan, context } = file;
+	const pipe = checkInner(entry.id, "pipe", entry.pipe);
+	const { pipeId, flags } = pipe;
+	if ((flags & fcntl.O_ACCMODE) === fcntl.O_ACCMODE)
+		throw corruptImage("files.img", `pipe ${entry.id} has flags ${flags}`);
+	if ((flags & fcntl.O_DIRECT) !== 0)
+		throw new UnsupportedError("PIPE_PACKETS", `pipe ${pipeId} is in packet mode, which can't be restored`, {
+			remedy: "restore these images with the original criu",
+		});
+	const state = stateOf(file, entry.id);
+	const inherited = planInherited(program, keyOfPipe(pipeId), context.options, plan);
+	if (inherited !== undefined) return inherited;
+	let made = state.pipes.get(pipeId);
+	if (made === undefined) {
+		made = makePipe(file, pipeId, state.counts.get(pipeId) ?? 1);
+		state.pipes.set(pipeId, made);
+	}
+	const fd = planEnd(program, made, pipe);
+	made.left--;
+	if (made.left > 0) return fd;
+	// What nobody here holds goes now: readers must see the end of file.
+	const kept = keptFilesOf(plan);
+	kept.release(program, made.readEnd);
+	kept.release(program, made.writeEnd);
+	return fd;
+}
+
+/** Anonymous pipes. */
+export const pipe: FileKind = {
+	name: "pipe",
+	type: fd_types.PIPE,
+	source: "/proc/PID/fdinfo, tee(2), F_GETPIPE_SZ",
+	matches,
+	findBlockers: findPipeBlockers,
+	dump: dumpPipe,
+	plan: planPipe,
+};
