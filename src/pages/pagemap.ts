@@ -62,6 +62,11 @@ export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[
 	}
 }
 
+/** The count of pages in both forms: CRIU 4.2 reads the 64-bit one where it is there, older ones know only the other. */
+export function nrPagesFields(nrPages: bigint): { compatNrPages: number; nrPages: bigint } {
+	return { compatNrPages: nrPages < 1n << 32n ? Number(nrPages) : 0, nrPages };
+}
+
 /** Entries of a pagemap and the pieces to copy, in the same order; adjacent runs of equal flags are merged. */
 export function planPagemap(
 	data: Ranges,
@@ -82,9 +87,8 @@ export function planPagemap(
 		pieces[2 * i + 1] = run.end - run.start;
 		return create(pagemap_entrySchema, {
 			vaddr: run.start,
-			compatNrPages: 0,
+			...nrPagesFields((run.end - run.start) / PAGE),
 			flags: run.flags,
-			nrPages: (run.end - run.start) / PAGE,
 		});
 	});
 	return { entries, pieces, bytes };

@@ -62,6 +62,10 @@ export const mayDiffer: readonly MayDiffer[] = [
 		pattern: /stat\/(utime|stime|cutime|cstime|guest_time|cguest_time)/,
 		why: "CPU time: the kernel has no way to set it",
 	},
+	{
+		pattern: /ns\/time(_for_children)?/,
+		why: "a new time namespace, as the original's: only there can the monotonic clocks go on from where they were",
+	},
 	{ pattern: /stat\/starttime/, why: "start time is the time of the clone; the original keeps none either" },
 	{ pattern: /stat\/(minflt|majflt|cminflt|cmajflt)/, why: "page fault counters can't be set" },
 	{
@@ -116,7 +120,6 @@ export const stoppedMayDiffer: readonly MayDiffer[] = [
 
 /** Differences that the peer makes, allowed only in runs where it had a hand. */
 export const peerMayDiffer: readonly MayDiffer[] = [
-	{ pattern: /ns\/time(_for_children)?/, why: "the peer restores into a new time namespace" },
 	{
 		pattern: /smaps\/.*\/VmFlags/,
 		when: sameBut("ac"),

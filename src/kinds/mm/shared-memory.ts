@@ -13,7 +13,7 @@ import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import { F_ADD_SEALS, F_GET_SEALS, F_SEAL_SEAL, O_RDWR, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { collectRuns, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
+import { collectRuns, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
 import { appendRange, type Ranges } from "../../pages/scan.ts";
 import { statFd, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
@@ -126,9 +126,8 @@ export function dumpSegmentPages(segment: DumpedSegment, dir: ImageDir, pagesId:
 		pagemap.write(
 			create(pagemap_entrySchema, {
 				vaddr: start,
-				compatNrPages: 0,
+				...nrPagesFields((end - start) / PAGE),
 				flags: PE_PRESENT,
-				nrPages: (end - start) / PAGE,
 			}),
 		);
 	}
