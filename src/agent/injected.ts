@@ -14,7 +14,7 @@ import * as pt from "../sys/ptrace.ts";
 import { buildChain, type Chain, chainSize, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
-import { resumeContext } from "./interrupted.x86_64.ts";
+import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
 import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, CTL_RESTART, readBlobHeader } from "./layout.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
 import { getRegisters, interruptThread, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
@@ -124,7 +124,8 @@ export class InjectedAgent {
 		const blob = agentBlob();
 		const { entryLoop } = readBlobHeader(blob);
 		const area = findHole(facts.vmas, AREA_LENGTH);
-		const resumption = resumeContext(thread.regs);
+		const readCode = (address: bigint, length: number) => readMemory(tid, address, length);
+		const resumption = resumeContext(nameRestartedCall(thread.regs, readCode));
 		const request = {
 			gadgets: facts.gadgets,
 			resume: resumption.regs,

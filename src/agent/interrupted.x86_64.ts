@@ -98,6 +98,26 @@ export interface ImageResumption {
 
 const FUTEX_OP_MASK = ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
 
+/** `mov $nr, %eax; syscall`, as C libraries make their calls. */
+const CALL_LENGTH = 7n;
+const MOV_EAX = 0xb8;
+
+/**
+ * Registers with the number of the call that a thread is really in. After an earlier stop that's restart_syscall; the
+ * instruction right before the call still has the number of the one that is being restarted. `read` gives code of the task.
+ */
+export function nameRestartedCall(regs: Registers, read: (address: bigint, length: number) => Uint8Array): Registers {
+	if (!inSyscall(regs) || getReg(regs, REG.orig_ax) !== BigInt(SYS_restart_syscall)) return regs;
+	let code: Uint8Array;
+	try {
+		code = read(getReg(regs, REG.ip) - CALL_LENGTH, Number(CALL_LENGTH));
+	} catch {
+		return regs; // Code that can't be read tells nothing.
+	}
+	if (code[0] !== MOV_EAX || code[5] !== 0x0f || code[6] !== 0x05) return regs;
+	return withRegs(regs, { orig_ax: BigInt(new DataView(code.buffer, code.byteOffset).getUint32(1, true)) });
+}
+
 /**
  * True when a call with a restart block can be issued once more with just what is left: its time limit is absolute or
  * infinite, or the kernel has written the rest over the request.

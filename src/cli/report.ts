@@ -22,7 +22,7 @@ export function describeError(error: CriuError): string[] {
 /** One entry per blocker: what stops the run, then its cause and remedy, indented. */
 export function describeBlockers(blockers: readonly CriuError[]): string[] {
 	return blockers.flatMap((blocker, index) => [
-		`blocker ${index + 1} of ${blockers.length}: ${makePrintable(blocker.message)}`,
+		`blocker ${index + 1} of ${blockers.length} (${blocker.code}): ${makePrintable(blocker.message)}`,
 		...describeReasons(blocker).map((line) => `  ${line}`),
 	]);
 }

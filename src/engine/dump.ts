@@ -2,9 +2,9 @@
 // A dump, stage by stage: look, freeze, refuse or go on, ask, copy, write, let go. Knows no resource: kinds do.
 
 import { findGadgets, type Gadgets } from "../agent/gadgets.x86_64.ts";
-import { collectInjectionFacts, InjectedAgent } from "../agent/injected.ts";
+import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
-import { BlockedError, type CriuError, UsageError } from "../errors.ts";
+import { BlockedError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	core_entry_march,
@@ -81,6 +81,21 @@ function findBlockers(task: DumpedTask, context: Dump): CriuError[] {
 	return found;
 }
 
+/** What injection needs, or the reason why this task can't have the agent in it. */
+function collectFacts(
+	task: DumpedTask,
+	gadgets: Gadgets | undefined,
+	blockers: CriuError[],
+): InjectionFacts | undefined {
+	try {
+		return collectInjectionFacts(task.pid, task.vmas, task.stat.startStack, gadgets);
+	} catch (error) {
+		if (!(error instanceof CriuError)) throw error;
+		blockers.push(error);
+		return undefined;
+	}
+}
+
 function newDraft(): TaskDraft {
 	return {
 		core: create(core_entrySchema, {
@@ -95,14 +110,13 @@ function newDraft(): TaskDraft {
 }
 
 /** Lets all kinds fill the draft; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(task: DumpedTask, context: Dump, draft: TaskDraft, gadgets: Gadgets | undefined): void {
+function collectTask(task: DumpedTask, context: Dump, draft: TaskDraft, facts: InjectionFacts): void {
 	const ask = new Program();
 	const completions: Completion[] = [];
 	for (const kind of TASK_KINDS) {
 		const complete = kind.dump(task, draft, ask, context);
 		if (complete !== undefined) completions.push(complete);
 	}
-	const facts = collectInjectionFacts(task.pid, task.vmas, task.stat.startStack, gadgets);
 	const agent = InjectedAgent.infect(facts, task.thread);
 	let answers: ReturnType<typeof agent.programs.run>;
 	try {
@@ -181,13 +195,13 @@ function carryOut(
 	frozen: FrozenTask,
 	context: Dump,
 	dir: ImageDir,
-	gadgets: Gadgets | undefined,
+	facts: InjectionFacts,
 	timings: Timings,
 ): PagesWritten {
 	const { task } = frozen;
 	const { options } = context;
 	const draft = newDraft();
-	collectTask(task, context, draft, gadgets);
+	collectTask(task, context, draft, facts);
 	faultPoint("dump:collected");
 	timings.lap("collect");
 	const pages = copyMemory(task, context, dir, draft);
@@ -229,14 +243,18 @@ export function dump(options: Options): DumpResult {
 	timings.lap("freeze");
 	const context = new Dump(options, dir);
 	const blockers = findBlockers(task, context);
-	if (blockers.length > 0) throw new BlockedError(`${describeProcess(target)} can't be dumped as it is`, blockers);
+	const facts = collectFacts(task, gadgets, blockers);
+	if (blockers.length > 0 || facts === undefined) {
+		closeCopies(task, context);
+		throw new BlockedError(`${describeProcess(target)} can't be dumped as it is`, blockers);
+	}
 	timings.lap("look");
 	faultPoint("dump:checked");
 	removeOldImages(dir);
 
 	let pages: PagesWritten;
 	try {
-		pages = carryOut(frozen, context, dir, gadgets, timings);
+		pages = carryOut(frozen, context, dir, facts, timings);
 	} catch (error) {
 		context.files.undo();
 		throw error;
@@ -273,6 +291,6 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	const context = new Dump(options, undefined);
 	const found = findBlockers(frozen.task, context);
 	closeCopies(frozen.task, context);
-	if (found.length === 0) collectInjectionFacts(pid, frozen.task.vmas, frozen.task.stat.startStack);
+	collectFacts(frozen.task, undefined, found);
 	return found;
 }

@@ -74,9 +74,9 @@ function scanRange(pagemapFd: number, start: bigint, end: bigint, query: Query):
 		if (count < 0) throw new KernelError("ioctl", -count, "PAGEMAP_SCAN");
 		for (let i = 0; i < count; i++)
 			appendRange(found, regions[i * REGION_WORDS] ?? 0n, regions[i * REGION_WORDS + 1] ?? 0n);
-		const walked = PmScanArg.read(new DataView(arg.buffer, arg.byteOffset)).walk_end;
-		if (walked <= at) break;
-		at = walked;
+		// walk_end isn't to be trusted: it stays behind when the kernel fills the vector in several batches.
+		if (count < REGIONS_PER_CALL) break;
+		at = found[found.length - 1]?.end ?? end;
 	}
 	return found;
 }

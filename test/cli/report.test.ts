@@ -44,9 +44,9 @@ describe("describeError", () => {
 		];
 		expect(describeError(new BlockedError("cannot dump pid 9", blockers))).toEqual([
 			"error: cannot dump pid 9",
-			"blocker 1 of 2: fd 5 is odd",
+			"blocker 1 of 2 (A): fd 5 is odd",
 			"  remedy: close it",
-			"blocker 2 of 2: two",
+			"blocker 2 of 2 (B): two",
 		]);
 		expect(describeBlockers([])).toEqual([]);
 	});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A deleted open file at whose name another file lives now, also open; both keep their own content.
 // @peer-may-differ fd/4/link the peer's remapped name shows in the link
+// @may-differ fd/4/link its old name is taken: it is made anew under another one
 #include "scenario.h"
 
 int main(int argc, char **argv)

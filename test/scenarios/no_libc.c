@@ -2,6 +2,7 @@
 // A program without any C library, interpreter or stack use beyond its own: raw system calls in a loop, as Go programs make them.
 // @cflags -nostdlib -static -fno-stack-protector -fno-builtin
 // @trigger file
+// @expect refused NO_GADGETS
 static long call(long nr, long a, long b, long c, long d)
 {
 	register long r10 asm("r10") = d;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A pipe in packet mode (O_DIRECT) keeps the boundaries of its packets.
 // @skip-peer the original restores the bytes but merges packets
+// @expect refused PIPE_PACKETS
 #include "scenario.h"
 
 int main(int argc, char **argv)

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_mm: GenFile = /*@__PURE__*/
   fileDesc("mm.proto", [], {
     "vma_entry":
-      "start:1!uint64{hex} end:2!uint64{hex} pgoff:3!uint64 shmid:4!uint64 prot:5!uint32{flags:mmap.prot} flags:6!uint32{flags:mmap.flags} status:7!uint32{flags:mmap.status} fd:8!sint64 madv:9?uint64{hex} fdflags:10?uint32{hex}",
+      "start:1!uint64{hex} end:2!uint64{hex} pgoff:3!uint64 shmid:4!uint64 prot:5!uint32{flags:mmap.prot} flags:6!uint32{flags:mmap.flags} status:7!uint32{flags:mmap.status} fd:8!sint64 madv:9?uint64{hex} fdflags:10?uint32{hex} lock_on_fault:4201?bool",
     "aio_ring_entry":
       "id:1!uint64 nr_req:2!uint32 ring_len:3!uint32",
     "mm_entry":
@@ -79,6 +79,13 @@ export type vma_entry = Message<"vma_entry"> & {
    * @generated from field: optional uint32 fdflags = 10;
    */
   fdflags: number;
+
+  /**
+   * Ours: locked by MLOCK_ONFAULT, which leaves pages alone until they are touched.
+   *
+   * @generated from field: optional bool lock_on_fault = 4201;
+   */
+  lockOnFault: boolean;
 };
 
 /**

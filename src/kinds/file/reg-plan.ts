@@ -25,7 +25,7 @@ const O_ASYNC = 0o20000;
 const TMPFILE_BIT = fcntl.O_TMPFILE & ~fcntl.O_DIRECTORY;
 const RWX = 0o777;
 /** What open(2) must not do again. */
-const ONCE_ONLY = fcntl.O_CREAT | fcntl.O_EXCL | fcntl.O_TRUNC | fcntl.O_CLOEXEC | O_ASYNC;
+const ONCE_ONLY = fcntl.O_CREAT | fcntl.O_EXCL | fcntl.O_TRUNC | fcntl.O_CLOEXEC;
 
 const OPEN_REMEDIES = {
 	ENOENT: "the file was removed since the dump: copy it back",
@@ -45,7 +45,7 @@ export function toOpenFlags(flags: number): number {
 	return wanted | fcntl.O_NOCTTY;
 }
 
-/** Adds the flag that open(2) ignores. */
+/** Files that can send signals need telling besides: open(2) only notes the flag. */
 export function planAsync(program: Program, fd: OpRef, flags: number): void {
 	if ((flags & O_ASYNC) === 0 || (flags & fcntl.O_PATH) !== 0) return;
 	program.syscall("turn signals of the file on", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);

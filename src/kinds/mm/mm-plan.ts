@@ -362,12 +362,17 @@ function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
 	planAdvice(program, vma, vma.madv & ~EARLY_ADVICE);
 	if ((vma.flags & mman.MAP_LOCKED) !== 0)
 		// Locking memory that can't be touched marks it locked and then fails to populate it.
-		program.syscall(`lock ${hex(vma.start)}`, nr.SYS_mlock, [vma.start, length], {
-			check: vma.prot === 0 ? { okOr: "ENOMEM" } : "ok",
-			remedies: {
-				ENOMEM: "free memory, or let the program lock less",
-				EPERM: "run as root (CAP_IPC_LOCK)",
-				EAGAIN: "free memory",
+		program.syscall(
+			`lock ${hex(vma.start)}`,
+			nr.SYS_mlock2,
+			[vma.start, length, vma.lockOnFault ? mman.MLOCK_ONFAULT : 0],
+			{
+				check: vma.prot === 0 ? { okOr: "ENOMEM" } : "ok",
+				remedies: {
+					ENOMEM: "free memory, or let the program lock less",
+					EPERM: "run as root (CAP_IPC_LOCK)",
+					EAGAIN: "free memory",
+				},
 			},
-		});
+		);
 }

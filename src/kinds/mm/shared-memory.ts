@@ -15,11 +15,12 @@ import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { collectRuns, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
 import { appendRange, type Ranges } from "../../pages/scan.ts";
-import { statFd, toCString } from "../../sys/file.ts";
+import { readAt, statFd, toCString, writeAll } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 
 const PAGE = 4096n;
+const EINVAL = 22;
 const ZERO_NAME = "/dev/zero";
 const HUGE_SHIFT = 26n;
 const decoder = new TextDecoder("latin1");
@@ -98,12 +99,28 @@ function findDataRanges(fd: number, size: bigint): Ranges {
 	return ranges;
 }
 
-/** Copies from a file into a pages image without passing through JavaScript; the copied length. */
+const COPY_PIECE = 1n << 20n;
+
+/** For files that can't be spliced, as those of huge pages. */
+function copyByBuffer(from: number, start: bigint, to: number, length: bigint): void {
+	for (let done = 0n; done < length; done += COPY_PIECE) {
+		const size = length - done < COPY_PIECE ? length - done : COPY_PIECE;
+		const bytes = readAt(from, Number(size), start + done);
+		if (BigInt(bytes.length) !== size) throw new KernelError("pread64", 5, "of shared memory: it shrank meanwhile");
+		writeAll(to, bytes);
+	}
+}
+
+/** Appends a part of a file to a pages image, inside the kernel where that's possible. */
 function copyFileRange(from: number, start: bigint, to: number, length: bigint): void {
 	const offset = new BigUint64Array([start]);
 	let left = length;
 	while (left > 0n) {
 		const done = syscall(nr.SYS_sendfile, to, from, offset, left);
+		if (done === -EINVAL) {
+			copyByBuffer(from, offset[0] ?? start, to, left);
+			return;
+		}
 		if (done < 0) throw new KernelError("sendfile", -done, "of shared memory to the pages image");
 		if (done === 0) throw new KernelError("sendfile", 5, "of shared memory: it shrank meanwhile");
 		left -= BigInt(done);

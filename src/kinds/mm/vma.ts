@@ -189,11 +189,12 @@ export function encodeVma(vma: SmapsFacts, what: VmaClass, backing: Backing | un
 		pgoff: what === "anonymous" || what === "vdso" || what === "vvar" || what === "vsyscall" ? 0n : vma.pgoff,
 		shmid: backing?.shmid ?? 0n,
 		prot: vma.prot,
-		flags: mapFlags(vma, !isFile),
+		flags: mapFlags(vma, !isFile && what !== "shared-memory"),
 		status: statusOf(what, vma),
 		fd: -1n,
 		...(advice === 0n ? {} : { madv: advice }),
 		...(backing?.fdflags === undefined ? {} : { fdflags: backing.fdflags }),
+		...(vma.vmFlags.has("lf") ? { lockOnFault: true } : {}),
 	});
 }
 

@@ -3,7 +3,7 @@
 // where that is exact, otherwise they end with EINTR. Images: core-PID.img, thread_info_x86; tc.blk_sigset.
 
 import { getReg, REG, REGS_SIZE, type Registers } from "../../agent/chain.x86_64.ts";
-import { type ImageResumption, resumeFromImage } from "../../agent/interrupted.x86_64.ts";
+import { type ImageResumption, nameRestartedCall, resumeFromImage } from "../../agent/interrupted.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import {
@@ -20,6 +20,7 @@ import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_rt_sigaction, syscallName } from "../../kernel/abi/syscalls.x86_64.ts";
 import { USER_CS, USER_DS } from "../../kernel/abi/user-regs.x86_64.ts";
 import { log } from "../../log.ts";
+import { readMemory } from "../../sys/process.ts";
 import type {
 	Completion,
 	DumpContext,
@@ -143,7 +144,8 @@ function dumpRegisters(task: DumpedTask, draft: TaskDraft, ask: Program, context
 	const host = context.once("xstate-host", describeXstateHost);
 	const section = findTaskSection(task);
 	const resume = (handler: "none" | "restart" | "interrupt") => {
-		const resumption = resumeFromImage(thread.regs, handler);
+		const named = nameRestartedCall(thread.regs, (address, length) => readMemory(thread.tid, address, length));
+		const resumption = resumeFromImage(named, handler);
 		tellInterruption(task, resumption);
 		return section === undefined || section.noRestart ? resumption.regs : abort(resumption.regs, section.abortIp);
 	};

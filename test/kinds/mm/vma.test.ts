@@ -22,8 +22,8 @@ describe("encodeVma", () => {
 		["vsyscall", "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0   [vsyscall]", "xe", 0x204, 0x22],
 		["a private file", "1000-2000 r-xp 00001000 08:01 77    /bin/x", "rd ex mr mw me", 0x41, 0x2],
 		["a shared file", "1000-2000 rw-s 00001000 08:01 77    /tmp/x", "rd wr sh mr mw me ms", 0x81, 0x1],
-		["shared memory", "1000-2000 rw-s 00000000 00:01 77    /dev/zero (deleted)", "rd wr sh mr mw me ms", 0x4081, 0x21],
-		["a memfd, private", "1000-2000 rw-p 00000000 00:01 77    /memfd:a (deleted)", "rd wr mr mw me ac", 0x4041, 0x22],
+		["shared memory", "1000-2000 rw-s 00000000 00:01 77    /dev/zero (deleted)", "rd wr sh mr mw me ms", 0x4081, 0x1],
+		["a memfd, private", "1000-2000 rw-p 00000000 00:01 77    /memfd:a (deleted)", "rd wr mr mw me ac", 0x4041, 0x2],
 	])("gives %s the status and flags of CRIU", (_, line, flags, status, mapFlags) => {
 		const entry = entryOf(vma(line, flags));
 		expect(entry.status).toBe(status);

@@ -57,7 +57,7 @@ export function dumpContext(options: Partial<Options> = {}): DumpContext {
 	return {
 		options: { ...defaultOptions(), ...options },
 		dir: undefined,
-		files: { newId: () => 1, add() {}, addMapped: () => 1, addDirectory: () => 1 },
+		files: { newId: () => 1, add() {}, atEnd() {}, onFailure() {}, addMapped: () => 1, addDirectory: () => 1 },
 		once: once({}),
 	};
 }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// criu dies, or fails, at each of its fault points in turn: the target must not notice. The next fault of the same target
+// shows that it can be dumped again; a whole cycle ends each series.
+
+import { describe, expect, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { readImages } from "../../src/engine/images.ts";
+import { ImageError } from "../../src/errors.ts";
+import { FAULT_POINTS, type FaultPoint } from "../../src/fault.ts";
+import { ImageDir } from "../../src/images/index.ts";
+import { limitJobs } from "../matrix.ts";
+import { type CriuRun, Victim, VICTIMS, type VictimKind } from "./victim.ts";
+
+const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.log("faults: skipped, since checkpointing needs root");
+
+const dumpPoints = FAULT_POINTS.filter((point) => !point.startsWith("restore:"));
+const firstWithImages = dumpPoints.indexOf("dump:pages");
+const firstComplete = dumpPoints.indexOf("dump:inventory");
+/** A dump that leaves the target running differs from there on only. */
+const firstOfLeaving = dumpPoints.indexOf("dump:collected");
+
+function errorCode(action: () => unknown): string {
+	try {
+		action();
+		return "none";
+	} catch (error) {
+		if (error instanceof ImageError) return error.code;
+		throw error;
+	}
+}
+
+/** What a restore would say to these images. */
+function judgeImages(path: string): string {
+	using dir = ImageDir.open(path);
+	return errorCode(() => readImages(dir));
+}
+
+function expectFault(run: CriuRun, point: FaultPoint, action: string): void {
+	const { ending, output } = run;
+	if (action === "kill") expect({ ...ending, output }).toEqual({ how: "signal", code: 9, output: "" });
+	else {
+		expect(ending).toEqual({ how: "exit", code: 1 });
+		expect(output).toContain(`error: fault injected at ${point}`);
+		expect(output).not.toContain("cleaning up failed");
+	}
+}
+
+async function playFault(victim: Victim, point: FaultPoint, action: string, options: readonly string[]): Promise<void> {
+	const images = victim.makeImages();
+	const run = await victim.criu(["dump", "-t", String(victim.pid), ...options], images, `${point}:${action}`);
+	expectFault(run, point, action);
+	await victim.expectUnharmed(`${action} at ${point}`);
+	const place = dumpPoints.indexOf(point);
+	if (place >= firstWithImages)
+		expect(`${point} ${judgeImages(images)}`).toBe(`${point} ${place < firstComplete ? "DUMP_INCOMPLETE" : "none"}`);
+	else expect(readdirSync(images).filter((name) => /^(core|pages|inventory)/.test(name))).toEqual([]);
+	rmSync(images, { recursive: true });
+}
+
+async function playAll(kind: VictimKind, action: string): Promise<void> {
+	await using victim = await Victim.start(kind);
+	for (const [place, point] of dumpPoints.entries()) {
+		// Without -R the target has been dumped, and ended, when the last point comes.
+		if (point !== "dump:end") await playFault(victim, point, action, []);
+		if (place >= firstOfLeaving) await playFault(victim, point, action, ["-R"]);
+	}
+	await victim.cycle(`${action} at every point`);
+}
+
+describe.skipIf(!isRoot)("a target goes on unharmed, and can be dumped again, when criu", () => {
+	for (const kind of VICTIMS) {
+		test.concurrent(
+			`is killed at any point of its dump: target ${kind.name}`,
+			() => inTurn(() => playAll(kind, "kill")),
+			300_000,
+		);
+		test.concurrent(`fails at any point of its dump: target ${kind.name}`, () => inTurn(() => playAll(kind, "error")), 300_000);
+	}
+});
+
+describe.skipIf(!isRoot)("a dump that ends its target", () => {
+	for (const action of ["kill", "error"])
+		test.concurrent(`has whole images when criu meets ${action} right after`, () =>
+			inTurn(async () => {
+				await using victim = await Victim.start({ name: "computing", mode: "busy" });
+				const images = victim.makeImages();
+				expectFault(
+					await victim.criu(["dump", "-t", String(victim.pid)], images, `dump:end:${action}`),
+					"dump:end",
+					action,
+				);
+				await victim.stage.died(victim.pid);
+				const restored = await victim.criu(["restore", "-d"], images);
+				expect(restored).toEqual({ ending: { how: "exit", code: 0 }, output: "" });
+				await victim.expectProgress("restore");
+			}),
+		);
+});
