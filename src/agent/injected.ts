@@ -32,6 +32,9 @@ const STEP_TIMEOUT_MS = 10_000;
 /** Frames of earlier, still running cures may lie in the same place: several slots are used in turn. */
 const SLOTS = 8;
 const SLOT_STEP = 8192n;
+/** Distance of the slots from the ends of the main stack: Go keeps a stack of its own in the upper part. */
+const LOW_MARGIN = 16384n;
+const HIGH_MARGIN = 65536n;
 
 /** What has to be known of a target before it is stopped, so that little is left to do meanwhile. */
 export interface InjectionFacts {
@@ -92,12 +95,14 @@ function placeChain(facts: InjectionFacts, regs: Registers, size: number): bigin
 	const sp = getReg(regs, REG.sp);
 	const below = (sp - RED_ZONE - BigInt(size)) & ~63n;
 	if (sp > stack.start && sp <= stack.end && below >= stack.start + 4096n) return below;
-	const slot = BigInt(Math.floor(Math.random() * SLOTS));
-	const low = (stack.start + 16384n + slot * SLOT_STEP) & ~63n;
-	if (low + BigInt(size) > stack.end - 65536n)
+	const first = stack.start + LOW_MARGIN;
+	const room = stack.end - HIGH_MARGIN - BigInt(size) - first;
+	if (room < 0n)
 		throw new CriuError("NO_STACK", `the main stack of pid ${facts.pid} has no free room`, {
 			remedy: "the program uses a tiny stack; such programs can't be dumped",
 		});
+	const slots = Math.min(SLOTS, Number(room / SLOT_STEP) + 1);
+	const low = (first + BigInt(Math.floor(Math.random() * slots)) * SLOT_STEP) & ~63n;
 	return low;
 }
 

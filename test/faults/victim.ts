@@ -2,12 +2,22 @@
 // A target that faults must not harm: target.c in a stage of its own, what of it has to stay the same, and the proof that
 // it is well.
 
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, renameSync, rmSync } from "node:fs";
+import {
+	closeSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	openSync,
+	readFileSync,
+	readSync,
+	renameSync,
+	rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildStage } from "../matrix/scenario.ts";
 import { compareSnapshots, type Snapshot, stateOf, takeSnapshot } from "../matrix/snapshot.ts";
-import { type Ending, showEnding, Stage } from "../matrix/stage.ts";
+import { type Ending, Stage, showEnding } from "../matrix/stage.ts";
 
 const root = join(import.meta.dir, "../..");
 const buildDir = join(root, "build/faults");
@@ -55,7 +65,17 @@ async function compile(source: string, name: string, flags: string[]): Promise<s
 	mkdirSync(buildDir, { recursive: true });
 	const target = join(buildDir, name);
 	const draft = `${target}.${process.pid}`; // renamed when whole: another test run may compile the same file
-	const args = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", ...flags, join(import.meta.dir, source), "-o", draft];
+	const args = [
+		"-std=gnu17",
+		"-O2",
+		"-Wall",
+		"-Wextra",
+		"-Werror",
+		...flags,
+		join(import.meta.dir, source),
+		"-o",
+		draft,
+	];
 	const child = Bun.spawn(["gcc", ...args], { stdout: "ignore", stderr: "pipe" });
 	const text = await new Response(child.stderr).text();
 	if ((await child.exited) !== 0) throw new Error(`cannot compile ${source}:\n${text}`);
@@ -75,7 +95,8 @@ const SCORE_FIELDS = ["ready", "progress", "errors", "errorKind", "eintr", "sign
 export type Score = Record<(typeof SCORE_FIELDS)[number], number>;
 
 /** Only what a fault could leave behind: times, counters and run states are the program's own business. */
-const WATCHED = /^(maps\/|smaps\/.*\/VmFlags|fd\/|status\/(Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Threads|Seccomp)|tasks|exe|cwd|root|limits)/;
+const WATCHED =
+	/^(maps\/|smaps\/.*\/VmFlags|fd\/|status\/(Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Threads|Seccomp)|tasks|exe|cwd|root|limits)/;
 
 /** One line of text, such as `maps/…: was r-xp, is absent`, per field that differs. */
 export function describeDifferences(before: Snapshot, after: Snapshot): string[] {

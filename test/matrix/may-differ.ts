@@ -102,6 +102,11 @@ export const mayDiffer: readonly MayDiffer[] = [
 		when: onlyLargeFileBit,
 		why: "O_LARGEFILE on a pipe only tells by which call it was opened",
 	},
+	{
+		pattern: /smaps\/.*\/VmFlags/,
+		when: sameBut("ac"),
+		why: "memory that was writable once counts for overcommit for ever; made read-only at once it doesn't",
+	},
 	{ pattern: /smaps\/.*\/VmFlags/, when: sameBut("sd"), why: "soft-dirty: a new mapping counts as written" },
 ];
 

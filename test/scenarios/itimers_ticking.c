@@ -2,6 +2,7 @@
 // Interval timers of all three clocks that tick every few milliseconds go on ticking.
 // @busy
 // @may-differ status/(ShdPnd|SigPnd)|stat/signal ticks are pending at times, as they come
+// @may-differ (stat/blocked|status/SigBlk) a tick's handler may be running
 #include "scenario.h"
 #include <sys/time.h>
 

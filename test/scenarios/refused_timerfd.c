@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump is refused for a timerfd, and the program goes on unharmed.
 // @expect refused TIMERFD
+// @may-differ fd/4/it_value it counts down
 #include "scenario.h"
 #include <sys/timerfd.h>
 

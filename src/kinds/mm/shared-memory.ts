@@ -21,7 +21,8 @@ import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 
 const PAGE = 4096n;
 const EINVAL = 22;
-const ZERO_NAME = "/dev/zero";
+/** Names of inodes that mmap itself makes for MAP_SHARED | MAP_ANONYMOUS. */
+const ANONYMOUS_NAMES = new Set(["/dev/zero", "/anon_hugepage"]);
 const HUGE_SHIFT = 26n;
 const decoder = new TextDecoder("latin1");
 
@@ -185,7 +186,7 @@ export function planSegment(
 	const remedies = { ENOMEM: "free memory or huge pages (vm.nr_hugepages)" };
 	const at = plan.scratch;
 	let fd: OpRef;
-	if (name === ZERO_NAME) {
+	if (ANONYMOUS_NAMES.has(name)) {
 		const flags = BigInt(mman.MAP_SHARED | mman.MAP_ANONYMOUS | mman.MAP_FIXED_NOREPLACE | mman.MAP_NORESERVE);
 		const hugeFlags = isHuge ? BigInt(mman.MAP_HUGETLB) | huge : 0n;
 		program.syscall(`create ${what}`, nr.SYS_mmap, [at, length, 3, flags | hugeFlags, -1, 0], {
