@@ -136,9 +136,14 @@ export class BuiltProcess {
 				closeFrom: 0,
 				dieWithParent: (request.cloneFlags & BigInt(CLONE_PARENT)) === 0n,
 			});
-			faultPoint("restore:spawned");
 			const built = new BuiltProcess(pid, shared, request, slot);
-			built.seize();
+			try {
+				faultPoint("restore:spawned");
+				built.seize();
+			} catch (error) {
+				built.kill();
+				throw error;
+			}
 			return built;
 		} catch (error) {
 			shared?.unmap();
@@ -191,12 +196,7 @@ export class BuiltProcess {
 	}
 
 	private seize(): void {
-		try {
-			seizeThread(this.pid, pt.PTRACE_O_EXITKILL);
-		} catch (error) {
-			sendSignal(this.pid, SIGKILL);
-			throw error;
-		}
+		seizeThread(this.pid, pt.PTRACE_O_EXITKILL);
 		faultPoint("restore:seized");
 	}
 
