@@ -82,7 +82,7 @@ const programs: readonly RealProgram[] = [
 		files: {
 			numbers,
 			"count.pl":
-				'my %h; my $s = 0;\nwhile (<STDIN>) { chomp; $h{$1}++ if /^(\\d)/; $s = ($s * 33 + $_) % 1000003 for 1..8; }\nprint join(\',\', map { "$_=$h{$_}" } sort keys %h), " $s\\n";\n',
+				'my %h; my $s = 0;\nwhile (<STDIN>) { chomp; $h{$1}++ if /^(\\d)/; $s = ($s * 33 + $_) % 1000003 for 1..24; }\nprint join(\',\', map { "$_=$h{$_}" } sort keys %h), " $s\\n";\n',
 		},
 	},
 	{

@@ -238,9 +238,9 @@ export function dump(options: Options): DumpResult {
 	using dir = ImageDir.open(options.imagesDir);
 	const gadgets = findGadgets(pid, readMaps(pid));
 	timings.lap("prepare");
-	using frozen = freezeTask(pid, options.timeoutSec);
+	using frozen = freezeTask(pid, options.timeoutSec, () => timings.lap("freeze"));
 	const { task } = frozen;
-	timings.lap("freeze");
+	timings.lap("facts");
 	const context = new Dump(options, dir);
 	const blockers = findBlockers(task, context);
 	const facts = collectFacts(task, gadgets, blockers);
@@ -265,7 +265,7 @@ export function dump(options: Options): DumpResult {
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats: DumpStats = {
 		freezingTime: timings.between("freeze", "freeze"),
-		frozenTime: timings.between("look", "release"),
+		frozenTime: timings.between("facts", "release"),
 		memdumpTime: timings.between("memory", "memory"),
 		memwriteTime: timings.between("memory", "memory"),
 		irmapResolve: 0,

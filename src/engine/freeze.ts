@@ -9,7 +9,7 @@ import { readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { closeFd } from "../sys/file.ts";
-import { __WALL, openPidfd, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
+import { __WALL, openPidfd, P_PID, sendSignal, WEXITED, WNOWAIT, waitId } from "../sys/process.ts";
 
 const SIGSTOP = 19;
 const SIGKILL = 9;
@@ -27,9 +27,10 @@ export interface FrozenTask {
 }
 
 /** Takes notice of a tracee's death, so that its parent can: the pid is free as soon as that one does. */
-function awaitDeath(pid: number): void {
+function awaitDeath(pid: number, isOwnChild: boolean): void {
 	try {
-		waitId(P_PID, pid, WEXITED | __WALL);
+		// A child of our own is whoever started it's to reap.
+		waitId(P_PID, pid, WEXITED | __WALL | (isOwnChild ? WNOWAIT : 0));
 	} catch (error) {
 		if (!isErrno(error, "ECHILD")) throw error;
 	}
@@ -41,11 +42,11 @@ function hasPendingHandler(status: ProcStatus): boolean {
 }
 
 /**
- * Seizes a task and reads all that can be seen of it from outside.
+ * Seizes a task and reads all that can be seen of it from outside. `onStop` is called when it stands still.
  *
  * @throws CriuError NO_SUCH_TASK, STOP_TIMEOUT, TASK_GONE, COMPAT_TASK; KernelError EPERM
  */
-export function freezeTask(pid: number, timeoutSec: number): FrozenTask {
+export function freezeTask(pid: number, timeoutSec: number, onStop: () => void = () => {}): FrozenTask {
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
 	const pidfd = openPidfd(pid);
 	let attached = false;
@@ -58,6 +59,7 @@ export function freezeTask(pid: number, timeoutSec: number): FrozenTask {
 		seizeThread(pid, 0);
 		attached = true;
 		const groupStop = interruptThread(pid, deadline);
+		onStop();
 		faultPoint("dump:seized");
 		const status = readStatus(pid);
 		const thread = readStoppedThread(pid, groupStop, hasPendingHandler(status));
@@ -81,7 +83,7 @@ export function freezeTask(pid: number, timeoutSec: number): FrozenTask {
 			kill() {
 				sendSignal(pid, SIGKILL);
 				attached = false;
-				awaitDeath(pid);
+				awaitDeath(pid, task.stat.ppid === process.pid);
 				closeFd(pidfd);
 			},
 			[Symbol.dispose]() {

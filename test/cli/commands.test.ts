@@ -68,7 +68,7 @@ describe("dump", () => {
 		const before = dumps.length;
 		expect(run(dumpWith, engine, { pid: 7, dryRun: true })).toEqual({
 			code: 1,
-			out: "pid 7: 1 thing stops a dump:\nblocker 1 of 1: fd 3 of pid 7 is odd\n  remedy: close it\n",
+			out: "pid 7: 1 thing stops a dump:\nblocker 1 of 1 (X): fd 3 of pid 7 is odd\n  remedy: close it\n",
 		});
 		expect(run(dumpWith, engine, { pid: 8, dryRun: true })).toEqual({
 			code: 0,
