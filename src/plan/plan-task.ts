@@ -6,10 +6,12 @@ import { AGENT_STACK, AREA_PROGRAM, PAGE_SIZE } from "../agent/layout.ts";
 import { describeOp, type OpRef, Program, sizeProgram } from "../agent/program.ts";
 import { BugError } from "../errors.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
+import { remap_type } from "../images/gen/file_pb.ts";
 import { type ImageDir, KINDS } from "../images/index.ts";
 import { PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { SYS_prctl } from "../kernel/abi/syscalls.x86_64.ts";
 import { FdNumberTable } from "../kinds/file/fd-numbers.ts";
+import { estimateGhostPrograms } from "../kinds/file/ghost-plan.ts";
 import { planOpenMapped } from "../kinds/file/mapped-file.ts";
 import {
 	type OutsideStep,
@@ -61,11 +63,13 @@ export interface PlannedTask extends TaskPlan {
 }
 
 /** Room for the largest stage's program, judged from the number of things to build. */
-function estimateArea(image: TaskImage, images: DumpImages, runs: number): number {
+function estimateArea(image: TaskImage, images: DumpImages, runs: number, context: RestoreContext): number {
 	let names = 0;
 	for (const entry of images.files.values()) names += (entry.reg?.name.length ?? 0) + PER_ITEM;
 	const items = image.mm.vmas.length + image.fds.length * 2 + runs;
-	const bytes = BASE_ROOM + names * 2 + items * PER_ITEM + (image.core.tc?.sigactions.length ?? 0) * 256;
+	const ghosts = [...readRemaps(context).values()].filter(({ type }) => type === remap_type.GHOST);
+	const content = estimateGhostPrograms(context, new Set(ghosts.map(({ id }) => id)));
+	const bytes = BASE_ROOM + content + names * 2 + items * PER_ITEM + (image.core.tc?.sigactions.length ?? 0) * 256;
 	return AREA_PROGRAM + AGENT_STACK + Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
 }
 
@@ -81,7 +85,7 @@ function countRuns(dir: ImageDir, pid: number): number {
 export function planTask(options: Options, dir: ImageDir, images: DumpImages): PlannedTask {
 	const { root } = images;
 	const context = new Restore(options, dir, images);
-	const areaLength = estimateArea(root, images, countRuns(dir, root.pstree.pid));
+	const areaLength = estimateArea(root, images, countRuns(dir, root.pstree.pid), context);
 	const mapped = root.mm.vmas.filter((vma) => vma.end > vma.start).sort((a, b) => (a.start < b.start ? -1 : 1));
 	const start = findHole(mapped, areaLength + PAGE_SIZE * 32);
 	const end = start + BigInt(areaLength);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The address space as a kind of task state.
 
+import { findMappedBlockers } from "../file/mapped-blockers.ts";
 import type { TaskKind } from "../kind.ts";
 import { dumpMemoryMap, findMemoryBlockers } from "./mm-dump.ts";
 import { planMemoryMap } from "./mm-plan.ts";
 
 export const memoryMap: TaskKind = {
 	name: "memory",
-	findBlockers: findMemoryBlockers,
+	findBlockers: (task, context) => [...findMemoryBlockers(task), ...findMappedBlockers(task, context)],
 	dump: dumpMemoryMap,
 	plan: planMemoryMap,
 };
