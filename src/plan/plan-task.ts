@@ -13,6 +13,7 @@ import { SYS_prctl } from "../kernel/abi/syscalls.x86_64.ts";
 import { FdNumberTable } from "../kinds/file/fd-numbers.ts";
 import { estimateGhostPrograms } from "../kinds/file/ghost-plan.ts";
 import { planOpenMapped } from "../kinds/file/mapped-file.ts";
+import { readRemaps } from "../kinds/file/remaps.ts";
 import {
 	type OutsideStep,
 	type RestoreContext,
