@@ -24,22 +24,37 @@ export function removeOldImages(dir: ImageDir): void {
 
 /** Finishes a dump. */
 export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpClose: boolean): void {
-	dir.writeEntry(
-		KINDS.INVENTORY,
-		undefined,
-		create(inventory_entrySchema, {
-			imgVersion: IMG_VERSION,
-			fdinfoPerId: true,
-			rootIds,
-			nsPerId: true,
-			rootCgSet: 1,
-			lsmtype: lsmtype.NO_LSM,
-			...(tcpClose ? { tcpClose: true } : {}),
-			networkLockMethod: NETWORK_LOCK_IPTABLES,
-			pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
-			dumpCriuRunId: randomUUID(),
-		}),
-	);
+	const inventory = create(inventory_entrySchema, {
+		imgVersion: IMG_VERSION,
+		fdinfoPerId: true,
+		rootIds,
+		nsPerId: true,
+		rootCgSet: 1,
+		lsmtype: lsmtype.NO_LSM,
+		...(tcpClose ? { tcpClose: true } : {}),
+		networkLockMethod: NETWORK_LOCK_IPTABLES,
+		pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
+		dumpCriuRunId: randomUUID(),
+	});
+	try {
+		dir.writeEntry(KINDS.INVENTORY, undefined, inventory);
+	} catch (error) {
+		dir.remove(KINDS.INVENTORY);
+		throw error;
+	}
+}
+
+/** The inventory; undefined when it isn't there, though other images are, or not whole. */
+function findInventory(dir: ImageDir): inventory_entry | undefined {
+	try {
+		return dir.readInventory();
+	} catch (error) {
+		if (!(error instanceof ImageError)) throw error;
+		if (error.code === "IMAGE_TRUNCATED") return undefined;
+		if (error.code !== "IMAGE_MISSING") throw error;
+		if (dir.list().some((name) => /^(core|pagemap|pages)-\d+\.img$/.test(name))) return undefined;
+		throw error;
+	}
 }
 
 /**
@@ -48,12 +63,16 @@ export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpC
  * @throws ImageError DUMP_INCOMPLETE when other images are there without it
  */
 export function readInventory(dir: ImageDir): inventory_entry & { rootIds: task_kobj_ids_entry } {
-	if (!dir.exists(KINDS.INVENTORY) && dir.list().some((name) => /^(core|pagemap|pages)-\d+\.img$/.test(name)))
-		throw new ImageError("DUMP_INCOMPLETE", `the dump in ${dir.path} didn't finish: inventory.img is missing`, {
-			file: "inventory.img",
-			remedy: "dump again; the process wasn't ended by an unfinished dump",
-		});
-	const inventory = dir.readInventory();
+	const inventory = findInventory(dir);
+	if (inventory === undefined)
+		throw new ImageError(
+			"DUMP_INCOMPLETE",
+			`the dump in ${dir.path} didn't finish: inventory.img is missing or not whole`,
+			{
+				file: "inventory.img",
+				remedy: "dump again; the process wasn't ended by an unfinished dump",
+			},
+		);
 	const corrupt = (message: string) =>
 		new ImageError("IMAGE_CORRUPT", `inventory.img: ${message}`, {
 			file: "inventory.img",

@@ -203,7 +203,9 @@ export function pump(request: PumpRequest): number {
 		const out = CrPump.read(new DataView(block.buffer, block.byteOffset));
 		const at = `0x${out.failed_at.toString(16)}`;
 		throw out.failed_write === 1
-			? new KernelError("pwrite64", -bytes, "of the pages image")
+			? new KernelError("pwrite64", -bytes, "of the pages image", {
+					remedy: "make room on the file system of the images directory, or use another one (--images-dir)",
+				})
 			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at ${at}`);
 	}
 	return bytes;

@@ -218,12 +218,13 @@ static void settle(const char *before)
 	}
 	if (!stopped)
 		return;
-	if (!nudged && run_state() != 'T')
-		return report_casualty("the stopped target runs");
 	if (nudged)
 		kill(pid, SIGSTOP);
-	while (run_state() != 'T' && now_ns() < deadline)
+	while (run_state() != 'T') {
+		if (now_ns() > deadline)
+			return report_casualty("the stopped target runs");
 		give_time();
+	}
 }
 
 static void check_progress(void)

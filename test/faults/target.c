@@ -2,7 +2,7 @@
 // The program that faults and kills of criu must not harm: `target MODE PAGE` checks itself for ever and keeps score in the
 // file PAGE, which it maps. All registers are in use: a fixed computation over all of them must always give the same.
 // MODE: busy, altstack, storm (busy, counts SIGUSR1), nanosleep, poll, select, futex_timed: calls of 50 ms in a row;
-// read, futex: block until SIGUSR1 pokes them.
+// read, futex: block until SIGUSR1 pokes them. ghost: busy, with a file that is deleted and one that has another name.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,7 +29,7 @@ struct score {
 	uint64_t ready, progress, errors, error_kind, eintr, signals, late_ns;
 };
 
-enum { BAD_DIGEST = 1, BAD_MASK, BAD_HEAP, BAD_STACK, BAD_CALL, BAD_PENDING, BAD_EARLY };
+enum { BAD_DIGEST = 1, BAD_MASK, BAD_HEAP, BAD_STACK, BAD_CALL, BAD_PENDING, BAD_EARLY, BAD_FILE };
 
 struct digest {
 	uint64_t gpr[15], red_zone[16], flags, mxcsr, k[8];
@@ -196,6 +198,33 @@ static void block_for_ever(const char *mode)
 	}
 }
 
+static int ghost_fd, linked_fd;
+
+// Files that a restore has to make under a name of its own for a moment.
+static void hold_deleted_files(const char *page)
+{
+	char path[4096], other[4096];
+	snprintf(path, sizeof(path), "%s.ghost", page);
+	ghost_fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (ghost_fd < 0 || write(ghost_fd, "ghost", 5) != 5 || unlink(path) < 0)
+		_exit(2);
+	snprintf(path, sizeof(path), "%s.first", page);
+	snprintf(other, sizeof(other), "%s.second", page);
+	linked_fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (linked_fd < 0 || write(linked_fd, "other", 5) != 5 || link(path, other) < 0)
+		_exit(2);
+}
+
+static void check_deleted_files(void)
+{
+	char text[6] = "";
+	struct stat st;
+	if (pread(ghost_fd, text, 5, 0) != 5 || strcmp(text, "ghost") || fstat(ghost_fd, &st) < 0 || st.st_nlink != 0)
+		fail(BAD_FILE);
+	if (pread(linked_fd, text, 5, 0) != 5 || strcmp(text, "other"))
+		fail(BAD_FILE);
+}
+
 static void prepare(const char *page)
 {
 	int fd = open(page, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -243,9 +272,14 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &action, NULL);
 	if (on_stack)
 		raise(SIGUSR1);
+	if (mode[0] == 'g')
+		hold_deleted_files(argv[2]);
 	score->ready = 1;
-	if (strcmp(mode, "busy") && strcmp(mode, "storm"))
+	if (strcmp(mode, "busy") && strcmp(mode, "storm") && mode[0] != 'g')
 		block_for_ever(mode);
-	for (;;)
+	for (;;) {
 		work(0);
+		if (mode[0] == 'g')
+			check_deleted_files();
+	}
 }
