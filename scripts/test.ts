@@ -48,7 +48,7 @@ function testEnvironment(): Record<string, string | undefined> {
 }
 
 const totals: Totals = { pass: 0, fail: 0, skip: 0, skipped: [] };
-const child = Bun.spawn([process.execPath, "test", ...Bun.argv.slice(2)], {
+const child = Bun.spawn([process.execPath, "test", "--timeout=60000", ...Bun.argv.slice(2)], {
 	cwd: ROOT,
 	env: testEnvironment(),
 	stdin: "ignore",

@@ -32,7 +32,8 @@ export class Patient {
 	static async start(mode: string, program: "target" | "target-static" = "target"): Promise<Patient> {
 		const path = await buildProgram(program);
 		const dir = mkdtempSync(join(tmpdir(), "patient-"));
-		const child = spawn(path, [mode, join(dir, "page")], { detached: true, stdio: "ignore" });
+		const argv = ["--pdeathsig", "KILL", path, mode, join(dir, "page")];
+		const child = spawn("setpriv", argv, { detached: true, stdio: "ignore" });
 		const patient = new Patient(child, dir, "");
 		await patient.until(() => patient.read(0) === 1, "its start");
 		// Calls with a time limit are up to 50 ms: asleep is where most of the time goes.
@@ -117,6 +118,11 @@ export function areaOf(channel: AgentChannel): Mapping {
 	return (channel as unknown as { area: Mapping }).area;
 }
 
+/** Contents of all components. XSTATE_BV is left out: the CPU clears a bit there whenever a component is in its initial state. */
+function componentsOf(xstate: Uint8Array): string {
+	return Buffer.from(xstate.fill(0, 512, 520)).toString("hex");
+}
+
 /** Everything of a stopped thread that a cure has to put back. */
 export function lookAt(pid: number) {
 	const regs = getRegisters(pid);
@@ -125,7 +131,7 @@ export function lookAt(pid: number) {
 	const from = stack === undefined || sp - 8192n < stack.start ? sp : sp - 8192n;
 	return {
 		regs: [...regs],
-		xstate: Buffer.from(getXstate(pid)).toString("hex"),
+		xstate: componentsOf(getXstate(pid)),
 		sigmask: getSigmask(pid),
 		maps: readFileSync(`/proc/${pid}/maps`, "latin1"),
 		stack: Buffer.from(readMemory(pid, from, Number(sp - from) + 256)).toString("hex"),
