@@ -121,6 +121,7 @@ function executableStages(entry: string, output: string): Stage[] {
 				executable: bundled,
 				entryBlob: ENTRY_BLOB,
 				originalEntryAt: findBlobSymbol(built("entry.work"), "cr_entry_original"),
+				environAt: findBlobSymbol(built("entry.work"), "cr_entry_environ"),
 				output,
 			}),
 	};

@@ -50,17 +50,18 @@ function runBuf(outDir: string, homeDir: string): void {
 function describeShow(options: FieldOptions | undefined): string {
 	const parts = (options?.$unknown ?? []).flatMap(({ no, data }) => {
 		const name = SHOW_NAMES[no];
-		if (name !== undefined) return [`${name}:${new BinaryReader(data).string()}`];
+		if (name !== undefined) return [`${name}=${new BinaryReader(data).string()}`];
 		return SHOW_FLAGS[no] === undefined ? [] : [SHOW_FLAGS[no]];
 	});
-	return parts.length === 0 ? "" : `{${parts.join(",")}}`;
+	return parts.join(",");
 }
 
 function describeField(field: FieldDescriptorProto): string {
 	const label = { 1: "?", 2: "!", 3: "*" }[field.label as FieldDescriptorProto_Label];
 	const type = field.typeName.replace(/^\./, "") || FieldDescriptorProto_Type[field.type]?.toLowerCase();
-	const value = field.defaultValue === "" ? "" : `=${field.defaultValue}`;
-	return `${field.name}:${field.number}${label}${type}${value}${describeShow(field.options)}`;
+	return [field.name, field.number, label, type, field.defaultValue, describeShow(field.options)]
+		.join(":")
+		.replace(/:+$/, "");
 }
 
 function describeEnum(desc: EnumDescriptorProto): string {

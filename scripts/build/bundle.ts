@@ -15,6 +15,7 @@ export const BUNDLE_FLAGS = [
 		"--minify-syntax",
 		"--minify-whitespace",
 		"--sourcemap",
+		"--splitting",
 		"--target=bun",
 	],
 	...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"],

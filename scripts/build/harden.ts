@@ -3,6 +3,7 @@
 // interpreter, BUN_OPTIONS would load foreign code): a small piece of code, cparts/entry, runs first and hides them.
 
 import { readFileSync } from "node:fs";
+import { runTool } from "./c-parts.ts";
 import { ElfImage } from "./elf.ts";
 import { writeAtomically } from "./stage.ts";
 
@@ -12,7 +13,18 @@ export interface HardenOptions {
 	entryBlob: string;
 	/** Offset in the blob where the original entry point is written (8 bytes). */
 	originalEntryAt: number;
+	/** Offset in the blob where the address of libc's `environ` is written (8 bytes). */
+	environAt: number;
 	output: string;
+}
+
+/** Where a variable of a library lives in an executable that's linked to fixed addresses (R_X86_64_COPY). */
+function findCopiedVariable(executable: string, name: string): bigint {
+	const match = new RegExp(` R_X86_64_COPY +([0-9a-f]+) ${name}(?:@|$)`, "m").exec(
+		runTool(["readelf", "-Wr", executable]),
+	);
+	if (match?.[1] === undefined) throw new Error(`${executable} has no copy of the variable ${name}`);
+	return BigInt(`0x${match[1]}`);
 }
 
 /** Writes `output`: `executable` with the entry code in front of its own start. */
@@ -21,6 +33,7 @@ export function hardenExecutable(options: HardenOptions): void {
 	const code = Buffer.from(readFileSync(options.entryBlob));
 	if (code.readBigUInt64LE(options.originalEntryAt) !== 0n) throw new Error("the entry code has no free slot");
 	code.writeBigUInt64LE(image.entry, options.originalEntryAt);
+	code.writeBigUInt64LE(findCopiedVariable(options.executable, "environ"), options.environAt);
 	image.entry = image.addCodeSegment(code); // the blob begins with its entry point
 	writeAtomically(options.output, image.bytes(), 0o755);
 }

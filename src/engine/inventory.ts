@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // inventory.img: written last, so that its presence means a finished dump; read first.
 
-import { randomUUID } from "node:crypto";
 import { ImageError } from "../errors.ts";
 import type { task_kobj_ids_entry } from "../images/gen/core_pb.ts";
 import {
@@ -34,7 +33,7 @@ export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpC
 		...(tcpClose ? { tcpClose: true } : {}),
 		networkLockMethod: NETWORK_LOCK_IPTABLES,
 		pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
-		dumpCriuRunId: randomUUID(),
+		dumpCriuRunId: crypto.randomUUID(),
 	});
 	try {
 		dir.writeEntry(KINDS.INVENTORY, undefined, inventory);

@@ -72,7 +72,7 @@ class Decoder {
 		while (this.#at < end) {
 			const start = this.#at;
 			const tag = this.#varint32(end);
-			const field = plan.fields[tag >>> 3];
+			const field = plan.fields.get(tag >>> 3);
 			if (field === undefined) {
 				this.#keepUnknown(message, tag, start, end);
 				continue;
@@ -88,7 +88,7 @@ class Decoder {
 	}
 
 	#failMissing(desc: DescMessage, seen: number): never {
-		const missing = planOf(desc).fields.find((field) => field !== undefined && (field.bit & ~seen) !== 0);
+		const missing = planOf(desc).ordered.find((field) => (field.bit & ~seen) !== 0);
 		this.fail(`required field ${missing?.name} is missing`);
 	}
 

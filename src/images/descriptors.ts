@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Message descriptors for protobuf-es, built when a message is first used. Generated code normally embeds serialized
 // descriptors and parses them at import, which took 10-19 ms of every start; scripts/gen-proto.ts replaces them by the
-// tables that are read here, of the form `name:NUMBER LABEL TYPE =DEFAULT {show options}` without the spaces, for
-// instance `mnt_id:7?sint32=-1` or `prot:5!uint32{flags:mmap.prot}`; labels: ! required, ? optional, * repeated.
+// tables that are read here, of the form `name:number:label:type:default:show options` with empty ends left out, for
+// instance `mnt_id:7:?:sint32:-1` or `prot:5:!:uint32::flags=mmap.prot`; labels: ! required, ? optional, * repeated.
 
 import type { DescEnum, DescEnumValue, DescField, DescFile, DescMessage, Message } from "@bufbuild/protobuf";
 import { ScalarType } from "@bufbuild/protobuf";
@@ -29,8 +29,6 @@ const SCALARS: Record<string, ScalarType> = {
 	sint64: ScalarType.SINT64,
 };
 
-const FIELD_SPEC = /^(\w+):(\d+)([!?*])([\w.]+)(?:=([^{]+))?(?:\{(.*)\})?$/;
-
 /** How crit shows a field: the options of criu_options.proto that are set on it. */
 export interface ShowOptions {
 	hex?: true;
@@ -43,9 +41,26 @@ export interface ShowOptions {
 	conv?: string;
 }
 
+/** One entry of a message's table. */
+export interface FieldSpec {
+	readonly name: string;
+	readonly localName: string;
+	readonly number: number;
+	/** `!` required, `?` optional, `*` repeated. */
+	readonly label: string;
+	/** As the table has it: a scalar type, or the name of a message or enum. */
+	readonly type: string;
+	readonly message: DescMessage | undefined;
+	readonly enum: DescEnum | undefined;
+	readonly default: string | number | bigint | boolean | undefined;
+	readonly show: string | undefined;
+}
+
 /** Name of a property for a proto name: protobuf-es' own rule. */
 function camelCase(name: string): string {
-	return name.replace(/_+(.)?/g, (_, next: string | undefined) => (next ?? "").toUpperCase());
+	return name.indexOf("_") < 0
+		? name
+		: name.replace(/_+(.)?/g, (_, next: string | undefined) => (next ?? "").toUpperCase());
 }
 
 function refuseProto(what: string): never {
@@ -112,8 +127,8 @@ class LazyMessage {
 	readonly oneofs = [];
 	readonly nestedMessages = [];
 	readonly nestedExtensions = [];
-	readonly shows = new Map<number, ShowOptions>();
 	#table: string;
+	#specs: readonly FieldSpec[] | undefined;
 	#fields: DescField[] | undefined;
 	#field: Record<string, DescField> | undefined;
 
@@ -129,8 +144,13 @@ class LazyMessage {
 		return this.typeName;
 	}
 
+	get specs(): readonly FieldSpec[] {
+		this.#specs ??= this.#table === "" ? [] : this.#table.split(" ").map((entry) => parseSpec(this, entry));
+		return this.#specs;
+	}
+
 	get fields(): DescField[] {
-		this.#fields ??= this.#table === "" ? [] : this.#table.split(" ").map((spec) => buildField(this, spec));
+		this.#fields ??= this.specs.map((spec) => buildField(this, spec));
 		return this.#fields;
 	}
 
@@ -197,38 +217,50 @@ class LazyFile {
 function parseShow(text: string): ShowOptions {
 	return Object.fromEntries(
 		text.split(",").map((part) => {
-			const [key = "", value] = part.split(":");
+			const [key = "", value] = part.split("=");
 			return [key, value ?? true];
 		}),
 	) as ShowOptions;
 }
 
-function parseDefault(type: string, text: string | undefined, values: DescEnumValue[] | undefined) {
-	if (text === undefined) return undefined;
+function parseDefault(type: string, text: string, values: DescEnumValue[] | undefined) {
 	if (values !== undefined) return values.find((value) => value.name === text)?.number;
 	if (type === "bool") return text === "true";
 	if (type === "string") return text;
 	return type.endsWith("64") ? BigInt(text) : Number(text);
 }
 
-function buildField(parent: LazyMessage, spec: string): DescField {
-	const match = FIELD_SPEC.exec(spec);
-	if (match === null) throw new BugError(`bad field table of ${parent.typeName}: ${spec}`);
-	const [, name = "", number, label, type = "", defaultText, show] = match;
-	if (show !== undefined) parent.shows.set(Number(number), parseShow(show));
-	const scalar = SCALARS[type];
-	const desc = scalar === undefined ? parent.file.findType(type) : undefined;
-	if (scalar === undefined && desc === undefined) throw new BugError(`unknown type in ${parent.typeName}: ${spec}`);
-	const kind = desc?.kind ?? "scalar";
-	const enumDescriptor = desc?.kind === "enum" ? desc : undefined;
+function parseSpec(parent: LazyMessage, entry: string): FieldSpec {
+	const [name = "", number, label, type, value = "", show] = entry.split(":");
+	if (label === undefined || type === undefined) throw new BugError(`bad field table of ${parent.typeName}: ${entry}`);
+	const desc = SCALARS[type] === undefined ? parent.file.findType(type) : undefined;
+	if (SCALARS[type] === undefined && desc === undefined) {
+		throw new BugError(`unknown type in ${parent.typeName}: ${entry}`);
+	}
+	const enumeration = desc?.kind === "enum" ? desc : undefined;
+	return {
+		name,
+		localName: camelCase(name),
+		number: Number(number),
+		label,
+		type,
+		message: desc?.kind === "message" ? desc : undefined,
+		enum: enumeration,
+		default: value === "" ? undefined : parseDefault(type, value, enumeration?.values),
+		show,
+	};
+}
+
+function buildField(parent: LazyMessage, spec: FieldSpec): DescField {
+	const { name, number, label } = spec;
+	const kind = (spec.message ?? spec.enum)?.kind ?? "scalar";
 	const repeated = label === "*";
-	const defaultValue = parseDefault(type, defaultText, enumDescriptor?.values);
 	const field = {
 		kind: "field",
 		name,
-		localName: camelCase(name),
-		jsonName: camelCase(name),
-		number: Number(number),
+		localName: spec.localName,
+		jsonName: spec.localName,
+		number,
 		parent,
 		deprecated: false,
 		presence: repeated ? IMPLICIT : label === "!" ? LEGACY_REQUIRED : EXPLICIT,
@@ -236,14 +268,14 @@ function buildField(parent: LazyMessage, spec: string): DescField {
 		utf8Validation: true,
 		fieldKind: repeated ? "list" : kind,
 		listKind: repeated ? kind : undefined,
-		scalar,
-		message: desc?.kind === "message" ? desc : undefined,
-		enum: enumDescriptor,
+		scalar: SCALARS[spec.type],
+		message: spec.message,
+		enum: spec.enum,
 		longAsString: false,
 		delimitedEncoding: false,
 		packed: false,
 		oneof: undefined,
-		getDefaultValue: () => defaultValue,
+		getDefaultValue: () => spec.default,
 		get proto() {
 			return refuseProto(`${parent.typeName}.${name}`);
 		},
@@ -272,8 +304,13 @@ export function enumDesc<T extends number>(file: GenFile, index: number): GenEnu
 	return file.enums[index] as unknown as GenEnum<T>;
 }
 
+/** The fields of a message as its table lists them. */
+export function fieldSpecsOf(desc: DescMessage): readonly FieldSpec[] {
+	return (desc as unknown as LazyMessage).specs;
+}
+
 /** How crit shows that field; empty when nothing is said. */
 export function showOptionsOf(field: DescField): ShowOptions {
-	const parent: unknown = field.parent;
-	return (parent instanceof LazyMessage ? parent.shows.get(field.number) : undefined) ?? {};
+	const spec = fieldSpecsOf(field.parent).find((each) => each.number === field.number);
+	return spec?.show === undefined ? {} : parseShow(spec.show);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the rest of criu uses of the image layer. Messages come from gen/*_pb.ts, new ones by `create(fooSchema, …)`.
 
-export { create } from "@bufbuild/protobuf";
 export { type DecodeSource, decodeMessage } from "./decode.ts";
 export { type ShowOptions, showOptionsOf } from "./descriptors.ts";
 export { encodeMessage, hasField } from "./encode.ts";
@@ -17,5 +16,6 @@ export {
 	KINDS,
 } from "./kinds.ts";
 export { IMG_COMMON_MAGIC, IMG_SERVICE_MAGIC, MAGIC } from "./magics.ts";
+export { create } from "./message-plan.ts";
 export { ImageReader, type ImageRecord, type Payload } from "./reader.ts";
 export { ImageWriter } from "./writer.ts";

@@ -3,7 +3,6 @@
 // A kind's name is its key here and in magics.ts; it is the one that CRIU and crit use.
 
 import type { Message } from "@bufbuild/protobuf";
-import { isMessage } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { BugError } from "../errors.ts";
 import { cgroup_entrySchema } from "./gen/cgroup_pb.ts";
@@ -217,7 +216,7 @@ export const KINDS = {
 	REMAP_FPATH: array("REMAP_FPATH", "remap-fpath.img", remap_file_path_entrySchema),
 	GHOST_FILE: {
 		...headed("GHOST_FILE", "ghost-file-%x.img", ghost_file_entrySchema, ghost_chunk_entrySchema),
-		payloadOf: (m) => (isMessage(m, ghost_chunk_entrySchema) ? Number(m.len) : 0),
+		payloadOf: (m) => (m.$typeName === ghost_chunk_entrySchema.typeName ? Number(m.len) : 0),
 		isRawAfterHead: (m) => !m.chunks,
 	} satisfies ImageKind<ghost_chunk_entry, ghost_file_entry>,
 	MEMFD_INODE: array("MEMFD_INODE", "memfd.img", memfd_inode_entrySchema),

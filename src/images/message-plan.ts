@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What decoder and encoder need to know of a message, in the shape that they use it in; made when a message is first met.
 
-import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
-import { create, ScalarType } from "@bufbuild/protobuf";
+import type { DescMessage, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { BugError } from "../errors.ts";
+import { type FieldSpec, fieldSpecsOf } from "./descriptors.ts";
 
 /** Deepest nesting of messages; CRIU's own stay below 10 but for group trees and AppArmor namespaces. */
 export const MAX_DEPTH = 100;
@@ -27,21 +27,18 @@ export const TYPE_BYTES = 9;
 export const TYPE_STRING = 10;
 export const TYPE_MESSAGE = 11;
 
-// LEGACY_REQUIRED of google.protobuf.FeatureSet.FieldPresence; its enum would load descriptor.proto.
-const LEGACY_REQUIRED = 3;
-
-const SCALAR_TYPES: Partial<Record<ScalarType, number>> = {
-	[ScalarType.UINT32]: TYPE_UINT32,
-	[ScalarType.INT32]: TYPE_INT32,
-	[ScalarType.SINT32]: TYPE_SINT32,
-	[ScalarType.UINT64]: TYPE_UINT64,
-	[ScalarType.INT64]: TYPE_INT64,
-	[ScalarType.SINT64]: TYPE_SINT64,
-	[ScalarType.BOOL]: TYPE_BOOL,
-	[ScalarType.FIXED32]: TYPE_FIXED32,
-	[ScalarType.FIXED64]: TYPE_FIXED64,
-	[ScalarType.BYTES]: TYPE_BYTES,
-	[ScalarType.STRING]: TYPE_STRING,
+const SCALAR_TYPES: Record<string, number> = {
+	uint32: TYPE_UINT32,
+	int32: TYPE_INT32,
+	sint32: TYPE_SINT32,
+	uint64: TYPE_UINT64,
+	int64: TYPE_INT64,
+	sint64: TYPE_SINT64,
+	bool: TYPE_BOOL,
+	fixed32: TYPE_FIXED32,
+	fixed64: TYPE_FIXED64,
+	bytes: TYPE_BYTES,
+	string: TYPE_STRING,
 };
 
 export interface FieldPlan {
@@ -64,10 +61,12 @@ export type OpenMessage = Message & Record<string, unknown>;
 export interface MessagePlan {
 	/** Empty message: lists are empty, all else is absent. */
 	readonly make: new () => OpenMessage;
-	/** By field number. */
-	readonly fields: readonly (FieldPlan | undefined)[];
+	/** By field number: those of ours are beyond 4,000. */
+	readonly fields: ReadonlyMap<number, FieldPlan>;
 	/** By rising number. */
 	readonly ordered: readonly FieldPlan[];
+	/** Those that hold messages, or undefined when there are none. */
+	readonly nested: readonly FieldPlan[] | undefined;
 	/** All bits of required fields. */
 	readonly required: number;
 }
@@ -80,41 +79,58 @@ function wireTypeOf(type: number): number {
 	return type === TYPE_FIXED32 ? WIRE_FIXED32 : WIRE_VARINT;
 }
 
-function typeOf(field: DescField): number {
-	if (field.message !== undefined) return TYPE_MESSAGE;
-	if (field.enum !== undefined) return TYPE_INT32;
-	const type = SCALAR_TYPES[field.scalar ?? ScalarType.DOUBLE];
-	if (type === undefined) throw new BugError(`no codec for the type of ${field}`);
+function typeOf(spec: FieldSpec): number {
+	if (spec.message !== undefined) return TYPE_MESSAGE;
+	if (spec.enum !== undefined) return TYPE_INT32;
+	const type = SCALAR_TYPES[spec.type];
+	if (type === undefined) throw new BugError(`no codec for the type ${spec.type}`);
 	return type;
 }
 
-function planField(field: DescField, bit: number): FieldPlan {
-	const type = typeOf(field);
+function planField(desc: DescMessage, spec: FieldSpec, bit: number): FieldPlan {
+	const type = typeOf(spec);
 	const wireType = wireTypeOf(type);
 	return {
-		name: `${field.parent.typeName}.${field.name}`,
-		localName: field.localName,
+		name: `${desc.typeName}.${spec.name}`,
+		localName: spec.localName,
 		type,
 		wireType,
-		tag: field.number * 8 + wireType,
-		repeated: field.fieldKind === "list",
+		tag: spec.number * 8 + wireType,
+		repeated: spec.label === "*",
 		bit,
-		message: field.message,
+		message: spec.message,
 	};
+}
+
+/** What reading an absent field gives, when the table names no default. */
+function zeroOf(type: number): unknown {
+	if (type === TYPE_STRING) return "";
+	if (type === TYPE_BYTES) return new Uint8Array(0);
+	if (type === TYPE_BOOL) return false;
+	return type === TYPE_UINT64 || type === TYPE_INT64 || type === TYPE_SINT64 || type === TYPE_FIXED64 ? 0n : 0;
 }
 
 /**
  * A constructor whose messages equal those of protobuf-es' `create`, the prototype with the defaults included; the
  * engine makes them several times faster than by Object.create.
  */
-function planMake(desc: DescMessage, ordered: readonly FieldPlan[]): new () => OpenMessage {
-	const lists = ordered.filter((field) => field.repeated).map((field) => field.localName);
-	const typeName = desc.typeName;
+function planMake(
+	typeName: string,
+	ordered: readonly FieldPlan[],
+	defaults: readonly (string | number | bigint | boolean | undefined)[],
+): new () => OpenMessage {
+	const lists: string[] = [];
+	const prototype: Record<string, unknown> = {};
+	for (let index = 0; index < ordered.length; index++) {
+		const field = ordered[index] as FieldPlan;
+		if (field.repeated) lists.push(field.localName);
+		else if (field.type !== TYPE_MESSAGE) prototype[field.localName] = defaults[index] ?? zeroOf(field.type);
+	}
 	function make(this: OpenMessage): void {
 		(this as { $typeName: string }).$typeName = typeName;
 		for (let index = 0; index < lists.length; index++) (this as Record<string, unknown>)[lists[index] as string] = [];
 	}
-	make.prototype = Object.getPrototypeOf(create(desc));
+	make.prototype = prototype;
 	return make as unknown as new () => OpenMessage;
 }
 
@@ -122,16 +138,56 @@ function planMake(desc: DescMessage, ordered: readonly FieldPlan[]): new () => O
 export function planOf(desc: DescMessage): MessagePlan {
 	const known = plans.get(desc);
 	if (known !== undefined) return known;
-	const fields: (FieldPlan | undefined)[] = [];
+	const specs = [...fieldSpecsOf(desc)].sort((a, b) => a.number - b.number);
+	const fields = new Map<number, FieldPlan>();
+	const ordered: FieldPlan[] = [];
 	let next = 1;
-	for (const field of desc.fields) {
-		const bit = field.presence === LEGACY_REQUIRED ? next : 0;
-		if (bit !== 0) next *= 2;
-		fields[field.number] = planField(field, bit);
+	for (const spec of specs) {
+		const plan = planField(desc, spec, spec.label === "!" ? next : 0);
+		if (plan.bit !== 0) next *= 2;
+		ordered.push(plan);
+		fields.set(spec.number, plan);
 	}
 	if (next > 2 ** 31) throw new BugError(`too many required fields in ${desc.typeName}`);
-	const ordered = fields.filter((field) => field !== undefined);
-	const plan = { make: planMake(desc, ordered), fields, ordered, required: next - 1 };
+	const nested = ordered.filter((field) => field.message !== undefined);
+	const plan = {
+		make: planMake(
+			desc.typeName,
+			ordered,
+			specs.map((spec) => spec.default),
+		),
+		fields,
+		ordered,
+		nested: nested.length === 0 ? undefined : nested,
+		required: next - 1,
+	};
 	plans.set(desc, plan);
 	return plan;
+}
+
+function toMessage(desc: DescMessage, init: Record<string, unknown>): OpenMessage {
+	if (init["$typeName"] !== undefined) return init as OpenMessage;
+	const { make, nested } = planOf(desc);
+	const message: Record<string, unknown> = new make();
+	for (const name in init) {
+		const value = init[name];
+		if (value !== undefined) message[name] = value;
+	}
+	if (nested === undefined) return message as OpenMessage;
+	for (const { localName, repeated, message: type } of nested) {
+		const value = message[localName];
+		if (value === undefined || type === undefined) continue;
+		message[localName] = repeated
+			? (value as Record<string, unknown>[]).map((item) => toMessage(type, item))
+			: toMessage(type, value as Record<string, unknown>);
+	}
+	return message as OpenMessage;
+}
+
+/**
+ * A new message with the given fields; undefined ones stay absent, messages inside may be given by their fields too. The
+ * same as protobuf-es' `create`, which spends milliseconds on compiling itself for the first message of each type.
+ */
+export function create<Desc extends DescMessage>(schema: Desc, init?: MessageInitShape<Desc>): MessageShape<Desc> {
+	return toMessage(schema, (init ?? {}) as Record<string, unknown>) as unknown as MessageShape<Desc>;
 }

@@ -47,6 +47,14 @@ function writeHostileFiles(): void {
 	writeFileSync(join(hostile, "node_modules/bun/package.json"), JSON.stringify({ name: "bun", main: evil }));
 }
 
+/** Ours, from cparts/entry: they come last. */
+const SETTINGS = [
+	...["numberOfGCMarkers", "thresholdForJITAfterWarmUp", "thresholdForJITSoon", "thresholdForOptimizeAfterLongWarmUp"],
+	...["thresholdForOptimizeAfterWarmUp", "thresholdForOptimizeSoon", "useConcurrentGC"],
+]
+	.map((name) => `BUN_JSC_${name}`)
+	.concat("MIMALLOC_ALLOW_THP");
+
 /** Variables that change what an unhardened program does, or try to. */
 function hostileVariables(): Record<string, string> {
 	const evil = join(hostile, "evil.ts");
@@ -99,6 +107,7 @@ beforeAll(() => {
 		executable: unhardened,
 		entryBlob: join(ROOT, "build/entry.bin"),
 		originalEntryAt: findBlobSymbol(workDir, "cr_entry_original"),
+		environAt: findBlobSymbol(workDir, "cr_entry_environ"),
 		output: probe,
 	});
 });
@@ -141,12 +150,12 @@ describe("the entry code", () => {
 	test("hides the runtime's variables and leaves all others, in order", () => {
 		const kept = { A: "1", BUNNY: "2", NODE: "3", MALLOC_ARENA_MAX: "1", Mallory: "4", bun: "5", Z: "" };
 		const { environment } = runProbe([], { ...hostileVariables(), ...kept });
-		expect(environment).toEqual([...Object.keys(kept), "HOME", "XDG_CONFIG_HOME"].sort());
+		expect(environment).toEqual([...Object.keys(kept), "HOME", "XDG_CONFIG_HOME", ...SETTINGS].sort());
 	});
 
 	test("copes with an empty environment and with nothing but hidden variables", () => {
-		expect(runProbe([], {}).environment).toEqual([]);
-		expect(runProbe([], { BUN_A: "1", BUN_B: "2" }).environment).toEqual([]);
+		expect(runProbe([], {}).environment).toEqual(SETTINGS);
+		expect(runProbe([], { BUN_A: "1", BUN_B: "2" }).environment).toEqual(SETTINGS);
 	});
 
 	test("knows every variable that the runtime asks for", () => {
@@ -162,7 +171,7 @@ describe("the entry code", () => {
 		expect(names).toContain("BUN_BE_BUN");
 		const steering = names.filter((name) => !HARMLESS.test(name));
 		const { environment } = runProbe([], Object.fromEntries(steering.map((name) => [name, "0"])));
-		expect(environment).toEqual([]);
+		expect(environment).toEqual(SETTINGS);
 	});
 
 	test("hides every variable of the runtime's own families that is named anywhere in it", () => {
@@ -170,7 +179,7 @@ describe("the entry code", () => {
 		const names = [...new Set(readFileSync(unhardened, "latin1").match(families) ?? [])];
 		expect(names.length).toBeGreaterThan(100);
 		const { environment } = runProbe([], Object.fromEntries(names.map((name) => [name, "1"])));
-		expect(environment).toEqual([]);
+		expect(environment).toEqual(SETTINGS);
 	});
 });
 

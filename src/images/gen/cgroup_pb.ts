@@ -15,19 +15,19 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_cgroup: GenFile = /*@__PURE__*/
   fileDesc("cgroup.proto", [], {
     "cgroup_perms":
-      "mode:1!uint32 uid:2!uint32 gid:3!uint32",
+      "mode:1:!:uint32 uid:2:!:uint32 gid:3:!:uint32",
     "cgroup_prop_entry":
-      "name:1!string value:2!bytes{text} perms:3?cgroup_perms",
+      "name:1:!:string value:2:!:bytes::text perms:3:?:cgroup_perms",
     "cgroup_dir_entry":
-      "dir_name:1!bytes{text} children:2*cgroup_dir_entry properties:3*cgroup_prop_entry dir_perms:4?cgroup_perms",
+      "dir_name:1:!:bytes::text children:2:*:cgroup_dir_entry properties:3:*:cgroup_prop_entry dir_perms:4:?:cgroup_perms",
     "cg_controller_entry":
-      "cnames:1*string dirs:2*cgroup_dir_entry is_threaded:3?bool",
+      "cnames:1:*:string dirs:2:*:cgroup_dir_entry is_threaded:3:?:bool",
     "cg_member_entry":
-      "name:1!string path:2!bytes{text} cgns_prefix:3?uint32",
+      "name:1:!:string path:2:!:bytes::text cgns_prefix:3:?:uint32",
     "cg_set_entry":
-      "id:1!uint32 ctls:2*cg_member_entry",
+      "id:1:!:uint32 ctls:2:*:cg_member_entry",
     "cgroup_entry":
-      "sets:1*cg_set_entry controllers:2*cg_controller_entry",
+      "sets:1:*:cg_set_entry controllers:2:*:cg_controller_entry",
   }, {});
 
 /**

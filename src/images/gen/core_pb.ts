@@ -15,47 +15,47 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_core: GenFile = /*@__PURE__*/
   fileDesc("core.proto", [], {
     "user_x86_regs_entry":
-      "r15:1!uint64 r14:2!uint64 r13:3!uint64 r12:4!uint64 bp:5!uint64 bx:6!uint64 r11:7!uint64 r10:8!uint64 r9:9!uint64 r8:10!uint64 ax:11!uint64 cx:12!uint64 dx:13!uint64 si:14!uint64 di:15!uint64 orig_ax:16!uint64 ip:17!uint64 cs:18!uint64 flags:19!uint64 sp:20!uint64 ss:21!uint64 fs_base:22!uint64 gs_base:23!uint64 ds:24!uint64 es:25!uint64 fs:26!uint64 gs:27!uint64 mode:28?user_x86_regs_mode=NATIVE",
+      "r15:1:!:uint64 r14:2:!:uint64 r13:3:!:uint64 r12:4:!:uint64 bp:5:!:uint64 bx:6:!:uint64 r11:7:!:uint64 r10:8:!:uint64 r9:9:!:uint64 r8:10:!:uint64 ax:11:!:uint64 cx:12:!:uint64 dx:13:!:uint64 si:14:!:uint64 di:15:!:uint64 orig_ax:16:!:uint64 ip:17:!:uint64 cs:18:!:uint64 flags:19:!:uint64 sp:20:!:uint64 ss:21:!:uint64 fs_base:22:!:uint64 gs_base:23:!:uint64 ds:24:!:uint64 es:25:!:uint64 fs:26:!:uint64 gs:27:!:uint64 mode:28:?:user_x86_regs_mode:NATIVE",
     "user_x86_cet_entry":
-      "cet:1!uint64{hex} ssp:2!uint64{hex}",
+      "cet:1:!:uint64::hex ssp:2:!:uint64::hex",
     "user_x86_xsave_entry":
-      "xstate_bv:1!uint64 ymmh_space:2*uint32 bndreg_state:3*uint64 bndcsr_state:4*uint64 opmask_reg:5*uint64 zmm_upper:6*uint64 hi16_zmm:7*uint64 pkru:8*uint32 cet:9?user_x86_cet_entry",
+      "xstate_bv:1:!:uint64 ymmh_space:2:*:uint32 bndreg_state:3:*:uint64 bndcsr_state:4:*:uint64 opmask_reg:5:*:uint64 zmm_upper:6:*:uint64 hi16_zmm:7:*:uint64 pkru:8:*:uint32 cet:9:?:user_x86_cet_entry",
     "user_x86_fpregs_entry":
-      "cwd:1!uint32 swd:2!uint32 twd:3!uint32 fop:4!uint32 rip:5!uint64 rdp:6!uint64 mxcsr:7!uint32 mxcsr_mask:8!uint32 st_space:9*uint32 xmm_space:10*uint32 padding:11*uint32 xsave:13?user_x86_xsave_entry",
+      "cwd:1:!:uint32 swd:2:!:uint32 twd:3:!:uint32 fop:4:!:uint32 rip:5:!:uint64 rdp:6:!:uint64 mxcsr:7:!:uint32 mxcsr_mask:8:!:uint32 st_space:9:*:uint32 xmm_space:10:*:uint32 padding:11:*:uint32 xsave:13:?:user_x86_xsave_entry",
     "user_desc_t":
-      "entry_number:1!uint32 base_addr:2!uint32 limit:3!uint32 seg_32bit:4!bool contents_h:5!bool contents_l:6!bool read_exec_only:7!bool=true limit_in_pages:8!bool seg_not_present:9!bool=true usable:10!bool",
+      "entry_number:1:!:uint32 base_addr:2:!:uint32 limit:3:!:uint32 seg_32bit:4:!:bool contents_h:5:!:bool contents_l:6:!:bool read_exec_only:7:!:bool:true limit_in_pages:8:!:bool seg_not_present:9:!:bool:true usable:10:!:bool",
     "thread_info_x86":
-      "clear_tid_addr:1!uint64{hex} gpregs:2!user_x86_regs_entry{hex} fpregs:3!user_x86_fpregs_entry tls:4*user_desc_t",
+      "clear_tid_addr:1:!:uint64::hex gpregs:2:!:user_x86_regs_entry::hex fpregs:3:!:user_x86_fpregs_entry tls:4:*:user_desc_t",
     "rlimit_entry":
-      "cur:1!uint64 max:2!uint64",
+      "cur:1:!:uint64 max:2:!:uint64",
     "itimer_entry":
-      "isec:1!uint64 iusec:2!uint64 vsec:3!uint64 vusec:4!uint64",
+      "isec:1:!:uint64 iusec:2:!:uint64 vsec:3:!:uint64 vusec:4:!:uint64",
     "posix_timer_entry":
-      "it_id:1!uint32 clock_id:2!uint32 si_signo:3!uint32 it_sigev_notify:4!uint32 sival_ptr:5!uint64 overrun:6!uint32 isec:7!uint64 insec:8!uint64 vsec:9!uint64 vnsec:10!uint64 notify_thread_id:11?int32",
+      "it_id:1:!:uint32 clock_id:2:!:uint32 si_signo:3:!:uint32 it_sigev_notify:4:!:uint32 sival_ptr:5:!:uint64 overrun:6:!:uint32 isec:7:!:uint64 insec:8:!:uint64 vsec:9:!:uint64 vnsec:10:!:uint64 notify_thread_id:11:?:int32",
     "task_timers_entry":
-      "real:1!itimer_entry virt:2!itimer_entry prof:3!itimer_entry posix:4*posix_timer_entry",
+      "real:1:!:itimer_entry virt:2:!:itimer_entry prof:3:!:itimer_entry posix:4:*:posix_timer_entry",
     "creds_entry":
-      "uid:1!uint32 gid:2!uint32 euid:3!uint32 egid:4!uint32 suid:5!uint32 sgid:6!uint32 fsuid:7!uint32 fsgid:8!uint32 cap_inh:9*uint32 cap_prm:10*uint32 cap_eff:11*uint32 cap_bnd:12*uint32 secbits:13!uint32 groups:14*uint32 lsm_profile:15?string lsm_sockcreate:16?string apparmor_data:17?bytes no_new_privs:18?uint32 cap_amb:19*uint32",
+      "uid:1:!:uint32 gid:2:!:uint32 euid:3:!:uint32 egid:4:!:uint32 suid:5:!:uint32 sgid:6:!:uint32 fsuid:7:!:uint32 fsgid:8:!:uint32 cap_inh:9:*:uint32 cap_prm:10:*:uint32 cap_eff:11:*:uint32 cap_bnd:12:*:uint32 secbits:13:!:uint32 groups:14:*:uint32 lsm_profile:15:?:string lsm_sockcreate:16:?:string apparmor_data:17:?:bytes no_new_privs:18:?:uint32 cap_amb:19:*:uint32",
     "sa_entry":
-      "sigaction:1!uint64{hex} flags:2!uint64{hex} restorer:3!uint64{hex} mask:4!uint64{hex} compat_sigaction:5?bool mask_extended:6?uint64{hex}",
+      "sigaction:1:!:uint64::hex flags:2:!:uint64::hex restorer:3:!:uint64::hex mask:4:!:uint64::hex compat_sigaction:5:?:bool mask_extended:6:?:uint64::hex",
     "siginfo_entry":
-      "siginfo:1!bytes",
+      "siginfo:1:!:bytes",
     "signal_queue_entry":
-      "signals:1*siginfo_entry",
+      "signals:1:*:siginfo_entry",
     "rseq_entry":
-      "rseq_abi_pointer:1!uint64 rseq_abi_size:2!uint32 signature:3!uint32 rseq_cs_pointer:4?uint64",
+      "rseq_abi_pointer:1:!:uint64 rseq_abi_size:2:!:uint32 signature:3:!:uint32 rseq_cs_pointer:4:?:uint64",
     "task_core_entry":
-      "task_state:1!uint32{dict:gen} exit_code:2!uint32 personality:3!uint32 flags:4!uint32 blk_sigset:5!uint64{hex} comm:6!bytes{text} timers:7?task_timers_entry rlimits:8?task_rlimits_entry cg_set:9?uint32 signals_s:10?signal_queue_entry old_seccomp_mode:11?seccomp_mode old_seccomp_filter:12?uint32 loginuid:13?uint32 oom_score_adj:14?int32 sigactions:15*sa_entry child_subreaper:18?bool blk_sigset_extended:20?uint64{hex} stop_signo:21?uint32 membarrier_registration_mask:22?uint32{hex} full_personality:4201?uint32{hex} mdwe:4202?uint32",
+      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32",
     "task_kobj_ids_entry":
-      "vm_id:1!uint32 files_id:2!uint32 fs_id:3!uint32 sighand_id:4!uint32 pid_ns_id:5?uint32 net_ns_id:6?uint32 ipc_ns_id:7?uint32 uts_ns_id:8?uint32 mnt_ns_id:9?uint32 user_ns_id:10?uint32 cgroup_ns_id:11?uint32 time_ns_id:12?uint32",
+      "vm_id:1:!:uint32 files_id:2:!:uint32 fs_id:3:!:uint32 sighand_id:4:!:uint32 pid_ns_id:5:?:uint32 net_ns_id:6:?:uint32 ipc_ns_id:7:?:uint32 uts_ns_id:8:?:uint32 mnt_ns_id:9:?:uint32 user_ns_id:10:?:uint32 cgroup_ns_id:11:?:uint32 time_ns_id:12:?:uint32",
     "thread_sas_entry":
-      "ss_sp:1!uint64 ss_size:2!uint64 ss_flags:3!uint32",
+      "ss_sp:1:!:uint64 ss_size:2:!:uint64 ss_flags:3:!:uint32",
     "thread_core_entry":
-      "futex_rla:1!uint64 futex_rla_len:2!uint32 sched_nice:3?sint32 sched_policy:4?uint32 sched_prio:5?uint32 blk_sigset:6?uint64 sas:7?thread_sas_entry pdeath_sig:8?uint32 signals_p:9?signal_queue_entry creds:10?creds_entry seccomp_mode:11?seccomp_mode seccomp_filter:12?uint32 comm:13?bytes{text} blk_sigset_extended:14?uint64 rseq_entry:15?rseq_entry cg_set:16?uint32 timer_slack_ns:4201?uint64 ioprio:4202?uint32",
+      "futex_rla:1:!:uint64 futex_rla_len:2:!:uint32 sched_nice:3:?:sint32 sched_policy:4:?:uint32 sched_prio:5:?:uint32 blk_sigset:6:?:uint64 sas:7:?:thread_sas_entry pdeath_sig:8:?:uint32 signals_p:9:?:signal_queue_entry creds:10:?:creds_entry seccomp_mode:11:?:seccomp_mode seccomp_filter:12:?:uint32 comm:13:?:bytes::text blk_sigset_extended:14:?:uint64 rseq_entry:15:?:rseq_entry cg_set:16:?:uint32 timer_slack_ns:4201:?:uint64 ioprio:4202:?:uint32",
     "task_rlimits_entry":
-      "rlimits:1*rlimit_entry",
+      "rlimits:1:*:rlimit_entry",
     "core_entry":
-      "mtype:1!core_entry.march thread_info:2?thread_info_x86 tc:3?task_core_entry ids:4?task_kobj_ids_entry thread_core:5?thread_core_entry ti_arm:6?bytes ti_aarch64:8?bytes ti_ppc64:9?bytes ti_s390:10?bytes ti_mips:11?bytes ti_loongarch64:12?bytes ti_riscv64:13?bytes",
+      "mtype:1:!:core_entry.march thread_info:2:?:thread_info_x86 tc:3:?:task_core_entry ids:4:?:task_kobj_ids_entry thread_core:5:?:thread_core_entry ti_arm:6:?:bytes ti_aarch64:8:?:bytes ti_ppc64:9:?:bytes ti_s390:10:?:bytes ti_mips:11:?:bytes ti_loongarch64:12:?:bytes ti_riscv64:13:?:bytes",
   }, {
     "user_x86_regs_mode":
       "NATIVE=1 COMPAT=2",

@@ -17,49 +17,49 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_file: GenFile = /*@__PURE__*/
   fileDesc("file.proto", [file_fown], {
     "reg_file_entry":
-      "id:1!uint32 flags:2!uint32{flags:rfile.flags} pos:3!uint64 fown:5!fown_entry name:6!bytes{text} mnt_id:7?sint32=-1 size:8?uint64 ext:9?bool mode:10?uint32 build_id:11*uint32 checksum:12?uint32 checksum_config:13?uint32 checksum_parameter:14?uint32",
+      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:5:!:fown_entry name:6:!:bytes::text mnt_id:7:?:sint32:-1 size:8:?:uint64 ext:9:?:bool mode:10:?:uint32 build_id:11:*:uint32 checksum:12:?:uint32 checksum_config:13:?:uint32 checksum_parameter:14:?:uint32",
     "ext_file_entry":
-      "id:1!uint32 fown:5!fown_entry",
+      "id:1:!:uint32 fown:5:!:fown_entry",
     "pipe_entry":
-      "id:1!uint32 pipe_id:2!uint32 flags:3!uint32{hex} fown:4!fown_entry",
+      "id:1:!:uint32 pipe_id:2:!:uint32 flags:3:!:uint32::hex fown:4:!:fown_entry",
     "fifo_entry":
-      "id:1!uint32 pipe_id:2!uint32 regf_id:3?uint32",
+      "id:1:!:uint32 pipe_id:2:!:uint32 regf_id:3:?:uint32",
     "pipe_data_entry":
-      "pipe_id:1!uint32 bytes:2!uint32 size:3?uint32",
+      "pipe_id:1:!:uint32 bytes:2:!:uint32 size:3:?:uint32",
     "eventfd_file_entry":
-      "id:1!uint32 flags:2!uint32 fown:3!fown_entry counter:4!uint64",
+      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry counter:4:!:uint64",
     "eventpoll_tfd_entry":
-      "id:1!uint32 tfd:2!uint32 events:3!uint32 data:4!uint64 dev:5?uint32 inode:6?uint64 pos:7?uint64",
+      "id:1:!:uint32 tfd:2:!:uint32 events:3:!:uint32 data:4:!:uint64 dev:5:?:uint32 inode:6:?:uint64 pos:7:?:uint64",
     "eventpoll_file_entry":
-      "id:1!uint32 flags:2!uint32 fown:3!fown_entry tfd:4*eventpoll_tfd_entry",
+      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry tfd:4:*:eventpoll_tfd_entry",
     "signalfd_entry":
-      "id:1!uint32 flags:2!uint32{hex} fown:3!fown_entry sigmask:4!uint64{hex}",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry sigmask:4:!:uint64::hex",
     "timerfd_entry":
-      "id:1!uint32 flags:2!uint32{hex} fown:3!fown_entry clockid:4!uint32 ticks:5!uint64 settime_flags:6!uint32{hex} vsec:7!uint64 vnsec:8!uint64 isec:9!uint64 insec:10!uint64",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry clockid:4:!:uint32 ticks:5:!:uint64 settime_flags:6:!:uint32::hex vsec:7:!:uint64 vnsec:8:!:uint64 isec:9:!:uint64 insec:10:!:uint64",
     "ns_file_entry":
-      "id:1!uint32 ns_id:2!uint32 ns_cflag:3!uint32 flags:4!uint32",
+      "id:1:!:uint32 ns_id:2:!:uint32 ns_cflag:3:!:uint32 flags:4:!:uint32",
     "pidfd_entry":
-      "id:1!uint32 ino:2!uint32 flags:3!uint32 nspid:4!int32 fown:5!fown_entry",
+      "id:1:!:uint32 ino:2:!:uint32 flags:3:!:uint32 nspid:4:!:int32 fown:5:!:fown_entry",
     "memfd_file_entry":
-      "id:1!uint32 flags:2!uint32{flags:rfile.flags} pos:3!uint64 fown:4!fown_entry inode_id:5!uint32",
+      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry inode_id:5:!:uint32",
     "memfd_inode_entry":
-      "name:1!bytes{text} uid:2!uint32 gid:3!uint32 size:4!uint64 shmid:5!uint32 seals:6!uint32{flags:seals.flags} inode_id:7!uint64 hugetlb_flag:8?uint32 mode:9?uint32",
+      "name:1:!:bytes::text uid:2:!:uint32 gid:3:!:uint32 size:4:!:uint64 shmid:5:!:uint32 seals:6:!:uint32::flags=seals.flags inode_id:7:!:uint64 hugetlb_flag:8:?:uint32 mode:9:?:uint32",
     "bpfmap_file_entry":
-      "id:1!uint32 flags:2!uint32{flags:rfile.flags} pos:3!uint64 fown:4!fown_entry map_type:5!uint32 key_size:6!uint32 value_size:7!uint32 map_id:8!uint32 max_entries:9!uint32 map_flags:10!uint32 memlock:11!uint64 frozen:12!bool=false map_name:13!string ifindex:14!uint32=0 mnt_id:15?sint32=-1 map_extra:16?uint64",
+      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry map_type:5:!:uint32 key_size:6:!:uint32 value_size:7:!:uint32 map_id:8:!:uint32 max_entries:9:!:uint32 map_flags:10:!:uint32 memlock:11:!:uint64 frozen:12:!:bool:false map_name:13:!:string ifindex:14:!:uint32:0 mnt_id:15:?:sint32:-1 map_extra:16:?:uint64",
     "bpfmap_data_entry":
-      "map_id:1!uint32 keys_bytes:2!uint32 values_bytes:3!uint32 count:4!uint32",
+      "map_id:1:!:uint32 keys_bytes:2:!:uint32 values_bytes:3:!:uint32 count:4:!:uint32",
     "fs_entry":
-      "cwd_id:1!uint32 root_id:2!uint32 umask:3?uint32",
+      "cwd_id:1:!:uint32 root_id:2:!:uint32 umask:3:?:uint32",
     "file_lock_entry":
-      "flag:1!uint32 type:2!uint32 pid:3!int32 fd:4!int32 start:5!int64 len:6!int64",
+      "flag:1:!:uint32 type:2:!:uint32 pid:3:!:int32 fd:4:!:int32 start:5:!:int64 len:6:!:int64",
     "timeval":
-      "tv_sec:1!uint64 tv_usec:2!uint64",
+      "tv_sec:1:!:uint64 tv_usec:2:!:uint64",
     "ghost_file_entry":
-      "uid:1!uint32 gid:2!uint32 mode:3!uint32 dev:4?uint32{dev} ino:5?uint64 rdev:6?uint32{dev,odev} atim:7?timeval mtim:8?timeval chunks:9?bool size:10?uint64 symlnk_target:11?bytes{text}",
+      "uid:1:!:uint32 gid:2:!:uint32 mode:3:!:uint32 dev:4:?:uint32::dev ino:5:?:uint64 rdev:6:?:uint32::dev,odev atim:7:?:timeval mtim:8:?:timeval chunks:9:?:bool size:10:?:uint64 symlnk_target:11:?:bytes::text",
     "ghost_chunk_entry":
-      "len:1!uint64 off:2!uint64",
+      "len:1:!:uint64 off:2:!:uint64",
     "remap_file_path_entry":
-      "orig_id:1!uint32 remap_id:2!uint32 remap_type:3?remap_type",
+      "orig_id:1:!:uint32 remap_id:2:!:uint32 remap_type:3:?:remap_type",
   }, {
     "remap_type":
       "LINKED=0 GHOST=1 PROCFS=2",

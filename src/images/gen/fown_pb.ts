@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_fown: GenFile = /*@__PURE__*/
   fileDesc("fown.proto", [], {
     "fown_entry":
-      "uid:1!uint32 euid:2!uint32 signum:3!uint32 pid_type:4!uint32 pid:5!uint32",
+      "uid:1:!:uint32 euid:2:!:uint32 signum:3:!:uint32 pid_type:4:!:uint32 pid:5:!:uint32",
   }, {});
 
 /**

@@ -17,21 +17,21 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_fsnotify: GenFile = /*@__PURE__*/
   fileDesc("fsnotify.proto", [file_fown], {
     "fh_entry":
-      "bytes:1!uint32 type:2!uint32 handle:3*uint64 path:4?bytes{text} mnt_id:5?uint32",
+      "bytes:1:!:uint32 type:2:!:uint32 handle:3:*:uint64 path:4:?:bytes::text mnt_id:5:?:uint32",
     "irmap_cache_entry":
-      "dev:1!uint32{dev,odev} inode:2!uint64 path:3!bytes{text}",
+      "dev:1:!:uint32::dev,odev inode:2:!:uint64 path:3:!:bytes::text",
     "inotify_wd_entry":
-      "id:1!uint32 i_ino:2!uint64 mask:3!uint32{hex} ignored_mask:4!uint32{hex} s_dev:5!uint32{dev} wd:6!uint32 f_handle:7!fh_entry",
+      "id:1:!:uint32 i_ino:2:!:uint64 mask:3:!:uint32::hex ignored_mask:4:!:uint32::hex s_dev:5:!:uint32::dev wd:6:!:uint32 f_handle:7:!:fh_entry",
     "inotify_file_entry":
-      "id:1!uint32 flags:2!uint32{hex} fown:4!fown_entry wd:5*inotify_wd_entry",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:4:!:fown_entry wd:5:*:inotify_wd_entry",
     "fanotify_inode_mark_entry":
-      "i_ino:1!uint64 f_handle:2!fh_entry",
+      "i_ino:1:!:uint64 f_handle:2:!:fh_entry",
     "fanotify_mount_mark_entry":
-      "mnt_id:1!uint32 path:2?bytes{text}",
+      "mnt_id:1:!:uint32 path:2:?:bytes::text",
     "fanotify_mark_entry":
-      "id:1!uint32 type:2!mark_type mflags:3!uint32{hex} mask:4!uint32{hex} ignored_mask:5!uint32{hex} s_dev:6!uint32{dev} ie:7?fanotify_inode_mark_entry me:8?fanotify_mount_mark_entry",
+      "id:1:!:uint32 type:2:!:mark_type mflags:3:!:uint32::hex mask:4:!:uint32::hex ignored_mask:5:!:uint32::hex s_dev:6:!:uint32::dev ie:7:?:fanotify_inode_mark_entry me:8:?:fanotify_mount_mark_entry",
     "fanotify_file_entry":
-      "id:1!uint32 flags:2!uint32{hex} fown:3!fown_entry faflags:4!uint32{hex} evflags:5!uint32{hex} mark:6*fanotify_mark_entry",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry faflags:4:!:uint32::hex evflags:5:!:uint32::hex mark:6:*:fanotify_mark_entry",
   }, {
     "fh_entry_sizes":
       "min_entries=16",

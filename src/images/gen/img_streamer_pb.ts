@@ -15,9 +15,9 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_img_streamer: GenFile = /*@__PURE__*/
   fileDesc("img_streamer.proto", [], {
     "img_streamer_request_entry":
-      "filename:1!string",
+      "filename:1:!:string",
     "img_streamer_reply_entry":
-      "exists:1!bool",
+      "exists:1:!:bool",
   }, {});
 
 /**

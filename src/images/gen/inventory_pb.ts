@@ -17,19 +17,19 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_inventory: GenFile = /*@__PURE__*/
   fileDesc("inventory.proto", [file_core], {
     "plugins_entry":
-      "plugins:12*string",
+      "plugins:12:*:string",
     "inventory_entry":
-      "img_version:1!uint32 fdinfo_per_id:2?bool root_ids:3?task_kobj_ids_entry ns_per_id:4?bool root_cg_set:5?uint32 lsmtype:6?lsmtype dump_uptime:8?uint64 pre_dump_mode:9?uint32 tcp_close:10?bool network_lock_method:11?uint32 plugins_entry:12?plugins_entry dump_criu_run_id:13?string allow_uprobes:14?bool",
+      "img_version:1:!:uint32 fdinfo_per_id:2:?:bool root_ids:3:?:task_kobj_ids_entry ns_per_id:4:?:bool root_cg_set:5:?:uint32 lsmtype:6:?:lsmtype dump_uptime:8:?:uint64 pre_dump_mode:9:?:uint32 tcp_close:10:?:bool network_lock_method:11:?:uint32 plugins_entry:12:?:plugins_entry dump_criu_run_id:13:?:string allow_uprobes:14:?:bool",
     "pstree_entry":
-      "pid:1!uint32 ppid:2!uint32 pgid:3!uint32 sid:4!uint32 threads:5*uint32",
+      "pid:1:!:uint32 ppid:2:!:uint32 pgid:3:!:uint32 sid:4:!:uint32 threads:5:*:uint32",
     "cpuinfo_x86_entry":
-      "vendor_id:1!cpuinfo_x86_entry.vendor cpu_family:2!uint32 model:3!uint32 stepping:4!uint32 capability_ver:5!uint32 capability:6*uint32 model_id:7?string xfeatures_mask:8?uint64 xsave_size:9?uint32 xsave_size_max:10?uint32",
+      "vendor_id:1:!:cpuinfo_x86_entry.vendor cpu_family:2:!:uint32 model:3:!:uint32 stepping:4:!:uint32 capability_ver:5:!:uint32 capability:6:*:uint32 model_id:7:?:string xfeatures_mask:8:?:uint64 xsave_size:9:?:uint32 xsave_size_max:10:?:uint32",
     "cpuinfo_ppc64_entry":
-      "endian:1!cpuinfo_ppc64_entry.endianness hwcap:2*uint64",
+      "endian:1:!:cpuinfo_ppc64_entry.endianness hwcap:2:*:uint64",
     "cpuinfo_s390_entry":
-      "hwcap:2*uint64",
+      "hwcap:2:*:uint64",
     "cpuinfo_entry":
-      "x86_entry:1*cpuinfo_x86_entry ppc64_entry:2*cpuinfo_ppc64_entry s390_entry:3*cpuinfo_s390_entry",
+      "x86_entry:1:*:cpuinfo_x86_entry ppc64_entry:2:*:cpuinfo_ppc64_entry s390_entry:3:*:cpuinfo_s390_entry",
   }, {
     "lsmtype":
       "NO_LSM=0 SELINUX=1 APPARMOR=2",

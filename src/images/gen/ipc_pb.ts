@@ -15,17 +15,17 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_ipc: GenFile = /*@__PURE__*/
   fileDesc("ipc.proto", [], {
     "ipc_desc_entry":
-      "key:1!uint32 uid:2!uint32 gid:3!uint32 cuid:4!uint32 cgid:5!uint32 mode:6!uint32 id:7!uint32",
+      "key:1:!:uint32 uid:2:!:uint32 gid:3:!:uint32 cuid:4:!:uint32 cgid:5:!:uint32 mode:6:!:uint32 id:7:!:uint32",
     "ipc_var_entry":
-      "sem_ctls:1*uint32 msg_ctlmax:2!uint32 msg_ctlmnb:3!uint32 msg_ctlmni:4!uint32 auto_msgmni:5!uint32 shm_ctlmax:6!uint64 shm_ctlall:7!uint64 shm_ctlmni:8!uint32 shm_rmid_forced:9!uint32 mq_queues_max:10!uint32 mq_msg_max:11!uint32 mq_msgsize_max:12!uint32 mq_msg_default:13?uint32 mq_msgsize_default:14?uint32 msg_next_id:15?uint32 sem_next_id:16?uint32 shm_next_id:17?uint32",
+      "sem_ctls:1:*:uint32 msg_ctlmax:2:!:uint32 msg_ctlmnb:3:!:uint32 msg_ctlmni:4:!:uint32 auto_msgmni:5:!:uint32 shm_ctlmax:6:!:uint64 shm_ctlall:7:!:uint64 shm_ctlmni:8:!:uint32 shm_rmid_forced:9:!:uint32 mq_queues_max:10:!:uint32 mq_msg_max:11:!:uint32 mq_msgsize_max:12:!:uint32 mq_msg_default:13:?:uint32 mq_msgsize_default:14:?:uint32 msg_next_id:15:?:uint32 sem_next_id:16:?:uint32 shm_next_id:17:?:uint32",
     "ipc_shm_entry":
-      "desc:1!ipc_desc_entry size:2!uint64 in_pagemaps:3?bool hugetlb_flag:4?uint32",
+      "desc:1:!:ipc_desc_entry size:2:!:uint64 in_pagemaps:3:?:bool hugetlb_flag:4:?:uint32",
     "ipc_msg":
-      "mtype:1!uint64 msize:2!uint32",
+      "mtype:1:!:uint64 msize:2:!:uint32",
     "ipc_msg_entry":
-      "desc:1!ipc_desc_entry qbytes:2!uint32 qnum:3!uint32",
+      "desc:1:!:ipc_desc_entry qbytes:2:!:uint32 qnum:3:!:uint32",
     "ipc_sem_entry":
-      "desc:1!ipc_desc_entry nsems:2!uint32",
+      "desc:1:!:ipc_desc_entry nsems:2:!:uint32",
   }, {});
 
 /**

@@ -15,15 +15,15 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_mm: GenFile = /*@__PURE__*/
   fileDesc("mm.proto", [], {
     "vma_entry":
-      "start:1!uint64{hex} end:2!uint64{hex} pgoff:3!uint64 shmid:4!uint64 prot:5!uint32{flags:mmap.prot} flags:6!uint32{flags:mmap.flags} status:7!uint32{flags:mmap.status} fd:8!sint64 madv:9?uint64{hex} fdflags:10?uint32{hex} lock_on_fault:4201?bool",
+      "start:1:!:uint64::hex end:2:!:uint64::hex pgoff:3:!:uint64 shmid:4:!:uint64 prot:5:!:uint32::flags=mmap.prot flags:6:!:uint32::flags=mmap.flags status:7:!:uint32::flags=mmap.status fd:8:!:sint64 madv:9:?:uint64::hex fdflags:10:?:uint32::hex lock_on_fault:4201:?:bool",
     "aio_ring_entry":
-      "id:1!uint64 nr_req:2!uint32 ring_len:3!uint32",
+      "id:1:!:uint64 nr_req:2:!:uint32 ring_len:3:!:uint32",
     "mm_entry":
-      "mm_start_code:1!uint64{hex} mm_end_code:2!uint64{hex} mm_start_data:3!uint64{hex} mm_end_data:4!uint64{hex} mm_start_stack:5!uint64{hex} mm_start_brk:6!uint64{hex} mm_brk:7!uint64{hex} mm_arg_start:8!uint64{hex} mm_arg_end:9!uint64{hex} mm_env_start:10!uint64{hex} mm_env_end:11!uint64{hex} exe_file_id:12!uint32 mm_saved_auxv:13*uint64 vmas:14*vma_entry dumpable:15?int32 aios:16*aio_ring_entry thp_disabled:17?bool auxv_tail:4201*uint64",
+      "mm_start_code:1:!:uint64::hex mm_end_code:2:!:uint64::hex mm_start_data:3:!:uint64::hex mm_end_data:4:!:uint64::hex mm_start_stack:5:!:uint64::hex mm_start_brk:6:!:uint64::hex mm_brk:7:!:uint64::hex mm_arg_start:8:!:uint64::hex mm_arg_end:9:!:uint64::hex mm_env_start:10:!:uint64::hex mm_env_end:11:!:uint64::hex exe_file_id:12:!:uint32 mm_saved_auxv:13:*:uint64 vmas:14:*:vma_entry dumpable:15:?:int32 aios:16:*:aio_ring_entry thp_disabled:17:?:bool auxv_tail:4201:*:uint64",
     "pagemap_head":
-      "pages_id:1!uint32",
+      "pages_id:1:!:uint32",
     "pagemap_entry":
-      "vaddr:1!uint64{hex} compat_nr_pages:2!uint32 in_parent:3?bool flags:4?uint32{flags:pmap.flags} nr_pages:5?uint64",
+      "vaddr:1:!:uint64::hex compat_nr_pages:2:!:uint32 in_parent:3:?:bool flags:4:?:uint32::flags=pmap.flags nr_pages:5:?:uint64",
   }, {});
 
 /**

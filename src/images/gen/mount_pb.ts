@@ -15,11 +15,11 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_mount: GenFile = /*@__PURE__*/
   fileDesc("mount.proto", [], {
     "mnt_entry":
-      "fstype:1!uint32 mnt_id:2!uint32 root_dev:3!uint32{dev} parent_mnt_id:4!uint32 flags:5!uint32{hex} root:6!bytes{text} mountpoint:7!bytes{text} source:8!bytes{text} options:9!bytes{text} shared_id:10?uint32 master_id:11?uint32 with_plugin:12?bool ext_mount:13?bool fsname:14?string internal_sharing:15?bool deleted:16?bool sb_flags:17?uint32{hex} ext_key:18?bytes{text}",
+      "fstype:1:!:uint32 mnt_id:2:!:uint32 root_dev:3:!:uint32::dev parent_mnt_id:4:!:uint32 flags:5:!:uint32::hex root:6:!:bytes::text mountpoint:7:!:bytes::text source:8:!:bytes::text options:9:!:bytes::text shared_id:10:?:uint32 master_id:11:?:uint32 with_plugin:12:?:bool ext_mount:13:?:bool fsname:14:?:string internal_sharing:15:?:bool deleted:16:?:bool sb_flags:17:?:uint32::hex ext_key:18:?:bytes::text",
     "autofs_entry":
-      "fd:1!int32 pgrp:2!int32 timeout:3!int32 minproto:4!int32 maxproto:5!int32 mode:6!int32 uid:7?int32 gid:8?int32 read_fd:9?int32",
+      "fd:1:!:int32 pgrp:2:!:int32 timeout:3:!:int32 minproto:4:!:int32 maxproto:5:!:int32 mode:6:!:int32 uid:7:?:int32 gid:8:?:int32 read_fd:9:?:int32",
     "binfmt_misc_entry":
-      "name:1!bytes{text} enabled:2!bool interpreter:3!bytes{text} flags:4?string extension:5?bytes{text} magic:6?string mask:7?string offset:8?int32",
+      "name:1:!:bytes::text enabled:2:!:bool interpreter:3:!:bytes::text flags:4:?:string extension:5:?:bytes::text magic:6:?:string mask:7:?:string offset:8:?:int32",
   }, {
     "fstype":
       "UNSUPPORTED=0 PROC=1 SYSFS=2 DEVTMPFS=3 BINFMT_MISC=4 TMPFS=5 DEVPTS=6 SIMFS=7 PSTORE=8 SECURITYFS=9 FUSECTL=10 DEBUGFS=11 CGROUP=12 AUFS=13 MQUEUE=14 FUSE=15 AUTO=16 OVERLAYFS=17 AUTOFS=18 TRACEFS=19 CGROUP2=23",

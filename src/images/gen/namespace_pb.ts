@@ -15,17 +15,17 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_namespace: GenFile = /*@__PURE__*/
   fileDesc("namespace.proto", [], {
     "utsns_entry":
-      "nodename:1!bytes{text} domainname:2!bytes{text}",
+      "nodename:1:!:bytes::text domainname:2:!:bytes::text",
     "timespec":
-      "tv_sec:1!uint64 tv_nsec:2!uint64",
+      "tv_sec:1:!:uint64 tv_nsec:2:!:uint64",
     "timens_entry":
-      "monotonic:1!timespec boottime:2!timespec",
+      "monotonic:1:!:timespec boottime:2:!:timespec",
     "uid_gid_extent":
-      "first:1!uint32 lower_first:2!uint32 count:3!uint32",
+      "first:1:!:uint32 lower_first:2:!:uint32 count:3:!:uint32",
     "userns_entry":
-      "uid_map:1*uid_gid_extent gid_map:2*uid_gid_extent",
+      "uid_map:1:*:uid_gid_extent gid_map:2:*:uid_gid_extent",
     "pidns_entry":
-      "ext_key:1?bytes{text}",
+      "ext_key:1:?:bytes::text",
   }, {});
 
 /**

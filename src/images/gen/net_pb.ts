@@ -15,21 +15,21 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_net: GenFile = /*@__PURE__*/
   fileDesc("net.proto", [], {
     "sysctl_entry":
-      "type:1!SysctlType iarg:2?int32 sarg:3?string",
+      "type:1:!:SysctlType iarg:2:?:int32 sarg:3:?:string",
     "macvlan_link_entry":
-      "mode:1!uint32 flags:2?uint32",
+      "mode:1:!:uint32 flags:2:?:uint32",
     "sit_entry":
-      "link:1?uint32 local:2*uint32{ipadd} remote:3*uint32{ipadd} ttl:4?uint32 tos:5?uint32 pmtudisc:6?bool proto:7?uint32 flags:8?uint32 encap_type:9?uint32 encap_flags:10?uint32 encap_sport:11?uint32 encap_dport:12?uint32 rd_prefixlen:13?uint32 rd_prefix:14*uint32{ipadd} relay_prefixlen:15?uint32 relay_prefix:16*uint32{ipadd}",
+      "link:1:?:uint32 local:2:*:uint32::ipadd remote:3:*:uint32::ipadd ttl:4:?:uint32 tos:5:?:uint32 pmtudisc:6:?:bool proto:7:?:uint32 flags:8:?:uint32 encap_type:9:?:uint32 encap_flags:10:?:uint32 encap_sport:11:?:uint32 encap_dport:12:?:uint32 rd_prefixlen:13:?:uint32 rd_prefix:14:*:uint32::ipadd relay_prefixlen:15:?:uint32 relay_prefix:16:*:uint32::ipadd",
     "tunfile_entry":
-      "id:1!uint32 netdev:2?bytes{text} detached:3?bool ns_id:4?uint32",
+      "id:1:!:uint32 netdev:2:?:bytes::text detached:3:?:bool ns_id:4:?:uint32",
     "tun_link_entry":
-      "flags:1!uint32{hex} owner:2!int32 group:3!int32 vnethdr:4!uint32 sndbuf:5!uint32",
+      "flags:1:!:uint32::hex owner:2:!:int32 group:3:!:int32 vnethdr:4:!:uint32 sndbuf:5:!:uint32",
     "net_device_entry":
-      "type:1!nd_type ifindex:2!uint32 mtu:3!uint32 flags:4!uint32{hex} name:5!bytes{text} tun:6?tun_link_entry address:7?bytes conf:8*int32 conf4:9*sysctl_entry conf6:10*sysctl_entry macvlan:11?macvlan_link_entry peer_ifindex:12?uint32 peer_nsid:13?uint32 master:14?uint32 sit:15?sit_entry",
+      "type:1:!:nd_type ifindex:2:!:uint32 mtu:3:!:uint32 flags:4:!:uint32::hex name:5:!:bytes::text tun:6:?:tun_link_entry address:7:?:bytes conf:8:*:int32 conf4:9:*:sysctl_entry conf6:10:*:sysctl_entry macvlan:11:?:macvlan_link_entry peer_ifindex:12:?:uint32 peer_nsid:13:?:uint32 master:14:?:uint32 sit:15:?:sit_entry",
     "netns_id":
-      "target_ns_id:1!uint32 netnsid_value:2!int32",
+      "target_ns_id:1:!:uint32 netnsid_value:2:!:int32",
     "netns_entry":
-      "def_conf:1*int32 all_conf:2*int32 def_conf4:3*sysctl_entry all_conf4:4*sysctl_entry def_conf6:5*sysctl_entry all_conf6:6*sysctl_entry nsids:7*netns_id ext_key:8?bytes{text} unix_conf:9*sysctl_entry ipv4_sysctl:10*sysctl_entry",
+      "def_conf:1:*:int32 all_conf:2:*:int32 def_conf4:3:*:sysctl_entry all_conf4:4:*:sysctl_entry def_conf6:5:*:sysctl_entry all_conf6:6:*:sysctl_entry nsids:7:*:netns_id ext_key:8:?:bytes::text unix_conf:9:*:sysctl_entry ipv4_sysctl:10:*:sysctl_entry",
   }, {
     "SysctlType":
       "CTL_STR=5 CTL_32=6",

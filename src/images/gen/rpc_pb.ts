@@ -15,35 +15,35 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_rpc: GenFile = /*@__PURE__*/
   fileDesc("rpc.proto", [], {
     "criu_page_server_info":
-      "address:1?string port:2?int32 pid:3?int32 fd:4?int32",
+      "address:1:?:string port:2:?:int32 pid:3:?:int32 fd:4:?:int32",
     "criu_veth_pair":
-      "if_in:1!bytes{text} if_out:2!bytes{text}",
+      "if_in:1:!:bytes::text if_out:2:!:bytes::text",
     "ext_mount_map":
-      "key:1!bytes{text} val:2!bytes{text}",
+      "key:1:!:bytes::text val:2:!:bytes::text",
     "join_namespace":
-      "ns:1!string ns_file:2!bytes{text} extra_opt:3?string",
+      "ns:1:!:string ns_file:2:!:bytes::text extra_opt:3:?:string",
     "inherit_fd":
-      "key:1!bytes{text} fd:2!int32",
+      "key:1:!:bytes::text fd:2:!:int32",
     "cgroup_root":
-      "ctrl:1?string path:2!bytes{text}",
+      "ctrl:1:?:string path:2:!:bytes::text",
     "unix_sk":
-      "inode:1!uint32",
+      "inode:1:!:uint32",
     "criu_opts":
-      "images_dir_fd:1!int32=-1 pid:2?int32 leave_running:3?bool ext_unix_sk:4?bool tcp_established:5?bool evasive_devices:6?bool shell_job:7?bool file_locks:8?bool log_level:9?int32=2 log_file:10?bytes{text} ps:11?criu_page_server_info notify_scripts:12?bool root:13?bytes{text} parent_img:14?bytes{text} track_mem:15?bool auto_dedup:16?bool work_dir_fd:17?int32 link_remap:18?bool veths:19*criu_veth_pair cpu_cap:20?uint32=4294967295 force_irmap:21?bool exec_cmd:22*bytes{text} ext_mnt:23*ext_mount_map manage_cgroups:24?bool cg_root:25*cgroup_root rst_sibling:26?bool inherit_fd:27*inherit_fd auto_ext_mnt:28?bool ext_sharing:29?bool ext_masters:30?bool skip_mnt:31*bytes{text} enable_fs:32*string unix_sk_ino:33*unix_sk manage_cgroups_mode:34?criu_cg_mode ghost_limit:35?uint32=1048576 irmap_scan_paths:36*bytes{text} external:37*bytes{text} empty_ns:38?uint32 join_ns:39*join_namespace cgroup_props:41?string cgroup_props_file:42?bytes{text} cgroup_dump_controller:43*string freeze_cgroup:44?bytes{text} timeout:45?uint32 tcp_skip_in_flight:46?bool weak_sysctls:47?bool lazy_pages:48?bool status_fd:49?int32 orphan_pts_master:50?bool config_file:51?bytes{text} tcp_close:52?bool lsm_profile:53?string tls_cacert:54?bytes{text} tls_cacrl:55?bytes{text} tls_cert:56?bytes{text} tls_key:57?bytes{text} tls:58?bool tls_no_cn_verify:59?bool cgroup_yard:60?bytes{text} pre_dump_mode:61?criu_pre_dump_mode=SPLICE pidfd_store_sk:62?int32 lsm_mount_context:63?string network_lock:64?criu_network_lock_method=IPTABLES mntns_compat_mode:65?bool skip_file_rwx_check:66?bool unprivileged:67?bool images_dir:68?bytes{text} leave_stopped:69?bool display_stats:70?bool log_to_stderr:71?bool",
+      "images_dir_fd:1:!:int32:-1 pid:2:?:int32 leave_running:3:?:bool ext_unix_sk:4:?:bool tcp_established:5:?:bool evasive_devices:6:?:bool shell_job:7:?:bool file_locks:8:?:bool log_level:9:?:int32:2 log_file:10:?:bytes::text ps:11:?:criu_page_server_info notify_scripts:12:?:bool root:13:?:bytes::text parent_img:14:?:bytes::text track_mem:15:?:bool auto_dedup:16:?:bool work_dir_fd:17:?:int32 link_remap:18:?:bool veths:19:*:criu_veth_pair cpu_cap:20:?:uint32:4294967295 force_irmap:21:?:bool exec_cmd:22:*:bytes::text ext_mnt:23:*:ext_mount_map manage_cgroups:24:?:bool cg_root:25:*:cgroup_root rst_sibling:26:?:bool inherit_fd:27:*:inherit_fd auto_ext_mnt:28:?:bool ext_sharing:29:?:bool ext_masters:30:?:bool skip_mnt:31:*:bytes::text enable_fs:32:*:string unix_sk_ino:33:*:unix_sk manage_cgroups_mode:34:?:criu_cg_mode ghost_limit:35:?:uint32:1048576 irmap_scan_paths:36:*:bytes::text external:37:*:bytes::text empty_ns:38:?:uint32 join_ns:39:*:join_namespace cgroup_props:41:?:string cgroup_props_file:42:?:bytes::text cgroup_dump_controller:43:*:string freeze_cgroup:44:?:bytes::text timeout:45:?:uint32 tcp_skip_in_flight:46:?:bool weak_sysctls:47:?:bool lazy_pages:48:?:bool status_fd:49:?:int32 orphan_pts_master:50:?:bool config_file:51:?:bytes::text tcp_close:52:?:bool lsm_profile:53:?:string tls_cacert:54:?:bytes::text tls_cacrl:55:?:bytes::text tls_cert:56:?:bytes::text tls_key:57:?:bytes::text tls:58:?:bool tls_no_cn_verify:59:?:bool cgroup_yard:60:?:bytes::text pre_dump_mode:61:?:criu_pre_dump_mode:SPLICE pidfd_store_sk:62:?:int32 lsm_mount_context:63:?:string network_lock:64:?:criu_network_lock_method:IPTABLES mntns_compat_mode:65:?:bool skip_file_rwx_check:66:?:bool unprivileged:67:?:bool images_dir:68:?:bytes::text leave_stopped:69:?:bool display_stats:70:?:bool log_to_stderr:71:?:bool",
     "criu_dump_resp":
-      "restored:1?bool",
+      "restored:1:?:bool",
     "criu_restore_resp":
-      "pid:1!int32",
+      "pid:1:!:int32",
     "criu_notify":
-      "script:1?string pid:2?int32",
+      "script:1:?:string pid:2:?:int32",
     "criu_features":
-      "mem_track:1?bool lazy_pages:2?bool pidfd_store:3?bool",
+      "mem_track:1:?:bool lazy_pages:2:?:bool pidfd_store:3:?:bool",
     "criu_req":
-      "type:1!criu_req_type opts:2?criu_opts notify_success:3?bool keep_open:4?bool features:5?criu_features pid:6?uint32",
+      "type:1:!:criu_req_type opts:2:?:criu_opts notify_success:3:?:bool keep_open:4:?:bool features:5:?:criu_features pid:6:?:uint32",
     "criu_resp":
-      "type:1!criu_req_type success:2!bool dump:3?criu_dump_resp restore:4?criu_restore_resp notify:5?criu_notify ps:6?criu_page_server_info cr_errno:7?int32 features:8?criu_features cr_errmsg:9?string version:10?criu_version status:11?int32",
+      "type:1:!:criu_req_type success:2:!:bool dump:3:?:criu_dump_resp restore:4:?:criu_restore_resp notify:5:?:criu_notify ps:6:?:criu_page_server_info cr_errno:7:?:int32 features:8:?:criu_features cr_errmsg:9:?:string version:10:?:criu_version status:11:?:int32",
     "criu_version":
-      "major_number:1!int32 minor_number:2!int32 gitid:3?string sublevel:4?int32 extra:5?int32 name:6?string",
+      "major_number:1:!:int32 minor_number:2:!:int32 gitid:3:?:string sublevel:4:?:int32 extra:5:?:int32 name:6:?:string",
   }, {
     "criu_cg_mode":
       "IGNORE=0 CG_NONE=1 PROPS=2 SOFT=3 FULL=4 STRICT=5 DEFAULT=6",

@@ -15,15 +15,15 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_security: GenFile = /*@__PURE__*/
   fileDesc("security.proto", [], {
     "seccomp_filter":
-      "filter:1!bytes prev:2?uint32 flags:3?uint32",
+      "filter:1:!:bytes prev:2:?:uint32 flags:3:?:uint32",
     "seccomp_entry":
-      "seccomp_filters:1*seccomp_filter",
+      "seccomp_filters:1:*:seccomp_filter",
     "aa_policy":
-      "name:1!string blob:2!bytes",
+      "name:1:!:string blob:2:!:bytes",
     "aa_namespace":
-      "name:1!string policies:2*aa_policy namespaces:3*aa_namespace",
+      "name:1:!:string policies:2:*:aa_policy namespaces:3:*:aa_namespace",
     "apparmor_entry":
-      "namespaces:1*aa_namespace",
+      "namespaces:1:*:aa_namespace",
   }, {});
 
 /**

@@ -17,33 +17,33 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_socket: GenFile = /*@__PURE__*/
   fileDesc("socket.proto", [file_fown], {
     "sk_opts_entry":
-      "so_sndbuf:1!uint32 so_rcvbuf:2!uint32 so_snd_tmo_sec:3!uint64 so_snd_tmo_usec:4!uint64 so_rcv_tmo_sec:5!uint64 so_rcv_tmo_usec:6!uint64 reuseaddr:7?bool so_priority:8?uint32 so_rcvlowat:9?uint32 so_mark:10?uint32 so_passcred:11?bool so_passsec:12?bool so_dontroute:13?bool so_no_check:14?bool so_bound_dev:15?bytes{text} so_filter:16*fixed64 so_reuseport:17?bool so_broadcast:18?bool so_keepalive:19?bool tcp_keepcnt:20?uint32 tcp_keepidle:21?uint32 tcp_keepintvl:22?uint32 so_oobinline:23?uint32 so_linger:24?uint32 so_buf_lock:25?uint32",
+      "so_sndbuf:1:!:uint32 so_rcvbuf:2:!:uint32 so_snd_tmo_sec:3:!:uint64 so_snd_tmo_usec:4:!:uint64 so_rcv_tmo_sec:5:!:uint64 so_rcv_tmo_usec:6:!:uint64 reuseaddr:7:?:bool so_priority:8:?:uint32 so_rcvlowat:9:?:uint32 so_mark:10:?:uint32 so_passcred:11:?:bool so_passsec:12:?:bool so_dontroute:13:?:bool so_no_check:14:?:bool so_bound_dev:15:?:bytes::text so_filter:16:*:fixed64 so_reuseport:17:?:bool so_broadcast:18:?:bool so_keepalive:19:?:bool tcp_keepcnt:20:?:uint32 tcp_keepidle:21:?:uint32 tcp_keepintvl:22:?:uint32 so_oobinline:23:?:uint32 so_linger:24:?:uint32 so_buf_lock:25:?:uint32",
     "tcp_opts_entry":
-      "cork:1?bool nodelay:2?bool keepcnt:3?uint32 keepidle:4?uint32 keepintvl:5?uint32",
+      "cork:1:?:bool nodelay:2:?:bool keepcnt:3:?:uint32 keepidle:4:?:uint32 keepintvl:5:?:uint32",
     "tcp_stream_entry":
-      "inq_len:1!uint32 inq_seq:2!uint32 outq_len:3!uint32 outq_seq:4!uint32 opt_mask:5!uint32{hex} snd_wscale:6!uint32 mss_clamp:7!uint32 rcv_wscale:8?uint32 timestamp:9?uint32 cork:10?bool nodelay:11?bool unsq_len:12?uint32 snd_wl1:13?uint32 snd_wnd:14?uint32 max_window:15?uint32 rcv_wnd:16?uint32 rcv_wup:17?uint32",
+      "inq_len:1:!:uint32 inq_seq:2:!:uint32 outq_len:3:!:uint32 outq_seq:4:!:uint32 opt_mask:5:!:uint32::hex snd_wscale:6:!:uint32 mss_clamp:7:!:uint32 rcv_wscale:8:?:uint32 timestamp:9:?:uint32 cork:10:?:bool nodelay:11:?:bool unsq_len:12:?:uint32 snd_wl1:13:?:uint32 snd_wnd:14:?:uint32 max_window:15:?:uint32 rcv_wnd:16:?:uint32 rcv_wup:17:?:uint32",
     "ip_opts_raw_entry":
-      "hdrincl:1?bool nodefrag:2?bool checksum:3?bool icmpv_filter:4*uint32",
+      "hdrincl:1:?:bool nodefrag:2:?:bool checksum:3:?:bool icmpv_filter:4:*:uint32",
     "ip_opts_entry":
-      "freebind:1?bool raw:4?ip_opts_raw_entry pktinfo:5?bool tos:6?uint32 ttl:7?uint32",
+      "freebind:1:?:bool raw:4:?:ip_opts_raw_entry pktinfo:5:?:bool tos:6:?:uint32 ttl:7:?:uint32",
     "inet_sk_entry":
-      "id:1!uint32 ino:2!uint32 family:3!uint32{dict:sk} type:4!uint32{dict:sk} proto:5!uint32{dict:sk} state:6!uint32{dict:sk} src_port:7!uint32 dst_port:8!uint32 flags:9!uint32{hex} backlog:10!uint32 src_addr:11*uint32{ipadd} dst_addr:12*uint32{ipadd} fown:13!fown_entry opts:14!sk_opts_entry v6only:15?bool ip_opts:16?ip_opts_entry ifname:17?bytes{text} ns_id:18?uint32 shutdown:19?sk_shutdown tcp_opts:20?tcp_opts_entry",
+      "id:1:!:uint32 ino:2:!:uint32 family:3:!:uint32::dict=sk type:4:!:uint32::dict=sk proto:5:!:uint32::dict=sk state:6:!:uint32::dict=sk src_port:7:!:uint32 dst_port:8:!:uint32 flags:9:!:uint32::hex backlog:10:!:uint32 src_addr:11:*:uint32::ipadd dst_addr:12:*:uint32::ipadd fown:13:!:fown_entry opts:14:!:sk_opts_entry v6only:15:?:bool ip_opts:16:?:ip_opts_entry ifname:17:?:bytes::text ns_id:18:?:uint32 shutdown:19:?:sk_shutdown tcp_opts:20:?:tcp_opts_entry",
     "file_perms_entry":
-      "mode:1!uint32 uid:2!uint32 gid:3!uint32",
+      "mode:1:!:uint32 uid:2:!:uint32 gid:3:!:uint32",
     "unix_sk_entry":
-      "id:1!uint32 ino:2!uint32 type:3!uint32{dict:sk} state:4!uint32{dict:sk} flags:5!uint32{hex} uflags:6!uint32{hex} backlog:7!uint32 peer:8!uint32 fown:9!fown_entry opts:10!sk_opts_entry name:11!bytes{conv:unix_name} shutdown:12?sk_shutdown file_perms:13?file_perms_entry name_dir:14?bytes{text} deleted:15?bool ns_id:16?uint32 mnt_id:17?sint32=-1",
+      "id:1:!:uint32 ino:2:!:uint32 type:3:!:uint32::dict=sk state:4:!:uint32::dict=sk flags:5:!:uint32::hex uflags:6:!:uint32::hex backlog:7:!:uint32 peer:8:!:uint32 fown:9:!:fown_entry opts:10:!:sk_opts_entry name:11:!:bytes::conv=unix_name shutdown:12:?:sk_shutdown file_perms:13:?:file_perms_entry name_dir:14:?:bytes::text deleted:15:?:bool ns_id:16:?:uint32 mnt_id:17:?:sint32:-1",
     "packet_mclist":
-      "index:1!uint32 type:2!uint32 addr:3!bytes",
+      "index:1:!:uint32 type:2:!:uint32 addr:3:!:bytes",
     "packet_ring":
-      "block_size:1!uint32 block_nr:2!uint32 frame_size:3!uint32 frame_nr:4!uint32 retire_tmo:5!uint32 sizeof_priv:6!uint32 features:7!uint32",
+      "block_size:1:!:uint32 block_nr:2:!:uint32 frame_size:3:!:uint32 frame_nr:4:!:uint32 retire_tmo:5:!:uint32 sizeof_priv:6:!:uint32 features:7:!:uint32",
     "packet_sock_entry":
-      "id:1!uint32 type:2!uint32 protocol:3!uint32 flags:4!uint32{hex} ifindex:5!uint32 fown:6!fown_entry opts:7!sk_opts_entry version:8!uint32 reserve:9!uint32 aux_data:10!bool orig_dev:11!bool vnet_hdr:12!bool loss:13!bool timestamp:14!uint32 copy_thresh:15!uint32 mclist:16*packet_mclist fanout:17?uint32=4294967295 rx_ring:18?packet_ring tx_ring:19?packet_ring ns_id:20?uint32",
+      "id:1:!:uint32 type:2:!:uint32 protocol:3:!:uint32 flags:4:!:uint32::hex ifindex:5:!:uint32 fown:6:!:fown_entry opts:7:!:sk_opts_entry version:8:!:uint32 reserve:9:!:uint32 aux_data:10:!:bool orig_dev:11:!:bool vnet_hdr:12:!:bool loss:13:!:bool timestamp:14:!:uint32 copy_thresh:15:!:uint32 mclist:16:*:packet_mclist fanout:17:?:uint32:4294967295 rx_ring:18:?:packet_ring tx_ring:19:?:packet_ring ns_id:20:?:uint32",
     "netlink_sk_entry":
-      "id:1!uint32 ino:2!uint32 protocol:3!uint32 state:4!uint32 flags:6!uint32{hex} portid:7!uint32 groups:8*uint32 dst_portid:9!uint32 dst_group:10!uint32 fown:11!fown_entry opts:12!sk_opts_entry ns_id:13?uint32",
+      "id:1:!:uint32 ino:2:!:uint32 protocol:3:!:uint32 state:4:!:uint32 flags:6:!:uint32::hex portid:7:!:uint32 groups:8:*:uint32 dst_portid:9:!:uint32 dst_group:10:!:uint32 fown:11:!:fown_entry opts:12:!:sk_opts_entry ns_id:13:?:uint32",
     "scm_entry":
-      "type:1!uint32 rights:2*uint32",
+      "type:1:!:uint32 rights:2:*:uint32",
     "sk_packet_entry":
-      "id_for:1!uint32 length:2!uint32 scm:4*scm_entry",
+      "id_for:1:!:uint32 length:2:!:uint32 scm:4:*:scm_entry",
   }, {
     "sk_shutdown":
       "NONE=0 READ=1 WRITE=2 BOTH=3",

@@ -15,13 +15,13 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_stats: GenFile = /*@__PURE__*/
   fileDesc("stats.proto", [], {
     "stage_time_entry":
-      "name:1!string us:2!uint32",
+      "name:1:!:string us:2:!:uint32",
     "dump_stats_entry":
-      "freezing_time:1!uint32 frozen_time:2!uint32 memdump_time:3!uint32 memwrite_time:4!uint32 pages_scanned:5!uint64 pages_skipped_parent:6!uint64 pages_written:7!uint64 irmap_resolve:8?uint32 pages_lazy:9!uint64 page_pipes:10?uint64 page_pipe_bufs:11?uint64 shpages_scanned:12?uint64 shpages_skipped_parent:13?uint64 shpages_written:14?uint64 stages:4201*stage_time_entry",
+      "freezing_time:1:!:uint32 frozen_time:2:!:uint32 memdump_time:3:!:uint32 memwrite_time:4:!:uint32 pages_scanned:5:!:uint64 pages_skipped_parent:6:!:uint64 pages_written:7:!:uint64 irmap_resolve:8:?:uint32 pages_lazy:9:!:uint64 page_pipes:10:?:uint64 page_pipe_bufs:11:?:uint64 shpages_scanned:12:?:uint64 shpages_skipped_parent:13:?:uint64 shpages_written:14:?:uint64 stages:4201:*:stage_time_entry",
     "restore_stats_entry":
-      "pages_compared:1!uint64 pages_skipped_cow:2!uint64 forking_time:3!uint32 restore_time:4!uint32 pages_restored:5?uint64 stages:4201*stage_time_entry",
+      "pages_compared:1:!:uint64 pages_skipped_cow:2:!:uint64 forking_time:3:!:uint32 restore_time:4:!:uint32 pages_restored:5:?:uint64 stages:4201:*:stage_time_entry",
     "stats_entry":
-      "dump:1?dump_stats_entry restore:2?restore_stats_entry",
+      "dump:1:?:dump_stats_entry restore:2:?:restore_stats_entry",
   }, {});
 
 /**

@@ -17,17 +17,17 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_tty: GenFile = /*@__PURE__*/
   fileDesc("tty.proto", [file_fown], {
     "winsize_entry":
-      "ws_row:1!uint32 ws_col:2!uint32 ws_xpixel:3!uint32 ws_ypixel:4!uint32",
+      "ws_row:1:!:uint32 ws_col:2:!:uint32 ws_xpixel:3:!:uint32 ws_ypixel:4:!:uint32",
     "termios_entry":
-      "c_iflag:1!uint32 c_oflag:2!uint32 c_cflag:3!uint32 c_lflag:4!uint32 c_line:5!uint32 c_ispeed:6!uint32 c_ospeed:7!uint32 c_cc:8*uint32",
+      "c_iflag:1:!:uint32 c_oflag:2:!:uint32 c_cflag:3:!:uint32 c_lflag:4:!:uint32 c_line:5:!:uint32 c_ispeed:6:!:uint32 c_ospeed:7:!:uint32 c_cc:8:*:uint32",
     "tty_pty_entry":
-      "index:1!uint32",
+      "index:1:!:uint32",
     "tty_data_entry":
-      "tty_id:1!uint32 data:2!bytes",
+      "tty_id:1:!:uint32 data:2:!:bytes",
     "tty_info_entry":
-      "id:1!uint32 type:2!TtyType locked:3!bool exclusive:4!bool packet_mode:5!bool sid:6!uint32 pgrp:7!uint32 rdev:8!uint32 termios:9?termios_entry termios_locked:10?termios_entry winsize:11?winsize_entry pty:12?tty_pty_entry dev:13?uint32 uid:14?uint32 gid:15?uint32",
+      "id:1:!:uint32 type:2:!:TtyType locked:3:!:bool exclusive:4:!:bool packet_mode:5:!:bool sid:6:!:uint32 pgrp:7:!:uint32 rdev:8:!:uint32 termios:9:?:termios_entry termios_locked:10:?:termios_entry winsize:11:?:winsize_entry pty:12:?:tty_pty_entry dev:13:?:uint32 uid:14:?:uint32 gid:15:?:uint32",
     "tty_file_entry":
-      "id:1!uint32 tty_info_id:2!uint32 flags:3!uint32{hex} fown:4!fown_entry regf_id:6?uint32",
+      "id:1:!:uint32 tty_info_id:2:!:uint32 flags:3:!:uint32::hex fown:4:!:fown_entry regf_id:6:?:uint32",
   }, {
     "TtyType":
       "UNKNOWN=0 PTY=1 CONSOLE=2 VT=3 CTTY=4 EXT_TTY=5 SERIAL=6",

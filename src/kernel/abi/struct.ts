@@ -161,52 +161,78 @@ function makeField(label: string, spec: FieldSpec): [Reader, Writer, number] {
 	return [READ[type], intWriter(label, type), WIDTH[type]];
 }
 
-/**
- * Describes a C struct; see style section 4.6. Fields may overlap (unions): reading gives every view of the bytes, writing
- * stores the given fields in the order of the description.
- * @throws RangeError when a field reaches beyond `size`: a broken description must not survive its import.
- */
-export function defineStruct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
-	const plan: { key: string; offset: number; read: Reader; write: Writer }[] = [];
-	const offsets: Record<string, number> = {};
-	for (const [key, spec] of Object.entries(fields)) {
+interface PlannedField {
+	key: string;
+	offset: number;
+	read: Reader;
+	write: Writer;
+}
+
+function planFields(name: string, size: number, fields: Fields): PlannedField[] {
+	return Object.entries(fields).map(([key, spec]) => {
 		const [read, write, length] = makeField(`${name}.${key}`, spec);
 		const offset = spec[1];
 		if (offset < 0 || offset + length > size) throw new RangeError(`${name}.${key} reaches beyond ${size} bytes`);
-		plan.push({ key, offset, read, write });
-		offsets[key] = offset;
+		return { key, offset, read, write };
+	});
+}
+
+/** Most runs use few of the many descriptions, so a description costs nothing until it's used. */
+class LazyStruct<const F extends Fields> implements Struct<F> {
+	#plan: PlannedField[] | undefined;
+	#offsets: { readonly [K in keyof F]: number } | undefined;
+
+	constructor(
+		readonly name: string,
+		readonly size: number,
+		readonly fields: F & Fields,
+	) {}
+
+	get offsets(): { readonly [K in keyof F]: number } {
+		this.#offsets ??= Object.fromEntries(Object.entries(this.fields).map(([key, spec]) => [key, spec[1]])) as {
+			readonly [K in keyof F]: number;
+		};
+		return this.#offsets;
 	}
-	const checkRoom = (view: DataView, at: number): void => {
-		if (!(at >= 0 && at + size <= view.byteLength))
-			throw new RangeError(`${name} needs ${size} bytes at ${at}, the view has ${view.byteLength}`);
-	};
-	const write = (view: DataView, at: number, value: Input<F>): void => {
-		checkRoom(view, at);
-		new Uint8Array(view.buffer, view.byteOffset + at, size).fill(0);
+
+	#fieldsIn(view: DataView, at: number): PlannedField[] {
+		if (!(at >= 0 && at + this.size <= view.byteLength)) {
+			throw new RangeError(`${this.name} needs ${this.size} bytes at ${at}, the view has ${view.byteLength}`);
+		}
+		this.#plan ??= planFields(this.name, this.size, this.fields);
+		return this.#plan;
+	}
+
+	read(view: DataView, at = 0): Value<F> {
+		const out: Record<string, unknown> = {};
+		for (const field of this.#fieldsIn(view, at)) out[field.key] = field.read(view, at + field.offset);
+		return out as Value<F>;
+	}
+
+	write(view: DataView, at: number, value: Input<F>): void {
+		const plan = this.#fieldsIn(view, at);
+		new Uint8Array(view.buffer, view.byteOffset + at, this.size).fill(0);
 		const given = value as Record<string, unknown>;
 		for (const field of plan) {
 			const one = given[field.key];
 			if (one !== undefined) field.write(view, at + field.offset, one);
 		}
-	};
-	return {
-		name,
-		size,
-		fields,
-		offsets: offsets as { readonly [K in keyof F]: number },
-		read(view, at = 0) {
-			checkRoom(view, at);
-			const out: Record<string, unknown> = {};
-			for (const field of plan) out[field.key] = field.read(view, at + field.offset);
-			return out as Value<F>;
-		},
-		write,
-		encode(value) {
-			const bytes = new Uint8Array(size);
-			write(new DataView(bytes.buffer), 0, value);
-			return bytes;
-		},
-	};
+	}
+
+	encode(value: Input<F>): Uint8Array {
+		const bytes = new Uint8Array(this.size);
+		this.write(new DataView(bytes.buffer), 0, value);
+		return bytes;
+	}
+}
+
+/**
+ * Describes a C struct; see style section 4.6. Fields may overlap (unions): reading gives every view of the bytes, writing
+ * stores the given fields in the order of the description. A field beyond `size` is a RangeError at the first use; the build
+ * compares all descriptions with the headers.
+ */
+export function defineStruct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
+	return new LazyStruct(name, size, fields);
 }
 
 /** A DataView over exactly the bytes of a Uint8Array, for `read` and `write`. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// /proc/PID/maps and smaps: the VMAs of a task. Parsed as bytes: 10,000 of them are ordinary.
+// /proc/PID/maps and smaps: the VMAs of a task. 10,000 of them are ordinary, and a short run of criu executes this code a few
+// dozen times: the searching is left to the engine's native string functions, which need no warming up.
 // A line: `start-end perms pgoff major:minor inode   name`; smaps adds `Key:   n kB` lines and `VmFlags: ..`.
 
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
-import { asciiText, ProcCursor, sameBytes, unescapeOctal } from "./parse.ts";
+import { asciiText, procParseError, unescapeOctal } from "./parse.ts";
 import { PROC_ROOT, readProcFile } from "./reader.ts";
 
 /** One VMA, [start, end). */
@@ -38,7 +39,6 @@ export interface SmapsFacts extends VmaFacts {
 
 const NO_NAME = new Uint8Array(0);
 const NO_FLAGS: ReadonlySet<string> = new Set();
-const DASH = 0x2d;
 
 /** Keys of smaps lines, and where they go. */
 const SMAPS_KEYS = {
@@ -52,47 +52,86 @@ const SMAPS_KEYS = {
 	Shared_Hugetlb: "sharedHugetlbKb",
 } as const satisfies Record<string, keyof SmapsFacts>;
 
-const SMAPS_ENTRIES = Object.entries(SMAPS_KEYS).map(([key, field]) => ({ text: `${key}:`, field }));
+const SMAPS_ENTRIES = Object.entries(SMAPS_KEYS).map(([key, field]) => ({ text: `\n${key}:`, field }));
+const VM_FLAGS = "\nVmFlags:";
 
-/** Reads one `rwxp` letter; returns `bit` when it's set. */
-function permission(cursor: ProcCursor, letter: number, bit: number): number {
-	const byte = cursor.peek();
-	if (byte !== letter && byte !== DASH) cursor.fail("a permission letter is wrong");
-	cursor.pos++;
-	return byte === letter ? bit : 0;
+/** The first line of an area, from where it begins to its newline or the end; a blank stands before any name. */
+const AREA_LINE =
+	/([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-])([w-])([x-])([sp]) ([0-9a-f]{1,16}) ([0-9a-f]{1,8}):([0-9a-f]{1,8}) (\d{1,20})(?: +(.*)| *)(?:\n|$)/y;
+const NUMBER = /[ \t]*(\d{1,15})(?= |\n|$)/y;
+const U64_MAX = (1n << 64n) - 1n;
+/** Hex digits that fit into a number exactly. */
+const SAFE_HEX_DIGITS = 13;
+
+function hexBig(digits: string): bigint {
+	return digits.length <= SAFE_HEX_DIGITS ? BigInt(Number.parseInt(digits, 16)) : BigInt(`0x${digits}`);
 }
 
-/** Parses one line; `previous` lends its name when it's the same. */
-function parseLine(cursor: ProcCursor, previous: Uint8Array): VmaFacts {
-	const start = cursor.hexBig();
-	cursor.expect("-");
-	const end = cursor.hexBig();
-	if (end <= start) cursor.fail("the area's end is not above its start");
-	cursor.expect(" ");
-	const prot =
-		permission(cursor, 0x72, PROT_READ) | permission(cursor, 0x77, PROT_WRITE) | permission(cursor, 0x78, PROT_EXEC);
-	const sharing = cursor.peek();
-	if (sharing !== 0x73 && sharing !== 0x70) cursor.fail("neither s nor p");
-	cursor.pos++;
-	cursor.expect(" ");
-	const pgoff = cursor.hexBig();
-	cursor.expect(" ");
-	const devMajor = cursor.hex();
-	cursor.expect(":");
-	const devMinor = cursor.hex();
-	cursor.expect(" ");
-	const ino = cursor.decimalBig();
-	const name = parseName(cursor, previous);
-	return { start, end, prot, shared: sharing === 0x73, pgoff, devMajor, devMinor, ino, name };
-}
+/** The text of a file of areas; each byte is one character. */
+class AreaText {
+	readonly text: string;
+	pos = 0;
+	private nameText = "";
+	private name = NO_NAME;
 
-function parseName(cursor: ProcCursor, previous: Uint8Array): Uint8Array {
-	const after = cursor.peek();
-	if (after !== -1 && after !== 0x20 && after !== 0x0a) cursor.fail("the inode runs into something else");
-	cursor.skipBlanks();
-	const name = cursor.restOfLine();
-	if (name.length === 0) return NO_NAME;
-	return sameBytes(name, previous) ? previous : name.slice();
+	constructor(
+		bytes: Uint8Array,
+		private readonly file: string,
+	) {
+		this.text = asciiText(bytes);
+	}
+
+	atEnd(): boolean {
+		return this.pos >= this.text.length;
+	}
+
+	fail(detail: string): never {
+		throw procParseError(this.file, `${detail} at byte ${this.pos}`);
+	}
+
+	/** Takes the line of an area. */
+	area(): VmaFacts {
+		AREA_LINE.lastIndex = this.pos;
+		const match = AREA_LINE.exec(this.text);
+		if (match === null) this.fail("no line of an area");
+		const [line, startText = "", endText = "", r, w, x, sharing, offset = "", major = "", minor = "", inoText = ""] =
+			match;
+		const start = hexBig(startText);
+		const end = hexBig(endText);
+		if (end <= start) this.fail("the area's end is not above its start");
+		const ino = BigInt(inoText);
+		if (ino > U64_MAX) this.fail("a number is too large");
+		this.pos += line.length;
+		return {
+			start,
+			end,
+			prot: (r === "r" ? PROT_READ : 0) | (w === "w" ? PROT_WRITE : 0) | (x === "x" ? PROT_EXEC : 0),
+			shared: sharing === "s",
+			pgoff: hexBig(offset),
+			devMajor: Number.parseInt(major, 16),
+			devMinor: Number.parseInt(minor, 16),
+			ino,
+			name: this.nameOf(match[11] ?? ""),
+		};
+	}
+
+	/** Neighbours often have the same name. */
+	private nameOf(text: string): Uint8Array {
+		if (text === "") return NO_NAME;
+		if (text !== this.nameText) {
+			this.nameText = text;
+			this.name = new Uint8Array(Buffer.from(text, "latin1"));
+		}
+		return this.name;
+	}
+
+	/** The number at `at`. */
+	number(at: number): number {
+		NUMBER.lastIndex = at;
+		const digits = NUMBER.exec(this.text)?.[1];
+		if (digits === undefined) throw procParseError(this.file, `no number at byte ${at}`);
+		return Number(digits);
+	}
 }
 
 /**
@@ -101,51 +140,70 @@ function parseName(cursor: ProcCursor, previous: Uint8Array): Uint8Array {
  */
 export function parseMaps(bytes: Uint8Array, file = "maps"): VmaFacts[] {
 	const vmas: VmaFacts[] = [];
-	const cursor: ProcCursor = new ProcCursor(bytes, file);
-	let name: Uint8Array = NO_NAME;
-	while (!cursor.atEnd()) {
-		const vma = parseLine(cursor, name);
-		name = vma.name;
-		vmas.push(vma);
-	}
+	const text = new AreaText(bytes, file);
+	while (!text.atEnd()) vmas.push(text.area());
 	return vmas;
 }
 
-/** Interns VmFlags lines: a task has few different ones. */
-class FlagSets {
-	private readonly known = new Map<string, ReadonlySet<string>>();
-	private lastRaw: Uint8Array = NO_NAME;
-	private last: ReadonlySet<string> = NO_FLAGS;
+/** Where a key stands next. Each place is searched for once, however many areas lack the key. */
+class KeyPlaces {
+	private at = -1;
 
-	of(raw: Uint8Array): ReadonlySet<string> {
-		if (sameBytes(raw, this.lastRaw)) return this.last;
-		const text = asciiText(raw);
-		let set = this.known.get(text);
-		if (set === undefined) {
-			set = new Set(text.split(" ").filter((word) => word !== ""));
-			this.known.set(text, set);
+	constructor(
+		private readonly text: string,
+		readonly key: string,
+	) {}
+
+	/** The index behind the key in [from, end), -1 when it isn't there. */
+	behind(from: number, end: number): number {
+		if (this.at < from) {
+			const found = this.text.indexOf(this.key, from);
+			this.at = found < 0 ? Number.POSITIVE_INFINITY : found;
 		}
-		this.lastRaw = raw;
-		this.last = set;
-		return set;
+		return this.at < end ? this.at + this.key.length : -1;
 	}
 }
 
-/** Reads one `Key:` line of smaps into the VMA; unknown keys are passed over. */
-function parseDetail(cursor: ProcCursor, vma: SmapsFacts, flags: FlagSets): void {
-	if (cursor.startsWith("VmFlags:")) {
-		cursor.pos += "VmFlags:".length;
-		vma.vmFlags = flags.of(cursor.restOfLine());
-		return;
+/** Reads the detail lines of areas, and interns VmFlags: a task has few different ones. */
+class SmapsDetails {
+	private readonly numbers: { places: KeyPlaces; field: (typeof SMAPS_ENTRIES)[number]["field"] }[];
+	private readonly flags: KeyPlaces;
+	private readonly flagSets = new Map<string, ReadonlySet<string>>();
+	private readonly nextArea = /\n[^A-Z]/g;
+
+	constructor(private readonly source: AreaText) {
+		this.numbers = SMAPS_ENTRIES.map(({ text, field }) => ({ places: new KeyPlaces(source.text, text), field }));
+		this.flags = new KeyPlaces(source.text, VM_FLAGS);
 	}
-	for (const { text, field } of SMAPS_ENTRIES) {
-		if (!cursor.startsWith(text)) continue;
-		cursor.pos += text.length;
-		cursor.skipBlanks();
-		vma[field] = cursor.decimal();
-		break;
+
+	/** Takes all lines up to the next area. */
+	readInto(vma: SmapsFacts): void {
+		const { source } = this;
+		const { text } = source;
+		// The newline before the first detail belongs to the search.
+		const from = source.pos - 1;
+		this.nextArea.lastIndex = from;
+		const end = this.nextArea.test(text) ? this.nextArea.lastIndex - 1 : text.length;
+		for (const { places, field } of this.numbers) {
+			const at = places.behind(from, end);
+			if (at >= 0) vma[field] = source.number(at);
+		}
+		const at = this.flags.behind(from, end);
+		if (at >= 0) {
+			const stop = text.indexOf("\n", at);
+			vma.vmFlags = this.flagSet(text.slice(at, stop < 0 ? text.length : stop));
+		}
+		source.pos = end;
 	}
-	cursor.skipLine();
+
+	private flagSet(line: string): ReadonlySet<string> {
+		let set = this.flagSets.get(line);
+		if (set === undefined) {
+			set = new Set(line.trim().split(" "));
+			this.flagSets.set(line, set);
+		}
+		return set;
+	}
 }
 
 /**
@@ -154,18 +212,11 @@ function parseDetail(cursor: ProcCursor, vma: SmapsFacts, flags: FlagSets): void
  */
 export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
 	const vmas: SmapsFacts[] = [];
-	const cursor: ProcCursor = new ProcCursor(bytes, file);
-	const flags = new FlagSets();
-	let current: SmapsFacts | undefined;
-	while (!cursor.atEnd()) {
-		const first = cursor.peek();
-		if (first >= 0x41 && first <= 0x5a) {
-			if (current === undefined) cursor.fail("a detail comes before the first area");
-			parseDetail(cursor, current, flags);
-			continue;
-		}
-		const line: VmaFacts = parseLine(cursor, current?.name ?? NO_NAME);
-		current = {
+	const text = new AreaText(bytes, file);
+	const details = new SmapsDetails(text);
+	while (!text.atEnd()) {
+		const line = text.area();
+		const vma: SmapsFacts = {
 			start: line.start,
 			end: line.end,
 			prot: line.prot,
@@ -185,7 +236,8 @@ export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
 			privateHugetlbKb: 0,
 			sharedHugetlbKb: 0,
 		};
-		vmas.push(current);
+		details.readInto(vma);
+		vmas.push(vma);
 	}
 	return vmas;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // /proc/PID/status: `Key:<tab>value` lines. The name is escaped (`\n`, `\\`), so lines can be trusted.
 
-import { asciiText, forEachLine, ProcCursor, procParseError } from "./parse.ts";
+import { asciiText, procParseError } from "./parse.ts";
 import { PROC_ROOT, readProcFile } from "./reader.ts";
 
 /** Real, effective, saved and file-system id. */
@@ -77,83 +77,97 @@ function unescapeName(raw: Uint8Array): Uint8Array {
 	return Uint8Array.from(out);
 }
 
+const DECIMAL = /^\d{1,15}(?=$|[ \t/])/;
+const MASK = /^[0-9a-f]{1,16}$/;
+const OCTAL = /^[0-7]{1,15}$/;
+const U64_MAX = (1n << 64n) - 1n;
+
 /** Values by key, each parsed on demand. */
 class StatusFields {
 	readonly lines = new Map<string, string>();
-	name: Uint8Array | undefined;
 
 	constructor(
-		bytes: Uint8Array,
-		readonly file: string,
+		text: string,
+		private readonly file: string,
 	) {
-		forEachLine(bytes, file, (line) => {
-			const colon = line.find(0x3a);
-			if (colon < 0) return;
-			const key = asciiText(bytes.subarray(line.pos, colon));
-			line.pos = colon + 1;
-			line.skipBlanks();
-			const value = bytes.subarray(line.pos, line.end);
-			if (key === "Name") this.name ??= unescapeName(value);
-			if (!this.lines.has(key)) this.lines.set(key, asciiText(value).trimEnd());
-		});
+		for (const line of text.split("\n")) {
+			const colon = line.indexOf(":");
+			if (colon < 0) continue;
+			const key = line.slice(0, colon);
+			if (!this.lines.has(key))
+				this.lines.set(key, key === "Name" ? line.slice(colon + 2) : line.slice(colon + 1).trim());
+		}
 	}
 
-	private cursor(key: string): ProcCursor | undefined {
-		const text = this.lines.get(key);
-		return text === undefined ? undefined : new ProcCursor(Buffer.from(text, "latin1"), `${this.file} ${key}`);
+	fail(key: string, detail: string): never {
+		throw procParseError(this.file, `${key} ${detail}`);
 	}
 
-	need<T>(key: string, parse: (cursor: ProcCursor) => T): T {
-		const cursor = this.cursor(key);
-		if (cursor === undefined) throw procParseError(this.file, `${key} is missing`);
-		return parse(cursor);
+	need(key: string): string {
+		return this.lines.get(key) ?? this.fail(key, "is missing");
 	}
 
-	find<T>(key: string, parse: (cursor: ProcCursor) => T): T | undefined {
-		const cursor = this.cursor(key);
-		return cursor === undefined ? undefined : parse(cursor);
-	}
-
-	mask(key: string): bigint {
-		return this.need(key, (cursor) => cursor.hexBig());
-	}
-
+	/** The decimal number that a value begins with. */
 	number(key: string): number {
-		return this.need(key, (cursor) => cursor.decimal());
+		return this.findNumber(key) ?? this.fail(key, "is missing");
 	}
 
-	kb(key: string): number | undefined {
-		return this.find(key, (cursor) => cursor.decimal());
+	findNumber(key: string): number | undefined {
+		const text = this.lines.get(key);
+		if (text === undefined) return undefined;
+		return Number(DECIMAL.exec(text)?.[0] ?? this.fail(key, "is no number"));
+	}
+
+	findOctal(key: string): number | undefined {
+		const text = this.lines.get(key);
+		if (text !== undefined && !OCTAL.test(text)) this.fail(key, "is no octal number");
+		return text === undefined ? undefined : Number.parseInt(text, 8);
 	}
 
 	flag(key: string): boolean | undefined {
-		return this.find(key, (cursor) => cursor.decimal() !== 0);
+		const value = this.findNumber(key);
+		return value === undefined ? undefined : value !== 0;
+	}
+
+	mask(key: string): bigint {
+		const text = this.need(key);
+		return MASK.test(text) ? BigInt(`0x${text}`) : this.fail(key, "is no mask");
+	}
+
+	/** Decimal numbers divided by blanks. */
+	numbers(key: string): number[] {
+		return this.findNumbers(key) ?? this.fail(key, "is missing");
+	}
+
+	findNumbers(key: string): number[] | undefined {
+		const text = this.lines.get(key);
+		if (text === undefined) return undefined;
+		if (text === "") return [];
+		return text
+			.split(/[ \t]+/)
+			.map((word) => (/^\d{1,15}$/.test(word) ? Number(word) : this.fail(key, "is no list of numbers")));
+	}
+
+	fourIds(key: string): FourIds {
+		const [real, effective, saved, fs] = this.numbers(key);
+		if (real === undefined || effective === undefined || saved === undefined || fs === undefined) {
+			this.fail(key, "has fewer than four ids");
+		}
+		return [real, effective, saved, fs];
 	}
 }
 
-/** Decimal numbers divided by blanks. */
-function numberList(cursor: ProcCursor): number[] {
-	const out: number[] = [];
-	for (;;) {
-		cursor.skipBlanks();
-		if (cursor.atEnd()) return out;
-		out.push(cursor.decimal());
-	}
-}
-
-function fourIds(cursor: ProcCursor): FourIds {
-	const [real, effective, saved, fs] = numberList(cursor);
-	if (real === undefined || effective === undefined || saved === undefined || fs === undefined)
-		return cursor.fail("four ids are needed");
-	return [real, effective, saved, fs];
+/** `queued/limit`. */
+function signalQueue(fields: StatusFields): [queued: number, limit: bigint] {
+	const match = /^(\d{1,15})\/(\d{1,20})$/.exec(fields.need("SigQ"));
+	if (match?.[1] === undefined || match[2] === undefined) fields.fail("SigQ", "is no pair of numbers");
+	const limit = BigInt(match[2]);
+	if (limit > U64_MAX) fields.fail("SigQ", "is too large");
+	return [Number(match[1]), limit];
 }
 
 function signalsAndCapabilities(fields: StatusFields) {
-	const [sigQueued, sigQueueLimit] = fields.need("SigQ", (cursor) => {
-		const queued = cursor.decimal();
-		cursor.expect("/");
-		return [queued, cursor.decimalBig()] as const;
-	});
+	const [sigQueued, sigQueueLimit] = signalQueue(fields);
 	return {
 		sigQueued,
 		sigQueueLimit,
@@ -172,40 +186,38 @@ function signalsAndCapabilities(fields: StatusFields) {
 
 function optionalFields(fields: StatusFields) {
 	return {
-		umask: fields.find("Umask", (cursor) => cursor.octal()),
+		umask: fields.findOctal("Umask"),
 		noNewPrivs: fields.flag("NoNewPrivs"),
-		seccomp: fields.find("Seccomp", (cursor) => cursor.decimal()),
-		seccompFilters: fields.find("Seccomp_filters", (cursor) => cursor.decimal()),
+		seccomp: fields.findNumber("Seccomp"),
+		seccompFilters: fields.findNumber("Seccomp_filters"),
 		thpEnabled: fields.flag("THP_enabled"),
 		kthread: fields.flag("Kthread"),
-		vmSizeKb: fields.kb("VmSize"),
-		vmRssKb: fields.kb("VmRSS"),
-		vmLckKb: fields.kb("VmLck"),
-		hugetlbKb: fields.kb("HugetlbPages"),
+		vmSizeKb: fields.findNumber("VmSize"),
+		vmRssKb: fields.findNumber("VmRSS"),
+		vmLckKb: fields.findNumber("VmLck"),
+		hugetlbKb: fields.findNumber("HugetlbPages"),
 		threadFeatures: (fields.lines.get("x86_Thread_features") ?? "").split(" ").filter((word) => word !== ""),
 	};
 }
 
 /** Parses the text of /proc/PID/status. @throws CriuError PROC_PARSE. Source: proc_pid_status(5), fs/proc/array.c. */
 export function parseStatus(bytes: Uint8Array, file = "status"): ProcStatus {
-	const fields = new StatusFields(bytes, file);
-	if (fields.name === undefined) throw procParseError(file, "Name is missing");
+	const fields = new StatusFields(asciiText(bytes), file);
+	const state = fields.need("State")[0] ?? fields.fail("State", "is empty");
 	return {
-		name: fields.name,
-		state: fields.need("State", (cursor) =>
-			String.fromCharCode(cursor.peek() < 0 ? cursor.fail("no state") : cursor.peek()),
-		),
+		name: unescapeName(Buffer.from(fields.need("Name"), "latin1")),
+		state,
 		tgid: fields.number("Tgid"),
 		pid: fields.number("Pid"),
 		ppid: fields.number("PPid"),
 		tracerPid: fields.number("TracerPid"),
-		uid: fields.need("Uid", fourIds),
-		gid: fields.need("Gid", fourIds),
-		groups: fields.need("Groups", numberList),
-		nsTgid: fields.find("NStgid", numberList) ?? [],
-		nsPid: fields.find("NSpid", numberList) ?? [],
-		nsPgid: fields.find("NSpgid", numberList) ?? [],
-		nsSid: fields.find("NSsid", numberList) ?? [],
+		uid: fields.fourIds("Uid"),
+		gid: fields.fourIds("Gid"),
+		groups: fields.numbers("Groups"),
+		nsTgid: fields.findNumbers("NStgid") ?? [],
+		nsPid: fields.findNumbers("NSpid") ?? [],
+		nsPgid: fields.findNumbers("NSpgid") ?? [],
+		nsSid: fields.findNumbers("NSsid") ?? [],
 		threads: fields.number("Threads"),
 		...signalsAndCapabilities(fields),
 		...optionalFields(fields),

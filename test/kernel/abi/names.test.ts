@@ -15,6 +15,7 @@ import { PmScanArg } from "../../../src/kernel/abi/pagemap-scan.ts";
 import { ProcmapQuery } from "../../../src/kernel/abi/procmap-query.ts";
 import { RLIMIT_NAMES, RLIMIT_NOFILE } from "../../../src/kernel/abi/resource.ts";
 import { signalBit, signalName } from "../../../src/kernel/abi/signal.ts";
+import * as numbers from "../../../src/kernel/abi/syscall-numbers.x86_64.ts";
 import { SYS_clone3, SYS_openat, syscallName } from "../../../src/kernel/abi/syscalls.x86_64.ts";
 import * as wait from "../../../src/kernel/abi/wait.ts";
 
@@ -22,6 +23,11 @@ describe("names", () => {
 	test("system calls have names both ways", () => {
 		expect([SYS_openat, SYS_clone3]).toEqual([257, 435]);
 		expect([0, 257, 435, 462, 99999].map(syscallName)).toEqual(["read", "openat", "clone3", "mseal", "syscall_99999"]);
+	});
+
+	test("every system call's number gives its constant's name", () => {
+		const wrong = Object.entries(numbers).filter(([name, nr]) => `SYS_${syscallName(nr)}` !== name);
+		expect(wrong).toEqual([]);
 	});
 
 	test("signals have names", () => {

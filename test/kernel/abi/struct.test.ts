@@ -109,8 +109,8 @@ describe("defineStruct", () => {
 		expect(() => Mixed.write(viewOf(new Uint8Array(64)), 1, {})).toThrow(RangeError);
 	});
 
-	test("a field beyond the size is refused at once", () => {
-		expect(() => defineStruct("bad", 8, { x: ["u64", 4] })).toThrow(RangeError);
+	test("a field beyond the size is refused at the first use", () => {
+		expect(() => defineStruct("bad", 8, { x: ["u64", 4] }).encode({})).toThrow(RangeError);
 	});
 
 	test("thousands of reads and writes take milliseconds", () => {
