@@ -183,7 +183,13 @@ export class BuiltProcess {
 		if (outside === undefined)
 			throw new CriuError("TASK_GONE", `the new pid ${pid} has vanished`, { remedy: "try again" });
 		const task = new BuiltProcess(outside, this.shared, this.request, slot);
-		task.seize();
+		try {
+			task.seize();
+		} catch (error) {
+			// Else its init, when it's killed, waits for ever for a dead child that we hold.
+			task.kill();
+			throw error;
+		}
 		return task;
 	}
 

@@ -2,8 +2,9 @@
 // Stopping and resuming tasks by ptrace so that our death at any instant does them no harm: never EXITKILL on a task that
 // isn't ours, never single steps or breakpoints, stops are looked at but never consumed (WNOWAIT).
 
-import { CriuError, isErrno, KernelError } from "../errors.ts";
+import { CriuError, isErrno } from "../errors.ts";
 import { SYS_nanosleep, SYS_sched_yield } from "../kernel/abi/syscalls.x86_64.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
 import { syscall } from "../sys/host.ts";
 import { __WALL, P_PID, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
@@ -14,6 +15,7 @@ const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
 /** AMX needs 8 KiB more than AVX-512; twice that is room for what comes. */
 const XSTATE_CAPACITY = 32 * 1024;
+const DETACH_TIMEOUT_MS = 10_000;
 
 /** Why a tracee stopped. */
 export type Stop =
@@ -152,11 +154,58 @@ export function readStoppedThread(tid: number, groupStop: number, handlerPending
 	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop };
 }
 
-/** Lets go of a stopped thread; it goes on where its registers say. A thread that is gone is no error. */
-export function detachThread(tid: number, signal = 0): void {
+/** One PTRACE_DETACH. Gives false when the thread runs, dies, is dead or isn't our tracee: the kernel says ESRCH to all. */
+function tryDetach(tid: number, signal: number): boolean {
 	try {
 		pt.ptrace(pt.PTRACE_DETACH, tid, 0, signal);
+		return true;
 	} catch (error) {
-		if (!(error instanceof KernelError) || error.code !== "ESRCH") throw error;
+		if (isErrno(error, "ESRCH")) return false;
+		throw error;
+	}
+}
+
+/** Asks a seized thread to stop. Gives false when it isn't our tracee. */
+function tryInterrupt(tid: number): boolean {
+	try {
+		pt.ptrace(pt.PTRACE_INTERRUPT, tid);
+		return true;
+	} catch (error) {
+		if (isErrno(error, "ESRCH")) return false;
+		throw error;
+	}
+}
+
+/**
+ * Waits until a tracee that is dying is dead, and lets its parent know: as long as we hold the zombie, the parent neither
+ * sees it nor can reap it, and waits for ever. A child of our own stays for whoever started it to reap. Source: ptrace(2)
+ * "death under ptrace", wait_consider_task in kernel/exit.c.
+ */
+export function passOnDeath(tid: number): void {
+	try {
+		const { tgid, ppid } = readStatus(tid);
+		const isOwnChild = tgid === tid && ppid === process.pid;
+		waitId(P_PID, tid, WEXITED | __WALL | (isOwnChild ? WNOWAIT : 0));
+	} catch (error) {
+		if (!isErrno(error, "ECHILD", "ENOENT", "ESRCH")) throw error;
+	}
+}
+
+/**
+ * Lets go of a seized thread; it goes on where its registers say. One that runs is stopped for it, as only a stopped thread
+ * can be detached; the death of one that was killed is passed on to its parent. A thread that isn't ours is no error.
+ *
+ * @throws CriuError STOP_TIMEOUT when one that runs doesn't stop before `deadline`: it stays traced
+ */
+export function detachThread(tid: number, deadline = performance.now() + DETACH_TIMEOUT_MS): void {
+	let signal = 0;
+	while (!tryDetach(tid, signal)) {
+		if (!tryInterrupt(tid)) return;
+		const stop = waitStop(tid, deadline);
+		if (stop.kind === "gone") {
+			passOnDeath(tid);
+			return;
+		}
+		signal = stop.kind === "signal" ? stop.signal : 0;
 	}
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Freezing: a task is seized, stands still, and is looked at. Whatever happens afterwards, letting go puts it back.
 
-import { detachThread, interruptThread, readStoppedThread, seizeThread } from "../agent/tracee.ts";
-import { isErrno } from "../errors.ts";
+import { detachThread, interruptThread, passOnDeath, readStoppedThread, seizeThread } from "../agent/tracee.ts";
+import { CriuError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { readSmaps } from "../kernel/procfs/maps.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { closeFd } from "../sys/file.ts";
-import { __WALL, openPidfd, P_PID, sendSignal, WEXITED, WNOWAIT, waitId } from "../sys/process.ts";
+import { openPidfd, sendSignal } from "../sys/process.ts";
 
 const SIGSTOP = 19;
 const SIGKILL = 9;
@@ -26,16 +26,6 @@ export interface FrozenTask {
 	[Symbol.dispose](): void;
 }
 
-/** Takes notice of a tracee's death, so that its parent can: the pid is free as soon as that one does. */
-function awaitDeath(pid: number, isOwnChild: boolean): void {
-	try {
-		// A child of our own is whoever started it's to reap.
-		waitId(P_PID, pid, WEXITED | __WALL | (isOwnChild ? WNOWAIT : 0));
-	} catch (error) {
-		if (!isErrno(error, "ECHILD")) throw error;
-	}
-}
-
 /** A signal waits that would run a handler: a call that ended with EINTR ended for that reason. */
 function hasPendingHandler(status: ProcStatus): boolean {
 	return ((status.sigPnd | status.shdPnd) & ~status.sigBlk & status.sigCgt) !== 0n;
@@ -50,10 +40,10 @@ export function freezeTask(pid: number, timeoutSec: number, onStop: () => void =
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
 	const pidfd = openPidfd(pid);
 	let attached = false;
-	const letGo = () => {
+	const letGo = (until?: number) => {
 		if (!attached) return;
 		attached = false;
-		detachThread(pid);
+		detachThread(pid, until);
 	};
 	try {
 		seizeThread(pid, 0);
@@ -83,7 +73,8 @@ export function freezeTask(pid: number, timeoutSec: number, onStop: () => void =
 			kill() {
 				sendSignal(pid, SIGKILL);
 				attached = false;
-				awaitDeath(pid, task.stat.ppid === process.pid);
+				// Only then can its parent reap it: the pid is free as soon as that has.
+				passOnDeath(pid);
 				closeFd(pidfd);
 			},
 			[Symbol.dispose]() {
@@ -93,7 +84,12 @@ export function freezeTask(pid: number, timeoutSec: number, onStop: () => void =
 			},
 		};
 	} catch (error) {
-		letGo();
+		try {
+			// All of the time may be used up by now; one that still doesn't stop is let go when we end.
+			letGo(deadline);
+		} catch (undo) {
+			if (error instanceof CriuError) error.undo.push(undo);
+		}
 		closeFd(pidfd);
 		throw error;
 	}

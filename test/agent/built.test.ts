@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Processes under construction: an init and the task below it.
+
+import { describe, expect, test } from "bun:test";
+import { BuiltProcess } from "../../src/agent/built.ts";
+import { AGENT_STACK, AREA_PROGRAM, PAGE_SIZE } from "../../src/agent/layout.ts";
+import { Program } from "../../src/agent/program.ts";
+import { interruptThread } from "../../src/agent/tracee.ts";
+import { NEW_PIDNS_FLAGS, serveAsInit } from "../../src/engine/new-pidns.ts";
+import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
+import { __WALL, P_PID, sendSignal, WEXITED, WNOHANG, waitId } from "../../src/sys/process.ts";
+
+const SIGKILL = 9;
+const TIMEOUT_MS = 10_000;
+const PID = 1234;
+const isRoot = process.getuid?.() === 0;
+
+function startInit(): BuiltProcess {
+	return BuiltProcess.start({
+		cloneFlags: NEW_PIDNS_FLAGS,
+		setTid: [],
+		area: 0x2000_0000_0000n,
+		areaLength: AREA_PROGRAM + 2 * AGENT_STACK + 8 * PAGE_SIZE,
+		areaFd: 900,
+		execFd: 901,
+		passes: [],
+		asInit: true,
+	});
+}
+
+/** How a child of ours ends, or undefined when it doesn't. */
+async function awaitEnd(pid: number) {
+	for (const deadline = performance.now() + TIMEOUT_MS; performance.now() < deadline; await Bun.sleep(1)) {
+		const report = waitId(P_PID, pid, WEXITED | WNOHANG | __WALL);
+		if (report !== undefined) return report;
+	}
+	return undefined;
+}
+
+describe.skipIf(!isRoot)("an init", () => {
+	test("makes a task with the pid asked for", () => {
+		const init = startInit();
+		try {
+			const task = init.cloneTask(PID);
+			const program = new Program();
+			const self = program.syscall("self", nr.SYS_getpid, []);
+			const parent = program.syscall("parent", nr.SYS_getppid, []);
+			const answers = task.programs.run(program);
+			expect([answers.result(self), answers.result(parent)]).toEqual([BigInt(PID), 1n]);
+			task.kill();
+		} finally {
+			init.kill();
+		}
+	});
+
+	for (const when of ["before", "after"])
+		test(`ends when its task was killed right ${when} it was let go`, async () => {
+			const init = startInit();
+			const task = init.cloneTask(PID);
+			interruptThread(task.pid, performance.now() + TIMEOUT_MS);
+			init.detachWith(serveAsInit());
+			if (when === "before") sendSignal(task.pid, SIGKILL);
+			task.detach();
+			if (when === "after") sendSignal(task.pid, SIGKILL);
+			expect(await awaitEnd(init.pid)).toEqual({ pid: init.pid, kind: "exited", status: 0 });
+		});
+});
