@@ -96,7 +96,8 @@ export function readImages(dir: ImageDir): DumpImages {
 	const pstree = readPstree(dir);
 	const ids = dir.readEntry(KINDS.IDS, pstree.pid);
 	checkImageNamespaces(rootIds, ids);
-	if (ids.filesId === rootIds.filesId) throw corrupt(`ids-${pstree.pid}.img`, `files_id ${ids.filesId} is criu's own`);
+	if (ids.filesId === 0 || ids.filesId === rootIds.filesId)
+		throw corrupt(`ids-${pstree.pid}.img`, `files_id ${ids.filesId} is criu's own or none`);
 	const root = readTask(dir, pstree, ids);
 	return { inventory, rootIds, ids, root, files: readFiles(dir) };
 }

@@ -112,6 +112,16 @@ function build(built: BuiltProcess, plan: PlannedTask, timings: Timings): void {
 	timings.lap("leave");
 }
 
+/** An operation that fails for a reason which its kind didn't foresee gets the advice that always holds. */
+function withRemedy(error: unknown): unknown {
+	if (!(error instanceof CriuError) || error.code !== "AGENT_OP" || error.remedy !== undefined) return error;
+	return new CriuError(error.code, error.message, {
+		cause: error.cause,
+		where: error.where,
+		remedy: "check that the images are undamaged and that this host has all that the program used",
+	});
+}
+
 function removeTemporaryPaths(plan: TaskPlan): void {
 	for (const path of plan.temporaryPaths) {
 		try {
@@ -169,7 +179,7 @@ export function restore(options: Options): RestoreResult {
 		init?.kill();
 		removePidfile();
 		removeTemporaryPaths(plan);
-		throw error;
+		throw withRemedy(error);
 	}
 	init?.detachWith(serveAsInit());
 	built.detach();

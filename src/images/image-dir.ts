@@ -28,6 +28,19 @@ function openDirectory(path: string, shown: string): number {
 	}
 }
 
+/** The entry of an image that holds nothing else. */
+function readOnlyEntry<E extends Message, H extends Message>(reader: ImageReader<E, H>): E {
+	const entry = reader.readEntry();
+	const rest = reader.remaining - (reader.kind.payloadOf?.(entry) ?? 0);
+	if (rest === 0) return entry;
+	const { file, offset } = reader;
+	throw new ImageError("IMAGE_CORRUPT", `image ${file} goes on behind its only entry, at offset ${offset}`, {
+		file,
+		offset,
+		remedy: "take the images from an intact copy, or dump again",
+	});
+}
+
 /** Use with `using`, or close it. */
 export class ImageDir {
 	/** Layout of the images that are read; set by `readInventory`. */
@@ -168,13 +181,13 @@ export class ImageDir {
 	/** The entry of an image of one entry. @throws ImageError. */
 	readEntry<E extends Message>(kind: ImageKind<E>, id?: ImageId): E {
 		using reader = this.getReader(kind, id);
-		return reader.readEntry();
+		return readOnlyEntry(reader);
 	}
 
 	/** The entry of an image of one entry; undefined when there is no such file. @throws ImageError. */
 	findEntry<E extends Message>(kind: ImageKind<E>, id?: ImageId): E | undefined {
 		using reader = this.findReader(kind, id);
-		return reader?.readEntry();
+		return reader === undefined ? undefined : readOnlyEntry(reader);
 	}
 
 	/** All entries of an image, without payloads; none when there is no such file. @throws ImageError. */

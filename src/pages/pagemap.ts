@@ -106,10 +106,10 @@ export function collectRuns(file: string, pagemap: { head: pagemap_head; entries
 	for (const entry of pagemap.entries) {
 		const pages = hasField(entry, "nrPages") ? entry.nrPages : BigInt(entry.compatNrPages);
 		const bytes = pages * PAGE;
-		if (entry.vaddr % PAGE !== 0n || entry.vaddr < end || entry.vaddr + bytes > ADDRESS_LIMIT)
+		if (entry.vaddr % PAGE !== 0n || entry.vaddr < end || entry.vaddr + bytes > ADDRESS_LIMIT || bytes === 0n)
 			throw new ImageError(
 				"IMAGE_CORRUPT",
-				`${file}: pages at 0x${entry.vaddr.toString(16)} are out of order or range`,
+				`${file}: ${pages} pages at 0x${entry.vaddr.toString(16)} are out of order or range`,
 				{
 					file,
 					remedy: "dump again; the images were damaged",
@@ -117,14 +117,14 @@ export function collectRuns(file: string, pagemap: { head: pagemap_head; entries
 			);
 		end = entry.vaddr + bytes;
 		const flags = entry.inParent ? PE_PARENT : hasField(entry, "flags") ? entry.flags : PE_PRESENT;
-		if ((flags & PE_PRESENT) === 0)
+		if ((flags & (PE_PRESENT | PE_PARENT)) !== PE_PRESENT)
 			throw new ImageError("IMAGE_INCOMPLETE", `${file}: pages at 0x${entry.vaddr.toString(16)} are in another image`, {
 				file,
 				remedy: "this version restores only full dumps: dump without --prev-images-dir and --lazy-pages",
 			});
 		const last = runs[runs.length - 1];
 		if (last !== undefined && last.address + last.bytes === entry.vaddr) last.bytes += bytes;
-		else if (bytes > 0n) runs.push({ address: entry.vaddr, bytes, offset });
+		else runs.push({ address: entry.vaddr, bytes, offset });
 		offset += bytes;
 	}
 	return runs;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A real program for tests of the whole executable: counts into a file, in a session of its own. And criu itself.
 
+import { expect } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,15 @@ export interface Run {
 export function criu(...args: string[]): Run {
 	const run = Bun.spawnSync([CRIU, ...args], { stdin: "ignore", timeout: 60_000 });
 	return { code: run.exitCode, out: run.stdout.toString(), err: run.stderr.toString() };
+}
+
+/** Exit code 1 and one clear error with a remedy, nothing of how criu is made. */
+export function expectRefusal(run: Run, text: string | RegExp): void {
+	if (typeof text === "string") expect(run.err).toContain(text);
+	else expect(run.err).toMatch(text);
+	expect(run.code).toBe(1);
+	expect(run.err).toMatch(/^error: .+\n(cause: .+\n)?remedy: .+\n$/);
+	expect(run.err).not.toMatch(/at async|^ {4}at |unexpected failure|bug in criu/m);
 }
 
 /** A counting program with a folder of its own for images. */

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// What dump and restore refuse of pids, directories and images; more of it in bad-input.test.ts.
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Counter, criu, isRoot, type Run } from "./counter.ts";
+import { Counter, criu, expectRefusal, isRoot } from "./counter.ts";
 
 let dir: string;
 let images: string;
@@ -23,13 +25,6 @@ afterAll(async () => {
 	await counter?.[Symbol.asyncDispose]();
 	rmSync(dir, { recursive: true, force: true });
 });
-
-function expectRefusal(run: Run, text: string): void {
-	expect(run.code).toBe(1);
-	expect(run.err).toContain(text);
-	expect(run.err).not.toContain("at async");
-	expect(run.err.split("\n").filter((line) => line.startsWith("error: "))).toHaveLength(1);
-}
 
 function findFreePid(): number {
 	for (let pid = 4_000_000; ; pid--) if (!readdirSync("/proc").includes(String(pid))) return pid;

@@ -73,6 +73,18 @@ async function countProcesses(victim: Victim): Promise<number> {
 	return pids.filter((pid) => pid !== "1" && /^[^ZX]$/.test(stateOf(victim.stage.procPath(Number(pid))) ?? "X")).length;
 }
 
+/** Waits for what becomes of a restored victim when criu was killed: true when it goes on by itself, false when it ends. */
+async function goesOn(victim: Victim): Promise<boolean> {
+	const from = victim.alive ? victim.score().progress : 0;
+	const deadline = performance.now() + 10_000;
+	while (victim.alive) {
+		if (victim.score().progress > from + 1) return true;
+		if (performance.now() > deadline) throw new Error("a restored target neither ends nor goes on");
+		await Bun.sleep(1);
+	}
+	return false;
+}
+
 /** Kills `rounds` restores of one dump at random instants; throws when a process is left that criu hadn't let go yet. */
 export async function playRestoreKills(
 	rounds: number,
@@ -88,7 +100,7 @@ export async function playRestoreKills(
 		const seconds = (0.01 + (random() / 2 ** 32) * 0.12).toFixed(4);
 		const argv = ["timeout", "-s", "KILL", seconds, criu, "restore", "-d", "-D", images, "-W", victim.dir];
 		await victim.stage.run(log, victim.dir, argv);
-		if (victim.alive) {
+		if (await goesOn(victim)) {
 			await victim.expectProgress("a restore that a kill came too late for");
 			await victim.stage.kill(victim.pid, SIGKILL);
 			counts.done++;

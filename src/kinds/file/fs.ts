@@ -4,10 +4,12 @@
 
 import type { Program } from "../../agent/program.ts";
 import type { CriuError } from "../../errors.ts";
+import { hasField } from "../../images/index.ts";
 import { O_DIRECTORY, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { S_IFDIR, S_IFMT } from "../../kernel/abi/stat.ts";
 import { SYS_chroot, SYS_close, SYS_dup2, SYS_fchdir, SYS_umask } from "../../kernel/abi/syscalls.x86_64.ts";
 import { type MagicLink, readMagicLink } from "../../kernel/procfs/links.ts";
-import { openAt, scopedFd, statFd } from "../../sys/file.ts";
+import { openAt, scopedFd, showPath, statFd } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf, ownFdPath } from "./kept-files.ts";
@@ -46,8 +48,11 @@ function planFs(image: TaskImage, plan: TaskPlan, context: RestoreContext): void
 	const file = `fs-${image.pstree.pid}.img`;
 	if (umask > MAX_UMASK) throw corruptImage(file, `umask is ${umask}`);
 	const program = plan.programs.files;
-	const cwd = context.openMapped(program, cwdId, O_PATH | O_DIRECTORY, plan);
 	const root = getRegFile(rootId, context.files.get(rootId));
+	for (const dir of [getRegFile(cwdId, context.files.get(cwdId)), root])
+		if (hasField(dir, "mode") && (dir.mode & S_IFMT) !== S_IFDIR)
+			throw corruptImage(file, `file ${dir.id}, ${showPath(dir.name)}, is no directory`);
+	const cwd = context.openMapped(program, cwdId, O_PATH | O_DIRECTORY, plan);
 	if (Buffer.compare(root.name, SLASH) !== 0) {
 		const dir = context.openMapped(program, rootId, O_PATH | O_DIRECTORY, plan);
 		const number = plan.numbers.reserve("root directory");

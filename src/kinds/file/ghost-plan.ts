@@ -19,6 +19,7 @@ import { keptFilesOf, ownFdPath } from "./kept-files.ts";
 
 const MAX_SIZE = (1n << 63n) - 1n;
 const MAX_PIECE = 1n << 30n;
+const NO_ID = 0xffffffff;
 const NSEC_PER_USEC = 1000n;
 
 /** A part of the content: where it lies in the image and where it goes. */
@@ -49,7 +50,11 @@ export function readGhost(id: number, context: RestoreContext): GhostImage {
 		using reader = context.dir.getReader(KINDS.GHOST_FILE, id);
 		const head = reader.readHead();
 		const pieces: Piece[] = [];
-		if ((head.mode & S_IFMT) !== S_IFREG) return { id, file, head, size: 0n, pieces };
+		if (head.uid === NO_ID || head.gid === NO_ID) throw corruptImage(file, "the owner is no id");
+		if ((head.mode & S_IFMT) !== S_IFREG) {
+			if (reader.remaining > 0) throw corruptImage(file, "content of what is no regular file");
+			return { id, file, head, size: 0n, pieces };
+		}
 		if (!head.chunks) {
 			const size = BigInt(reader.remaining);
 			pieces.push(...splitPiece(0n, size, BigInt(reader.offset)));
@@ -57,10 +62,13 @@ export function readGhost(id: number, context: RestoreContext): GhostImage {
 		}
 		const { size } = head;
 		if (!hasField(head, "size") || size > MAX_SIZE) throw corruptImage(file, "size is missing or too large");
+		let end = 0n;
 		let chunk = reader.nextMessage(ghost_chunk_entrySchema);
 		for (; chunk !== undefined; chunk = reader.nextMessage(ghost_chunk_entrySchema)) {
 			const { off, len } = chunk;
-			if (len === 0n || off > size || len > size - off) throw corruptImage(file, `chunk of ${len} bytes at ${off}`);
+			if (len === 0n || off < end || off > size || len > size - off)
+				throw corruptImage(file, `chunk of ${len} bytes at ${off}`);
+			end = off + len;
 			const payload = reader.takePayload(Number(len));
 			pieces.push(...splitPiece(off, len, BigInt(payload.offset)));
 		}
@@ -108,7 +116,12 @@ const CREATE_REMEDIES = {
 
 function planContent(program: Program, ghost: GhostImage, fd: OpRef, plan: TaskPlan, context: RestoreContext): void {
 	const { file, size, pieces } = ghost;
-	const remedies = { ENOSPC: "make room on the file system", EDQUOT: "raise the quota" };
+	const remedies = {
+		ENOSPC: "make room on the file system",
+		EDQUOT: "raise the quota",
+		EFBIG: "its file system takes no file of that size: put its directory on another one",
+		EINVAL: "its file system takes no file of that size: put its directory on another one",
+	};
 	program.syscall("give the deleted file its size", nr.SYS_ftruncate, [fd, size], { remedies });
 	if (pieces.length === 0) return;
 	const image = plan.numbers.pass(openImage(file, context), file);
@@ -191,11 +204,12 @@ function planNodeGhost(program: Program, ghost: GhostImage, path: Uint8Array, pl
 		fcntl.O_PATH | fcntl.O_NOFOLLOW,
 		0,
 	]);
+	// At once: whatever happens from here on, nothing stays on disk.
+	program.syscall(`remove ${shown}`, isDirectory ? nr.SYS_rmdir : nr.SYS_unlink, [name]);
 	const number = keptFilesOf(plan).keep(program, handle);
 	const own = ownFdPath(number);
 	program.syscall("set its owner", nr.SYS_chown, [own, head.uid, head.gid]);
 	program.syscall("set its mode", nr.SYS_chmod, [own, head.mode & 0o7777]);
-	program.syscall(`remove ${shown}`, isDirectory ? nr.SYS_rmdir : nr.SYS_unlink, [name]);
 	const times = timesOf(head);
 	if (times !== undefined && isDirectory)
 		program.syscall("set its times", nr.SYS_utimensat, [fcntl.AT_FDCWD, own, times, 0]);

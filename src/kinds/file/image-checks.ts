@@ -6,6 +6,7 @@ import { ImageError } from "../../errors.ts";
 /** Descriptor numbers lie below this (sysctl fs.nr_open as it comes). */
 export const MAX_FDS = 1048576;
 const PATH_MAX = 4096;
+const NAME_MAX = 255;
 const SLASH = 0x2f;
 
 /** The error for something that no dump can have written. `problem` names the field. */
@@ -21,6 +22,11 @@ export function checkPath(file: string, field: string, path: Uint8Array): Uint8A
 	if (path[0] !== SLASH) throw corruptImage(file, `${field} is no absolute path`);
 	if (path.includes(0)) throw corruptImage(file, `${field} holds a NUL byte`);
 	if (path.length >= PATH_MAX) throw corruptImage(file, `${field} has ${path.length} bytes`);
+	for (let start = 1, end = 0; end < path.length; start = end + 1) {
+		end = path.indexOf(SLASH, start);
+		if (end < 0) end = path.length;
+		if (end - start > NAME_MAX) throw corruptImage(file, `${field} has a part of ${end - start} bytes`);
+	}
 	return path;
 }
 

@@ -53,6 +53,11 @@ function makeLink(file: NamedFile, name: Uint8Array, context: DumpContext): { pa
 	});
 }
 
+/** True for the names that dumps give to their links. */
+export function isLinkName(path: Uint8Array): boolean {
+	return /\/link_remap\.[0-9]+$/.test(new TextDecoder("latin1").decode(path));
+}
+
 /** Removes a link again. */
 export function removeLink(path: Uint8Array): void {
 	const ret = syscall(SYS_unlink, toCString(path));

@@ -109,11 +109,13 @@ export interface PipeContent {
 /** Content by pipe id. @throws ImageError */
 export function readPipeContents(context: RestoreContext): ReadonlyMap<number, PipeContent> {
 	return context.once("pipe-contents", () => {
+		const known = new Set([...context.files.values()].map((file) => file.pipe?.pipeId));
 		const contents = new Map<number, PipeContent>();
 		using reader = context.dir.findReader(KINDS.PIPES_DATA);
 		for (let entry = reader?.next(); reader !== undefined && entry !== undefined; entry = reader.next()) {
 			const { pipeId, bytes } = entry;
 			if (contents.has(pipeId)) throw corruptImage(FILE, `pipe_id ${pipeId} twice`);
+			if (!known.has(pipeId)) throw corruptImage(FILE, `files.img has no pipe with pipe_id ${pipeId}`);
 			const size = hasField(entry, "size") ? entry.size : undefined;
 			if (bytes > (size ?? DEFAULT_SIZE) || (size ?? 0) > MAX_PIPE)
 				throw corruptImage(FILE, `pipe ${pipeId} holds ${bytes} bytes with a size of ${size ?? DEFAULT_SIZE}`);

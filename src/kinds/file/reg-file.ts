@@ -12,11 +12,10 @@ import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
 import { startsWith } from "./file-path.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 import { encodeRegFile } from "./reg-dump.ts";
-import { getRegFile, planAsync, planOpenReg, toOpenFlags } from "./reg-plan.ts";
+import { getRegFile, NO_SEEK, planAsync, planOpenReg, toOpenFlags } from "./reg-plan.ts";
 
 const MEM_MAJOR = 1;
 const KMSG_MINOR = 11;
-const NO_SEEK = (1n << 64n) - 1n;
 const SLASH = 0x2f;
 const MEMFD = new TextEncoder().encode("/memfd:");
 
@@ -50,7 +49,9 @@ function planRegFile(entry: file_entry, file: FilePlan): OpRef {
 	const fd = planOpenReg(program, entry.id, toOpenFlags(reg.flags), plan, context);
 	if ((reg.flags & O_PATH) !== 0) return fd;
 	if (reg.pos !== NO_SEEK && reg.pos !== 0n)
-		program.syscall(`go to position ${reg.pos} of ${showPath(reg.name)}`, SYS_lseek, [fd, reg.pos, SEEK_SET]);
+		program.syscall(`go to position ${reg.pos} of ${showPath(reg.name)}`, SYS_lseek, [fd, reg.pos, SEEK_SET], {
+			remedies: { EINVAL: "its file system takes no such position: put the file on one as that of the dump" },
+		});
 	planAsync(program, fd, reg.flags);
 	return fd;
 }

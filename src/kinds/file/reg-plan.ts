@@ -8,22 +8,25 @@ import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type reg_file_entry, remap_type } from "../../images/gen/file_pb.ts";
 import { hasField } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
-import { S_IFMT } from "../../kernel/abi/stat.ts";
+import { S_IFIFO, S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { type FileStat, showPath, statPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { packBuildId, readBuildId } from "./build-id.ts";
 import { concatBytes, isProcPath } from "./file-path.ts";
-import { isTaken, planGhost } from "./ghost-plan.ts";
+import { isTaken, planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
 import { keyOfPath, planInherited } from "./inherit-fd.ts";
 import { keptFilesOf, ownFdPath } from "./kept-files.ts";
-import { removeLink } from "./link-remap.ts";
+import { isLinkName, removeLink } from "./link-remap.ts";
 import { readRemaps } from "./remaps.ts";
 
 const O_ASYNC = 0o20000;
 const TMPFILE_BIT = fcntl.O_TMPFILE & ~fcntl.O_DIRECTORY;
 const RWX = 0o777;
+const MAX_POS = (1n << 63n) - 1n;
+/** The position of a description that must not seek. */
+export const NO_SEEK = (1n << 64n) - 1n;
 /** What open(2) must not do again. */
 const ONCE_ONLY = fcntl.O_CREAT | fcntl.O_EXCL | fcntl.O_TRUNC | fcntl.O_CLOEXEC;
 
@@ -36,6 +39,9 @@ const OPEN_REMEDIES = {
 	ENODEV: "the device isn't there: load its driver",
 	ELOOP: "the file was replaced by a symbolic link since the dump: copy it back",
 	EPERM: "run as root, and check the file's attributes with lsattr",
+	ENOTDIR: "what was a directory is none any more: put the directory back",
+	EISDIR: "the file was replaced by a directory since the dump: put the file back",
+	EINVAL: "the file system of the file takes other flags than the one of the dump: put the file on one of that type",
 } as const;
 
 /** Flags of an image as open(2) takes them. */
@@ -56,6 +62,7 @@ export function getRegFile(id: number, entry: file_entry | undefined): reg_file_
 	if (entry === undefined) throw corruptImage("files.img", `no file has id ${id}`);
 	const reg = checkInner(id, "regular file", entry.reg);
 	if (!reg.ext) checkPath("files.img", `name of file ${id}`, reg.name);
+	if (reg.pos > MAX_POS && reg.pos !== NO_SEEK) throw corruptImage("files.img", `pos of file ${id} is ${reg.pos}`);
 	return reg;
 }
 
@@ -70,12 +77,18 @@ export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: R
 	try {
 		stat = statPath(path, { follow: (reg.flags & fcntl.O_NOFOLLOW) === 0 });
 	} catch (error) {
-		if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-		throw new CriuError("FILE_MISSING", `${showPath(path)} doesn't exist`, {
+		const isGone = isErrno(error, "ENOENT", "ENOTDIR");
+		throw new CriuError("FILE_MISSING", `${showPath(path)} ${isGone ? "doesn't exist" : "can't be looked at"}`, {
 			cause: error,
-			remedy: "the file was removed since the dump: copy it back",
+			remedy: isGone
+				? "the file was removed since the dump: copy it back"
+				: "check the permissions of its directories, and that the file system is mounted and well",
 		});
 	}
+	const type = stat.mode & S_IFMT;
+	// No dump has a name for these: opening them could wait for ever.
+	if ((type === S_IFIFO || type === S_IFSOCK) && (reg.flags & fcntl.O_PATH) === 0)
+		throw changed(path, "it's a named pipe or a socket now", "put back the file as it was");
 	if (hasField(reg, "mode")) {
 		const mask = options.skipFileRwxCheck ? 0xffff & ~RWX : 0xffff;
 		const octal = (mode: number) => `0${(mode & mask).toString(8)}`;
@@ -124,6 +137,8 @@ function planLinked(
 	context: RestoreContext,
 ): number {
 	const link = getRegFile(remapId, context.files.get(remapId)).name;
+	// It's removed afterwards: images must not be able to name any other file.
+	if (!isLinkName(link)) throw corruptImage("remap-fpath.img", `${showPath(link)} is no link that a dump makes`);
 	return keptFilesOf(plan).once(`link ${remapId} ${showPath(name)}`, () => {
 		const target = isTaken(name) ? concatBytes(name, new TextEncoder().encode(".cr_link")) : name;
 		const at = toCString(target);
@@ -136,6 +151,9 @@ function planLinked(
 				remedies: {
 					ENOENT: "the link that the dump made, or its directory, was removed: copy it back",
 					EEXIST: "somebody just made a file of that name: try again",
+					EXDEV: "the link that the dump made is on another file system now: put both on one",
+					EROFS: "the file system is read-only: mount it writable for the restore",
+					EPERM: "hard links to the file aren't allowed: run as root, and check its attributes with lsattr",
 				},
 			},
 		);
@@ -153,6 +171,15 @@ function planLinked(
 	});
 }
 
+/** A ghost has the type of the file that it stands for; a named pipe is one for handles only. @throws ImageError */
+function checkGhostType(reg: reg_file_entry, ghostId: number, context: RestoreContext): void {
+	const { head, file } = readGhost(ghostId, context);
+	const type = head.mode & S_IFMT;
+	const differs = hasField(reg, "mode") && (reg.mode & S_IFMT) !== type;
+	if (differs || (type === S_IFIFO && (reg.flags & fcntl.O_PATH) === 0))
+		throw corruptImage(file, `its type 0${type.toString(8)} isn't that of file ${reg.id}`);
+}
+
 function planRemapped(
 	program: Program,
 	reg: reg_file_entry,
@@ -162,8 +189,10 @@ function planRemapped(
 ): OpRef | undefined {
 	const remap = readRemaps(context).get(reg.id);
 	if (remap === undefined) return undefined;
-	if (remap.type === remap_type.GHOST)
+	if (remap.type === remap_type.GHOST) {
+		checkGhostType(reg, remap.id, context);
 		return openKept(program, planGhost(program, remap.id, reg.name, plan, context), flags, reg.name);
+	}
 	if (remap.type === remap_type.LINKED)
 		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name);
 	throw new UnsupportedError(
@@ -194,9 +223,16 @@ export function planOpenReg(
 		});
 	const remapped = planRemapped(program, reg, flags, plan, context);
 	if (remapped !== undefined) return remapped;
+	const inProc = isProcPath(reg.name);
 	// Files of /proc may belong to the very process that is to be made.
-	if (!isProcPath(reg.name)) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context));
-	return program.syscall(`open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, toCString(reg.name), flags, 0], {
+	if (!inProc) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context));
+	// What they lead to can't be known before: none of them must make us wait.
+	const waitless = inProc && (flags & (fcntl.O_PATH | fcntl.O_NONBLOCK)) === 0;
+	const path = toCString(reg.name);
+	const wanted = waitless ? flags | fcntl.O_NONBLOCK : flags;
+	const fd = program.syscall(`open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, path, wanted, 0], {
 		remedies: OPEN_REMEDIES,
 	});
+	if (waitless) program.syscall("let it wait again", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);
+	return fd;
 }

@@ -7,12 +7,12 @@ import { ImageError, UnsupportedError } from "../../errors.ts";
 import type { memfd_inode_entry } from "../../images/gen/file_pb.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { KINDS } from "../../images/index.ts";
-import { O_RDWR } from "../../kernel/abi/fcntl.ts";
+import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { collectRuns, earlier, type PageRun, totalBytes } from "../../pages/pagemap.ts";
-import { closeFd, readAt, statFd } from "../../sys/file.ts";
+import { readAt, statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { planSeals, planSegment, readSegments } from "./shared-memory.ts";
 import { findImageVdso, planVdso } from "./vdso.x86_64.ts";
@@ -84,8 +84,15 @@ function refuseUnsupported(file: string, vma: vma_entry): void {
 	if ((vma.status & v.VMA_AREA_SHSTK) !== 0) throw refuse("a shadow stack");
 	if ((vma.status & v.VMA_ANON_SHARED) !== 0) throw refuse("shared memory in an old form");
 	const known = v.VMA_ANON_PRIVATE | v.VMA_FILE_PRIVATE | v.VMA_FILE_SHARED;
-	if ((vma.status & v.VMA_AREA_REGULAR) === 0 || (vma.status & known) === 0)
+	const kind = vma.status & known;
+	if ((vma.status & v.VMA_AREA_REGULAR) === 0 || (kind & (kind - 1)) !== 0 || kind === 0)
 		throw corrupt(file, `mapping ${hex(vma.start)} has status ${hex(BigInt(vma.status))}`);
+	// Pages of the images go into private mappings: in a shared one they would overwrite the file.
+	const isShared = kind === v.VMA_FILE_SHARED;
+	const sharing = vma.flags & (mman.MAP_SHARED | mman.MAP_PRIVATE | mman.MAP_DROPPABLE);
+	const allowed = isShared ? [mman.MAP_SHARED] : [mman.MAP_PRIVATE, mman.MAP_DROPPABLE];
+	if (!allowed.includes(sharing))
+		throw corrupt(file, `mapping ${hex(vma.start)} has flags ${hex(BigInt(vma.flags >>> 0))}, which its status denies`);
 }
 
 /** Runs of pages by address, to know which VMAs get content. */
@@ -177,6 +184,11 @@ function planSegmentMappings(
 ): void {
 	const inode = inodes.get(context.files.get(fileId)?.memfd?.inodeId ?? -1);
 	if (inode === undefined) throw corrupt("memfd.img", `mapped memfd ${fileId} has no inode entry`);
+	const isWritten = group.some(
+		({ vma }) => (vma.status & v.VMA_FILE_SHARED) !== 0 && (vma.prot & mman.PROT_WRITE) !== 0,
+	);
+	if (isWritten && (inode.seals & F_SEAL_WRITE) !== 0)
+		throw corrupt("memfd.img", `memory ${inode.shmid} is sealed against writing, but mapped to be written`);
 	const fd = planSegment(inode, program, plan, context);
 	for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from shared memory ${inode.shmid}`);
 	planSeals(inode, fd, program);
@@ -298,14 +310,13 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		});
 	const runs = collectRuns(pagemapFile, pagemap);
 	const pagesName = `pages-${pagemap.head.pagesId}.img`;
-	const pages = context.dir.openFile(pagesName);
-	if (runs.length > 0 && (pages === undefined || statFd(pages).size < totalBytes(runs))) {
-		if (pages !== undefined) closeFd(pages);
+	const opened = context.dir.openFile(pagesName);
+	const pages = opened === undefined ? undefined : plan.numbers.pass(opened, pagesName);
+	if (runs.length > 0 && (pages === undefined || statFd(pages).size < totalBytes(runs)))
 		throw new ImageError("IMAGE_TRUNCATED", `image ${pagesName} is missing or too short for ${pagemapFile}`, {
 			file: pagesName,
 			remedy: "dump again; the images are incomplete",
 		});
-	}
 
 	program.syscall("clear the low addresses", nr.SYS_munmap, [0, plan.area.start]);
 	program.syscall("clear the high addresses", nr.SYS_munmap, [plan.area.end, TASK_SIZE - plan.area.end]);
@@ -323,7 +334,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const needsInodes = backed.some(({ vma }) => (vma.status & v.VMA_AREA_MEMFD) !== 0);
 	planFileMappings(program, backed, plan, context, needsInodes ? readSegments(context.dir) : new Map());
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
-	if (pages !== undefined) planContent(pagemapFile, program, runs, mappings, pages, plan);
+	if (pages !== undefined) planContent(pagemapFile, program, runs, mappings, pages);
 	for (const { vma, lifted } of mapped) planFinish(program, vma, lifted);
 	for (const guard of guards)
 		program.syscall(
@@ -335,14 +346,13 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	planBounds(program, image, plan, context);
 }
 
-/** Pages and vdso; the pages file is handed to the task. */
+/** Pages and vdso; the pages file has the same number here and in the task. */
 function planContent(
 	file: string,
 	program: Program,
 	runs: readonly PageRun[],
 	mappings: readonly vma_entry[],
 	pages: number,
-	plan: TaskPlan,
 ): void {
 	const vdso = findImageVdso(mappings);
 	if (vdso !== undefined) {
@@ -350,9 +360,8 @@ function planContent(
 		if (bytes === undefined) throw corrupt(file, "the pages of the vdso are missing");
 		planVdso(program, vdso, bytes);
 	}
-	const remote = plan.numbers.pass(pages, "pages");
-	planPageReads(file, program, runs, mappings, remote);
-	program.syscall("close the pages image", nr.SYS_close, [remote]);
+	planPageReads(file, program, runs, mappings, pages);
+	program.syscall("close the pages image", nr.SYS_close, [pages]);
 }
 
 /** What has to come after the pages: protection, the rest of the advice, locking. */

@@ -10,7 +10,19 @@ import { memfd_file_entrySchema, type memfd_inode_entry, memfd_inode_entrySchema
 import { fown_entrySchema } from "../../images/gen/fown_pb.ts";
 import { pagemap_entrySchema, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
-import { F_ADD_SEALS, F_GET_SEALS, F_SEAL_SEAL, O_RDWR, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
+import {
+	F_ADD_SEALS,
+	F_GET_SEALS,
+	F_SEAL_EXEC,
+	F_SEAL_FUTURE_WRITE,
+	F_SEAL_GROW,
+	F_SEAL_SEAL,
+	F_SEAL_SHRINK,
+	F_SEAL_WRITE,
+	O_RDWR,
+	SEEK_DATA,
+	SEEK_HOLE,
+} from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { collectRuns, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
@@ -154,14 +166,42 @@ export function dumpSegmentPages(segment: DumpedSegment, dir: ImageDir, pagesId:
 	return count;
 }
 
-/** The inode entries of memfd.img by inode id. */
-export function readSegments(dir: ImageDir): Map<number, memfd_inode_entry> {
-	const inodes = new Map<number, memfd_inode_entry>();
-	for (const inode of dir.readEntries(KINDS.MEMFD_INODE)) inodes.set(Number(inode.inodeId), inode);
-	return inodes;
+const MAX_SEGMENT = 1n << 45n;
+/** NAME_MAX less the prefix that the kernel adds. Source: memfd_create(2). */
+const MAX_NAME = 249;
+const KNOWN_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC;
+const NO_ID = 0xffffffff;
+
+function corrupt(file: string, problem: string): ImageError {
+	return new ImageError("IMAGE_CORRUPT", `${file}: ${problem}`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
 }
 
-const MAX_SEGMENT = 1n << 45n;
+function checkInode(inode: memfd_inode_entry): void {
+	const { inodeId, name, seals, size, uid, gid } = inode;
+	const fail = (problem: string) => corrupt("memfd.img", `inode ${inodeId} ${problem}`);
+	if (name.length > MAX_NAME || name.includes(0)) throw fail("has a name that no memfd can have");
+	if ((seals & ~KNOWN_SEALS) !== 0) throw fail(`has seals ${seals}`);
+	// Memory that has no descriptor can't be sealed further than it is from the start.
+	const isAnonymous = ANONYMOUS_NAMES.has(decoder.decode(name));
+	if (isAnonymous && seals !== F_SEAL_SEAL && seals !== 0) throw fail(`is anonymous, but has seals ${seals}`);
+	if (size > MAX_SEGMENT || size === 0n) throw fail(`has ${size} bytes`);
+	if (uid === NO_ID || gid === NO_ID) throw fail("has an owner that is no id");
+}
+
+/** The inode entries of memfd.img by inode id. @throws ImageError */
+export function readSegments(dir: ImageDir): Map<number, memfd_inode_entry> {
+	const inodes = new Map<number, memfd_inode_entry>();
+	for (const inode of dir.readEntries(KINDS.MEMFD_INODE)) {
+		checkInode(inode);
+		const id = Number(inode.inodeId);
+		if (inodes.has(id)) throw corrupt("memfd.img", `inode ${id} is there twice`);
+		inodes.set(id, inode);
+	}
+	return inodes;
+}
 
 /**
  * Adds operations that make a segment with its content. Gives its descriptor (read and write); the caller closes it
@@ -174,11 +214,6 @@ export function planSegment(
 	context: RestoreContext,
 ): OpRef {
 	const name = decoder.decode(inode.name);
-	if (inode.size > MAX_SEGMENT || inode.size === 0n)
-		throw new ImageError("IMAGE_CORRUPT", `memfd.img: a segment of ${inode.size} bytes`, {
-			file: "memfd.img",
-			remedy: "dump again; the images were damaged",
-		});
 	const huge = BigInt(inode.hugetlbFlag) & ~BigInt(mman.MFD_HUGETLB);
 	const isHuge = (inode.hugetlbFlag & mman.MFD_HUGETLB) !== 0;
 	const length = (inode.size + PAGE - 1n) & ~(PAGE - 1n);
@@ -228,18 +263,19 @@ function planContent(
 			file,
 			remedy: "dump again; the images are incomplete",
 		});
-	const runs = collectRuns(file, pagemap).filter((run) => run.address < inode.size);
-	const pages = dir.openFile(`pages-${pagemap.head.pagesId}.img`);
-	if (runs.length === 0) {
-		if (pages !== undefined) syscall(nr.SYS_close, pages);
-		return;
-	}
-	if (pages === undefined || statFd(pages).size < totalBytes(runs))
-		throw new ImageError("IMAGE_TRUNCATED", `pages-${pagemap.head.pagesId}.img is too short`, {
-			file: `pages-${pagemap.head.pagesId}.img`,
+	const runs = collectRuns(file, pagemap);
+	const last = runs.at(-1);
+	if (last === undefined) return;
+	const pageEnd = (inode.size + PAGE - 1n) & ~(PAGE - 1n);
+	if (last.address + last.bytes > pageEnd) throw corrupt(file, `pages behind the end of ${what}`);
+	const pagesName = `pages-${pagemap.head.pagesId}.img`;
+	const pages = dir.openFile(pagesName);
+	const remote = pages === undefined ? undefined : plan.numbers.pass(pages, pagesName);
+	if (remote === undefined || statFd(remote).size < totalBytes(runs))
+		throw new ImageError("IMAGE_TRUNCATED", `image ${pagesName} is missing or too short for ${file}`, {
+			file: pagesName,
 			remedy: "dump again; the images are incomplete",
 		});
-	const remote = plan.numbers.pass(pages, `pages-${pagemap.head.pagesId}.img`);
 	for (const run of runs)
 		program.fill(`read ${what}`, nr.SYS_pread64, [remote, at + run.address, run.bytes, run.offset], {
 			remedies: { ENOMEM: "free memory" },
@@ -250,5 +286,7 @@ function planContent(
 /** Seals that the segment had; added after all of its mappings exist. */
 export function planSeals(inode: memfd_inode_entry, fd: OpRef, program: Program): void {
 	if (inode.seals === F_SEAL_SEAL || inode.seals === 0) return;
-	program.syscall("seal shared memory", nr.SYS_fcntl, [fd, F_ADD_SEALS, inode.seals]);
+	program.syscall("seal shared memory", nr.SYS_fcntl, [fd, F_ADD_SEALS, inode.seals], {
+		remedies: { EINVAL: "this kernel lacks one of the seals: restore on the kernel of the dump or a newer one" },
+	});
 }

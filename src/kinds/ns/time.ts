@@ -2,7 +2,7 @@
 // Time namespace: monotonic and boot-time clocks go on from where they were at the dump, whatever host the task wakes up
 // on. Images: timens-N.img (timens_entry); N is 0 when the task was in the host's own. Source: time_namespaces(7).
 
-import { isErrno } from "../../errors.ts";
+import { ImageError, isErrno } from "../../errors.ts";
 import type { task_kobj_ids_entry } from "../../images/gen/core_pb.ts";
 import { type timens_entry, timens_entrySchema, timespecSchema } from "../../images/gen/namespace_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
@@ -17,6 +17,8 @@ import type { TaskPlan } from "../kind.ts";
 const CLOCK_MONOTONIC = 1;
 const CLOCK_BOOTTIME = 7;
 const NSEC = 1_000_000_000n;
+/** The kernel's ktime_t: 2^63 ns. */
+const MAX_SECONDS = ((1n << 63n) - 1n) / NSEC;
 
 /** A clock of ours, in nanoseconds. */
 function readClock(clock: number): bigint {
@@ -59,6 +61,15 @@ export function timeImageId(root: task_kobj_ids_entry, task: task_kobj_ids_entry
 	return task.timeNsId !== 0 && task.timeNsId !== root.timeNsId ? task.timeNsId : 0;
 }
 
+/** @throws ImageError for a time that no clock shows */
+function checkTime(file: string, name: string, time: timens_entry["monotonic"]): void {
+	if (time === undefined || (time.tvSec <= MAX_SECONDS && time.tvNsec < NSEC)) return;
+	throw new ImageError("IMAGE_CORRUPT", `${file}: ${name} is ${time.tvSec} s and ${time.tvNsec} ns`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
+}
+
 function offsetText(stored: timens_entry["monotonic"], clock: number, ownOffset: bigint): string {
 	const wanted = (stored?.tvSec ?? 0n) * NSEC + (stored?.tvNsec ?? 0n);
 	const offset = wanted - (readClock(clock) - ownOffset);
@@ -73,7 +84,10 @@ function offsetText(stored: timens_entry["monotonic"], clock: number, ownOffset:
  */
 export function planTimeNamespace(dir: ImageDir, id: number, plan: TaskPlan): void {
 	const stored = dir.findEntry(KINDS.TIMENS, id);
-	if (stored === undefined || !hasTimeNamespaces()) return;
+	if (stored === undefined) return;
+	checkTime(`timens-${id}.img`, "monotonic", stored.monotonic);
+	checkTime(`timens-${id}.img`, "boottime", stored.boottime);
+	if (!hasTimeNamespaces()) return;
 	const program = plan.programs.tree;
 	const ours = readOffsets("self");
 	const text = new TextEncoder().encode(
