@@ -71,6 +71,7 @@ describe("collectRuns", () => {
 		["overlap", pagemap({ at: 1n, pages: 4n }, { at: 2n, pages: 1n })],
 		["going backwards", pagemap({ at: 5n, pages: 1n }, { at: 1n, pages: 1n })],
 		["beyond user space", pagemap({ at: 1n, pages: 1n << 40n })],
+		["no pages", pagemap({ at: 1n, pages: 0n })],
 		["near 2^64", pagemap({ at: (1n << 52n) - 2n, pages: 4n })],
 	])("refuses entries with %s", (_, image) => {
 		expect(() => collectRuns("p.img", image)).toThrow(expect.objectContaining({ code: "IMAGE_CORRUPT" }));
@@ -79,6 +80,7 @@ describe("collectRuns", () => {
 	test.each([
 		["a parent", pagemap({ at: 1n, pages: 1n, flags: PE_PARENT })],
 		["a parent in the old form", pagemap({ at: 1n, pages: 1n, inParent: true })],
+		["a parent and this one", pagemap({ at: 1n, pages: 1n, flags: PE_PARENT | PE_PRESENT })],
 		["a page server", pagemap({ at: 1n, pages: 1n, flags: PE_LAZY })],
 	])("refuses pages that only %s has", (_, image) => {
 		expect(() => collectRuns("p.img", image)).toThrow(expect.objectContaining({ code: "IMAGE_INCOMPLETE" }));

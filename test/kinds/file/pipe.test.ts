@@ -59,7 +59,7 @@ describe("the content of a pipe", () => {
 		dumpPipeData(77, ours.read, context);
 		context.files.writeImages(dir.images);
 		expect(countPipeBytes(ours.read)).toBe(total);
-		const content = readPipeContents(fileRestore(dir.images)).get(77);
+		const content = readPipeContents(fileRestore(dir.images, [pipeEntry(1, 77, 0)])).get(77);
 		expect(content).toMatchObject({ bytes: total, size });
 		const fd = dir.images.openFile("pipes-data.img") ?? -1;
 		const [stored, waiting] = [Buffer.alloc(total), Buffer.alloc(total)];
@@ -73,13 +73,14 @@ describe("the content of a pipe", () => {
 		["more bytes than the pipe takes", { pipeId: 1, bytes: 5000, size: 4096 }, 5000, "IMAGE_CORRUPT"],
 		["more bytes than the image has", { pipeId: 1, bytes: 60000, size: 65536 }, 10, "IMAGE_TRUNCATED"],
 		["an absurd capacity", { pipeId: 1, bytes: 0, size: 0xffffffff }, 0, "IMAGE_CORRUPT"],
+		["of a pipe that isn't there", { pipeId: 2, bytes: 0, size: 4096 }, 0, "IMAGE_CORRUPT"],
 	])("is refused when the image tells %s", (_, entry, payload, code) => {
 		using dir = new TempDir();
 		using writer = dir.images.writer(KINDS.PIPES_DATA);
 		writer.write(create(pipe_data_entrySchema, entry));
 		writer.writePayload(new Uint8Array(payload));
 		writer.close();
-		expect(codeOf(() => readPipeContents(fileRestore(dir.images)))).toBe(code);
+		expect(codeOf(() => readPipeContents(fileRestore(dir.images, [pipeEntry(1, 1, 0)])))).toBe(code);
 	});
 });
 
