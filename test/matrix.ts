@@ -10,7 +10,7 @@ import { findUnexplained, mayDiffer, peerMayDiffer, stoppedMayDiffer } from "./m
 import { CritReader, findPeer } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
 import { buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
-import { compareSnapshots, type Snapshot, stateOf, takeSnapshot } from "./matrix/snapshot.ts";
+import { compareSnapshots, type Snapshot, statesOf, takeSnapshot } from "./matrix/snapshot.ts";
 import { Stage, StageError, showEnding } from "./matrix/stage.ts";
 
 const repository = resolve(import.meta.dir, "..");
@@ -24,6 +24,7 @@ export type Step =
 	| { do: "restore"; by: Side; stopped?: boolean }
 	| { do: "continue" }
 	| { do: "decode" }
+	| { do: "storm"; by: Side }
 	| { do: "refuse" };
 
 /** A way of running any scenario. */
@@ -66,11 +67,21 @@ export const modes: readonly Mode[] = [
 		title: "stays stopped after dump and restore when asked",
 		steps: [dump("ours", "stopped"), { do: "continue" }, dump("ours"), restore("ours", true), { do: "continue" }],
 	},
+	{
+		name: "storm",
+		title: "at full speed, loses and doubles nothing in many dumps that leave it running",
+		steps: [{ do: "storm", by: "ours" }, dump("ours"), restore("ours")],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
 		title: "survives two cycles of the peer alone (control)",
 		steps: [dump("peer"), restore("peer"), dump("peer"), restore("peer")],
+	},
+	{
+		name: "peer-storm",
+		title: "at full speed, loses and doubles nothing in many dumps of the peer (control)",
+		steps: [{ do: "storm", by: "peer" }, dump("peer"), restore("peer")],
 	},
 ];
 
@@ -79,7 +90,8 @@ export function modesOf(scenario: Scenario): Mode[] {
 	return modes.filter((mode) => {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
-		if (mode.name === "peer-peer") return process.env["CRIU_PEER_CONTROL"] === "1";
+		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
+		if (mode.name.startsWith("peer-") && mode.name !== "peer-ours") return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
 }
@@ -169,14 +181,14 @@ class Run {
 		return this.stage.procPath(this.pid);
 	}
 
-	/** Waits for the program to sleep (or to have stopped), which is when its state can be compared. */
+	/** Waits for all threads to sleep (or to have stopped), which is when the program's state can be compared. */
 	async settle(wanted: RegExp): Promise<void> {
 		const deadline = performance.now() + 15_000;
 		for (;;) {
-			const state = stateOf(this.procPath);
-			if (state !== undefined && wanted.test(state)) return;
-			if (state === undefined || state === "Z") await this.explainDeath();
-			if (performance.now() > deadline) throw new Error(`state is ${state}, wanted ${wanted.source}`);
+			const states = statesOf(this.procPath);
+			if ([...states].every((state) => wanted.test(state)) && states !== "") return;
+			if (states === "" || states === "Z") await this.explainDeath();
+			if (performance.now() > deadline) throw new Error(`states are ${states}, wanted each ${wanted.source}`);
 			await Bun.sleep(1); // the kernel has no event for "has fallen asleep"
 		}
 	}
@@ -259,6 +271,15 @@ async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
 	run.compare(stopped);
 }
 
+/** Dumps in a row; CRIU_STORM_DUMPS asks for another number of them than the scenario does. */
+async function doStorm(run: Run, by: Side): Promise<void> {
+	const dumps = Number(process.env["CRIU_STORM_DUMPS"] ?? run.scenario.storm);
+	for (let i = 0; i < dumps; i++) {
+		await doDump(run, by, "running");
+		rmSync(run.images, { recursive: true });
+	}
+}
+
 async function doRefuse(run: Run): Promise<void> {
 	const name = run.scenario.refused ?? "";
 	const code = refusalCodes[name];
@@ -282,6 +303,7 @@ async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "dump") return doDump(run, step.by, step.leave);
 	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false);
 	if (step.do === "refuse") return doRefuse(run);
+	if (step.do === "storm") return doStorm(run, step.by);
 	if (step.do === "decode") {
 		if (run.scenario.skipDecode !== undefined) return;
 		const bad = (await run.host.reader?.read(run.images)) ?? [];
@@ -326,6 +348,8 @@ function findReasonToSkip(scenario: Scenario, mode: Mode, host: Host): string | 
 	const withPeer = mode.steps.some((step) => "by" in step && host.criu[step.by] === host.criu.peer);
 	if (withPeer && host.criu.peer === undefined) return host.peerMissing;
 	if (withPeer && scenario.skipPeer !== undefined) return scenario.skipPeer;
+	const withUs = mode.steps.some((step) => "by" in step && step.by === "ours");
+	if (withUs && scenario.skipOurs !== undefined && host.criu.ours !== host.criu.peer) return scenario.skipOurs;
 	if (mode.name === "refused" && host.criu.ours === host.criu.peer)
 		return "the criu under test is the peer, which refuses less";
 	if (scenario.skipModes.has(mode.name)) return scenario.skipModes.get(mode.name);

@@ -59,7 +59,7 @@ const programs: readonly RealProgram[] = [
 		command: "/usr/bin/python3 compute.py",
 		files: {
 			"compute.py":
-				"import hashlib\nd = {}\nx = 1\nfor i in range(1500000):\n    x = (x * 1103515245 + 12345) % 2**31\n    d[x % 5000] = d.get(x % 5000, 0) + i\nopen('result', 'w').write(hashlib.sha256(repr(sorted(d.items())).encode()).hexdigest())\n",
+				"import hashlib\nd = {}\nx = 1\nfor i in range(8000000):\n    x = (x * 1103515245 + 12345) % 2**31\n    d[x % 5000] = d.get(x % 5000, 0) + i\nopen('result', 'w').write(hashlib.sha256(repr(sorted(d.items())).encode()).hexdigest())\n",
 		},
 	},
 	{

@@ -142,7 +142,7 @@ function isMemfdNow({ before, after }: Difference): boolean {
 	return after?.replace(/^\/memfd:/, "") === before;
 }
 
-/** The differences that no rule allows. */
+/** The differences that no rule allows. A rule for a field of the process holds for the same field of each thread. */
 export function findUnexplained(
 	differences: readonly Difference[],
 	before: Snapshot,
@@ -153,7 +153,9 @@ export function findUnexplained(
 		(difference) =>
 			!rules.some((rule) => {
 				const whole = new RegExp(`^(?:${rule.pattern.source})$`);
-				return whole.test(difference.key) && (rule.when?.(difference, before, after) ?? true);
+				const key = difference.key.replace(/^task\/\d+\//, "");
+				const matches = whole.test(key) || whole.test(difference.key);
+				return matches && (rule.when?.(difference, before, after) ?? true);
 			}),
 	);
 }

@@ -44,6 +44,10 @@ export interface Scenario {
 	skipPeer: string | undefined;
 	/** Why the peer's crit can't decode this one's images, whoever wrote them. */
 	skipDecode: string | undefined;
+	/** Why our criu can't keep this yet; undefined: it can. Runs without us are made all the same. */
+	skipOurs: string | undefined;
+	/** How many dumps that leave it running the mode for programs at full speed makes; 0: that mode isn't for this one. */
+	storm: number;
 	/** Modes that mean nothing for this program, with the reason. */
 	skipModes: Map<string, string>;
 	/** Keys of the before/after comparison that may differ for this program alone, with the reason. */
@@ -75,6 +79,8 @@ export function parseScenario(path: string): Scenario {
 		stopped: false,
 		skipPeer: undefined,
 		skipDecode: undefined,
+		skipOurs: undefined,
+		storm: 0,
 		skipModes: new Map(),
 		mayDiffer: [],
 		peerMayDiffer: [],
@@ -109,6 +115,8 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;
 	else if (tag === "skip-decode") scenario.skipDecode = text;
+	else if (tag === "skip-ours") scenario.skipOurs = text;
+	else if (tag === "storm" && Number(text) > 0) scenario.storm = Number(text);
 	else if (tag === "trigger" && (text === "signal" || text === "file")) scenario.trigger = text;
 	else if (tag === "expect" && words[0] === "refused" && words[1] !== undefined) scenario.refused = words[1];
 	else if (tag === "skip-mode" && words.length > 1) scenario.skipModes.set(words[0] ?? "", words.slice(1).join(" "));
@@ -147,7 +155,7 @@ async function compile(compiler: string, flags: string[], source: string, target
 
 const builds = new Map<string, Promise<string>>();
 
-/** Compiles a scenario where its source or the shared header is newer than the program; gives the program's path. */
+/** Compiles a scenario where its source or the shared headers are newer than the program; gives the program's path. */
 export function buildScenario(scenario: Scenario): Promise<string> {
 	const target = join(buildDir, scenario.name);
 	const build = builds.get(target) ?? compileIfOlder(scenario, target);
@@ -156,7 +164,8 @@ export function buildScenario(scenario: Scenario): Promise<string> {
 }
 
 async function compileIfOlder(scenario: Scenario, target: string): Promise<string> {
-	if (!isFresh(target, [scenario.source, join(sourceDir, "scenario.h")]))
+	const headers = readdirSync(sourceDir).filter((file) => file.endsWith(".h"));
+	if (!isFresh(target, [scenario.source, ...headers.map((file) => join(sourceDir, file))]))
 		await compile(scenario.compiler, scenario.cflags, scenario.source, target);
 	return target;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the kernel tells about a process, taken apart into one flat table of named fields, for comparing before and after.
-// Keys look like `stat/utime`, `maps/7f00…-7f01…`, `smaps/7f00…/VmFlags`, `fd/3/pos`; values are text (bytes as latin1).
+// Keys look like `stat/utime`, `maps/7f00…-7f01…`, `smaps/7f00…/VmFlags`, `fd/3/pos`, for threads besides the leader
+// `task/12/stat/utime`; values are text (bytes as latin1).
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Field name to value. */
 export type Snapshot = Map<string, string>;
@@ -58,14 +59,32 @@ export function stateOf(procPath: string): string | undefined {
 	return text[text.lastIndexOf(")") + 2];
 }
 
-function addStat(into: Snapshot, text: string): void {
+/** State letters of all threads of a process, the leader's left out when it's dead and others go on; empty: no process. */
+export function statesOf(procPath: string): string {
+	const leader = stateOf(procPath);
+	if (leader === undefined) return "";
+	const others = otherThreads(procPath).map((tid) => stateOf(`${procPath}/task/${tid}`) ?? "");
+	return `${leader === "Z" && others.length > 0 ? "" : leader}${others.join("")}`;
+}
+
+/** Ids of the threads besides the leader, in /proc's order. */
+function otherThreads(procPath: string): string[] {
+	try {
+		const leader = procPath.slice(procPath.lastIndexOf("/") + 1);
+		return readdirSync(`${procPath}/task`).filter((tid) => tid !== leader);
+	} catch {
+		return []; // it's gone, or is going right now
+	}
+}
+
+function addStat(into: Snapshot, prefix: string, text: string): void {
 	const close = text.lastIndexOf(")");
-	into.set("stat/comm", text.slice(text.indexOf("(") + 1, close));
+	into.set(`${prefix}/comm`, text.slice(text.indexOf("(") + 1, close));
 	const rest = text
 		.slice(close + 2)
 		.trimEnd()
 		.split(" ");
-	for (const [i, value] of rest.entries()) into.set(`stat/${statFields[i] ?? `field${i + 3}`}`, value);
+	for (const [i, value] of rest.entries()) into.set(`${prefix}/${statFields[i] ?? `field${i + 3}`}`, value);
 }
 
 function addColonLines(into: Snapshot, prefix: string, text: string): void {
@@ -98,7 +117,7 @@ function addSmaps(into: Snapshot, text: string): void {
 
 /** Inode numbers of pipes and the like are the kernel's choice: number them by first appearance, which keeps who shares what. */
 function addFds(into: Snapshot, procPath: string): void {
-	const fds = readdirSync(`${procPath}/fd`).map(Number);
+	const fds = existsSync(`${procPath}/fd/.`) ? readdirSync(`${procPath}/fd`).map(Number) : [];
 	const names = new Map<string, string>();
 	for (const fd of fds.sort((a, b) => a - b)) {
 		const link = readLink(`${procPath}/fd/${fd}`);
@@ -116,13 +135,18 @@ function addFds(into: Snapshot, procPath: string): void {
 /** Reads everything that is compared. `procPath` is the process's folder in /proc; the process should be asleep or stopped. */
 export function takeSnapshot(procPath: string): Snapshot {
 	const into: Snapshot = new Map();
-	addStat(into, readText(`${procPath}/stat`));
+	addStat(into, "stat", readText(`${procPath}/stat`));
 	addColonLines(into, "status", readText(`${procPath}/status`));
 	addSmaps(into, readText(`${procPath}/smaps`));
 	for (const file of wholeFiles) into.set(file, readText(`${procPath}/${file}`));
 	for (const link of ["exe", "cwd", "root"]) into.set(link, readLink(`${procPath}/${link}`));
 	for (const ns of readdirSync(`${procPath}/ns`)) into.set(`ns/${ns}`, readLink(`${procPath}/ns/${ns}`));
-	into.set("tasks", readdirSync(`${procPath}/task`).join(" "));
+	const threads = otherThreads(procPath);
+	into.set("tasks", threads.join(" "));
+	for (const tid of threads) {
+		addStat(into, `task/${tid}/stat`, readText(`${procPath}/task/${tid}/stat`));
+		addColonLines(into, `task/${tid}/status`, readText(`${procPath}/task/${tid}/status`));
+	}
 	addFds(into, procPath);
 	return into;
 }
