@@ -8,8 +8,9 @@ int main(int argc, char **argv)
 	scenario_start(argc, argv);
 	ready();
 	volatile unsigned long turns = 0;
-	while (!scenario_triggered)
+	do
 		turns++;
+	while (!scenario_triggered);
 	must_be(turns > 0);
 	pass();
 }
