@@ -6,16 +6,17 @@ import type { OpRef, Program } from "../../agent/program.ts";
 import { ImageError, UnsupportedError } from "../../errors.ts";
 import type { memfd_inode_entry } from "../../images/gen/file_pb.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
-import { KINDS } from "../../images/index.ts";
+
 import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { collectRuns, earlier, type PageRun, totalBytes } from "../../pages/pagemap.ts";
-import { readAt, statFd } from "../../sys/file.ts";
+import { type PageRun, totalBytes } from "../../pages/pagemap.ts";
+import { statFd, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
+import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
+import { corruptMemory, PageIndex, planImageVdso, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { planSeals, planSegment, readSegments } from "./shared-memory.ts";
-import { findImageVdso, planVdso } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
 const PAGE = 4096n;
@@ -35,34 +36,28 @@ const MAP_BITS =
 const EARLY_ADVICE = (1n << BigInt(mman.MADV_HUGEPAGE)) | (1n << BigInt(mman.MADV_NOHUGEPAGE));
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
-const SPECIAL = v.VMA_AREA_VDSO | v.VMA_AREA_VVAR | v.VMA_AREA_VSYSCALL;
-
-function corrupt(file: string, message: string): ImageError {
-	return new ImageError("IMAGE_CORRUPT", `${file}: ${message}`, {
-		file,
-		remedy: "dump again; the images were damaged",
-	});
-}
+/** For exe_fd: leave the link as it is. */
+const NO_EXE = 0xffffffff;
 
 /** Checks order and bounds; splits real mappings from guard regions. */
 function checkVmas(file: string, vmas: readonly vma_entry[]): { mappings: vma_entry[]; guards: vma_entry[] } {
-	if (vmas.length === 0 || vmas.length > MAX_VMAS) throw corrupt(file, `${vmas.length} VMAs`);
+	if (vmas.length === 0 || vmas.length > MAX_VMAS) throw corruptMemory(file, `${vmas.length} VMAs`);
 	const mappings: vma_entry[] = [];
 	const guards: vma_entry[] = [];
 	let end = 0n;
 	for (const vma of vmas) {
 		const isGuard = (vma.status & v.VMA_AREA_GUARD) !== 0;
-		if (!isGuard && guards.length > 0) throw corrupt(file, "a VMA follows guard regions");
+		if (!isGuard && guards.length > 0) throw corruptMemory(file, "a VMA follows guard regions");
 		if (vma.start % PAGE !== 0n || vma.end % PAGE !== 0n || vma.start >= vma.end || vma.pgoff % PAGE !== 0n)
-			throw corrupt(file, `VMA ${hex(vma.start)}-${hex(vma.end)} isn't made of whole pages`);
+			throw corruptMemory(file, `VMA ${hex(vma.start)}-${hex(vma.end)} isn't made of whole pages`);
 		if ((vma.status & v.VMA_AREA_VSYSCALL) !== 0) continue;
-		if (vma.end > TASK_SIZE) throw corrupt(file, `VMA ${hex(vma.start)} lies outside of user space`);
+		if (vma.end > TASK_SIZE) throw corruptMemory(file, `VMA ${hex(vma.start)} lies outside of user space`);
 		if (isGuard) {
 			guards.push(vma);
 			continue;
 		}
-		if (vma.start < end) throw corrupt(file, `VMA ${hex(vma.start)} overlaps the one before`);
-		if ((vma.prot & ~7) !== 0) throw corrupt(file, `VMA ${hex(vma.start)} has protection ${vma.prot}`);
+		if (vma.start < end) throw corruptMemory(file, `VMA ${hex(vma.start)} overlaps the one before`);
+		if ((vma.prot & ~7) !== 0) throw corruptMemory(file, `VMA ${hex(vma.start)} has protection ${vma.prot}`);
 		end = vma.end;
 		mappings.push(vma);
 	}
@@ -86,32 +81,16 @@ function refuseUnsupported(file: string, vma: vma_entry): void {
 	const known = v.VMA_ANON_PRIVATE | v.VMA_FILE_PRIVATE | v.VMA_FILE_SHARED;
 	const kind = vma.status & known;
 	if ((vma.status & v.VMA_AREA_REGULAR) === 0 || (kind & (kind - 1)) !== 0 || kind === 0)
-		throw corrupt(file, `mapping ${hex(vma.start)} has status ${hex(BigInt(vma.status))}`);
+		throw corruptMemory(file, `mapping ${hex(vma.start)} has status ${hex(BigInt(vma.status))}`);
 	// Pages of the images go into private mappings: in a shared one they would overwrite the file.
 	const isShared = kind === v.VMA_FILE_SHARED;
 	const sharing = vma.flags & (mman.MAP_SHARED | mman.MAP_PRIVATE | mman.MAP_DROPPABLE);
 	const allowed = isShared ? [mman.MAP_SHARED] : [mman.MAP_PRIVATE, mman.MAP_DROPPABLE];
 	if (!allowed.includes(sharing))
-		throw corrupt(file, `mapping ${hex(vma.start)} has flags ${hex(BigInt(vma.flags >>> 0))}, which its status denies`);
-}
-
-/** Runs of pages by address, to know which VMAs get content. */
-class PageIndex {
-	private at = 0;
-
-	constructor(private readonly runs: readonly PageRun[]) {}
-
-	/** True when the range, asked for in ascending order, holds pages of the image. */
-	touches(start: bigint, end: bigint): boolean {
-		while (this.at < this.runs.length && this.endOf(this.at) <= start) this.at++;
-		const run = this.runs[this.at];
-		return run !== undefined && run.address < end;
-	}
-
-	private endOf(index: number): bigint {
-		const run = this.runs[index];
-		return run === undefined ? 0n : run.address + run.bytes;
-	}
+		throw corruptMemory(
+			file,
+			`mapping ${hex(vma.start)} has flags ${hex(BigInt(vma.flags >>> 0))}, which its status denies`,
+		);
 }
 
 interface MappedVma {
@@ -183,16 +162,30 @@ function planSegmentMappings(
 	inodes: Map<number, memfd_inode_entry>,
 ): void {
 	const inode = inodes.get(context.files.get(fileId)?.memfd?.inodeId ?? -1);
-	if (inode === undefined) throw corrupt("memfd.img", `mapped memfd ${fileId} has no inode entry`);
+	if (inode === undefined) throw corruptMemory("memfd.img", `mapped memfd ${fileId} has no inode entry`);
 	const isWritten = group.some(
 		({ vma }) => (vma.status & v.VMA_FILE_SHARED) !== 0 && (vma.prot & mman.PROT_WRITE) !== 0,
 	);
 	if (isWritten && (inode.seals & F_SEAL_WRITE) !== 0)
-		throw corrupt("memfd.img", `memory ${inode.shmid} is sealed against writing, but mapped to be written`);
-	const fd = planSegment(inode, program, plan, context);
+		throw corruptMemory("memfd.img", `memory ${inode.shmid} is sealed against writing, but mapped to be written`);
+	const { start, end } = group[0]?.vma ?? { start: 0n, end: 0n };
+	const first = context.once(`segment:${inode.inodeId}`, () => ({ plan, start, end }));
+	const isFirst = first.plan === plan;
+	const fd = isFirst ? planSegment(inode, program, plan, context) : openSegment(program, first);
 	for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from shared memory ${inode.shmid}`);
-	planSeals(inode, fd, program);
+	if (isFirst) planSeals(inode, fd, program);
 	program.syscall("close the shared memory", nr.SYS_close, [fd]);
+}
+
+/** The segment that an earlier task has made, through a mapping of that. */
+function openSegment(program: Program, first: { plan: TaskPlan; start: bigint; end: bigint }): OpRef {
+	const link = `/proc/${first.plan.pid}/map_files/${first.start.toString(16)}-${first.end.toString(16)}`;
+	return program.syscall(`open shared memory of pid ${first.plan.pid}`, nr.SYS_openat, [
+		-100,
+		toCString(link),
+		O_RDWR,
+		0,
+	]);
 }
 
 function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
@@ -208,60 +201,17 @@ function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
 			);
 }
 
-/** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. */
-function planPageReads(
-	file: string,
-	program: Program,
-	runs: readonly PageRun[],
-	mappings: readonly vma_entry[],
-	pagesFd: number,
-): void {
-	let at = 0;
-	for (const run of runs) {
-		let address = run.address;
-		const end = run.address + run.bytes;
-		while (address < end) {
-			while (at < mappings.length && (mappings[at]?.end ?? 0n) <= address) at++;
-			let vma = mappings[at];
-			if (vma === undefined || vma.start > address || !v.isPrivate(vma))
-				throw corrupt(file, `page ${hex(address)} lies outside of the private mappings`);
-			const first = address;
-			const isSpecial = (vma.status & SPECIAL) !== 0;
-			// One read may span neighbouring mappings.
-			let next = at;
-			do {
-				address = earlier(vma.end, end);
-				next++;
-				vma = mappings[next];
-			} while (
-				!isSpecial &&
-				vma !== undefined &&
-				address < end &&
-				vma.start === address &&
-				v.isPrivate(vma) &&
-				(vma.status & SPECIAL) === 0
-			);
-			if (isSpecial) continue;
-			program.load(
-				`read pages ${hex(first)}-${hex(address)}`,
-				[pagesFd, first, address - first, run.offset + (first - run.address)],
-				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
-			);
-		}
-	}
-}
-
-/** Bytes of the image's vdso. */
-function readImagePages(fd: number, runs: readonly PageRun[], start: bigint, length: bigint): Uint8Array | undefined {
-	const run = runs.find((r) => r.address <= start && r.address + r.bytes >= start + length);
-	return run === undefined ? undefined : readAt(fd, Number(length), run.offset + (start - run.address));
-}
-
 /** Bounds, auxv and exe link, in one call. */
-function planBounds(program: Program, image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+function planBounds(
+	program: Program,
+	image: TaskImage,
+	plan: TaskPlan,
+	context: RestoreContext,
+	keepsExe: boolean,
+): void {
 	const { mm } = image;
 	const auxv = new Uint8Array(BigUint64Array.from([...mm.mmSavedAuxv, ...mm.auxvTail]).buffer);
-	const exe = context.openMapped(program, mm.exeFileId, 0, plan);
+	const exe = keepsExe ? undefined : context.openMapped(program, mm.exeFileId, 0, plan);
 	const map = program.out(PrctlMmMap.size);
 	const bytes = PrctlMmMap.encode({
 		start_code: mm.mmStartCode,
@@ -276,10 +226,12 @@ function planBounds(program: Program, image: TaskImage, plan: TaskPlan, context:
 		env_start: mm.mmEnvStart,
 		env_end: mm.mmEnvEnd,
 		auxv_size: auxv.length,
+		exe_fd: NO_EXE,
 	});
 	program.copy("prepare the memory bounds", map, bytes, bytes.length);
 	if (auxv.length > 0) program.store("prepare auxv", { out: map.out + PrctlMmMap.offsets.auxv, length: 8 }, auxv, 8);
-	program.store("prepare the exe link", { out: map.out + PrctlMmMap.offsets.exe_fd, length: 4 }, exe, 4);
+	if (exe !== undefined)
+		program.store("prepare the exe link", { out: map.out + PrctlMmMap.offsets.exe_fd, length: 4 }, exe, 4);
 	program.syscall(
 		"set memory bounds, auxv and exe link",
 		nr.SYS_prctl,
@@ -293,7 +245,7 @@ function planBounds(program: Program, image: TaskImage, plan: TaskPlan, context:
 			},
 		},
 	);
-	program.syscall("close the executable", nr.SYS_close, [exe]);
+	if (exe !== undefined) program.syscall("close the executable", nr.SYS_close, [exe]);
 }
 
 /** Adds everything that builds the address space to the stage "memory". */
@@ -301,15 +253,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const file = `mm-${image.pstree.pid}.img`;
 	const program = plan.programs.memory;
 	const { mappings, guards } = checkVmas(file, image.mm.vmas);
-	const pagemapFile = `pagemap-${image.pstree.pid}.img`;
-	const pagemap = context.dir.findHeaded(KINDS.PAGEMAP, image.pstree.pid);
-	if (pagemap === undefined)
-		throw new ImageError("IMAGE_MISSING", `image ${pagemapFile} is missing`, {
-			file: pagemapFile,
-			remedy: "dump again; the images are incomplete",
-		});
-	const runs = collectRuns(pagemapFile, pagemap);
-	const pagesName = `pages-${pagemap.head.pagesId}.img`;
+	const { file: pagemapFile, runs, pagesId } = readRuns(image.tid, context);
+	const pagesName = `pages-${pagesId}.img`;
 	const opened = context.dir.openFile(pagesName);
 	const pages = opened === undefined ? undefined : plan.numbers.pass(opened, pagesName);
 	if (runs.length > 0 && (pages === undefined || statFd(pages).size < totalBytes(runs)))
@@ -318,13 +263,23 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 			remedy: "dump again; the images are incomplete",
 		});
 
-	program.syscall("clear the low addresses", nr.SYS_munmap, [0, plan.area.start]);
-	program.syscall("clear the high addresses", nr.SYS_munmap, [plan.area.end, TASK_SIZE - plan.area.end]);
+	const maker = context.makers.get(image.tid);
+	const inherited = findInherited(image, maker);
+	planClear(program, inherited.ranges, 0n, plan.area.start);
+	planClear(program, inherited.ranges, plan.area.end, TASK_SIZE);
+	// Now: the exe link can't be changed while anything of the old one is mapped.
+	planBounds(program, image, plan, context, inherited.exe);
+	const makerRuns = maker === undefined || inherited.kept.size === 0 ? [] : readRuns(maker.tid, context).runs;
 	const index = new PageIndex(runs);
 	const mapped: MappedVma[] = [];
+	const keptMapped: MappedVma[] = [];
 	for (const vma of mappings) {
 		if ((vma.status & SPECIAL) !== 0) continue;
 		refuseUnsupported(file, vma);
+		if (inherited.kept.has(vma)) {
+			keptMapped.push(planKept(program, vma, runs, makerRuns));
+			continue;
+		}
 		const holds = v.isPrivate(vma) && index.touches(vma.start, vma.end);
 		mapped.push({ vma, lifted: holds && (vma.prot & mman.PROT_WRITE) === 0 });
 	}
@@ -334,8 +289,13 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const needsInodes = backed.some(({ vma }) => (vma.status & v.VMA_AREA_MEMFD) !== 0);
 	planFileMappings(program, backed, plan, context, needsInodes ? readSegments(context.dir) : new Map());
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
-	if (pages !== undefined) planContent(pagemapFile, program, runs, mappings, pages);
-	for (const { vma, lifted } of mapped) planFinish(program, vma, lifted);
+	if (pages !== undefined) {
+		if (!inherited.vdso) planImageVdso(pagemapFile, program, runs, mappings, pages, context);
+		planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
+		planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
+		program.syscall("close the pages image", nr.SYS_close, [pages]);
+	}
+	for (const { vma, lifted } of [...mapped, ...keptMapped]) planFinish(program, vma, lifted);
 	for (const guard of guards)
 		program.syscall(
 			`guard ${hex(guard.start)}-${hex(guard.end)}`,
@@ -343,25 +303,24 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 			[guard.start, guard.end - guard.start, mman.MADV_GUARD_INSTALL],
 			{ remedies: { EINVAL: "guard regions need Linux 6.13 or later" } },
 		);
-	planBounds(program, image, plan, context);
 }
 
-/** Pages and vdso; the pages file has the same number here and in the task. */
-function planContent(
-	file: string,
+/** A mapping that stays as the maker has it, opened for changes where there are any. */
+function planKept(
 	program: Program,
+	vma: vma_entry,
 	runs: readonly PageRun[],
-	mappings: readonly vma_entry[],
-	pages: number,
-): void {
-	const vdso = findImageVdso(mappings);
-	if (vdso !== undefined) {
-		const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
-		if (bytes === undefined) throw corrupt(file, "the pages of the vdso are missing");
-		planVdso(program, vdso, bytes);
-	}
-	planPageReads(file, program, runs, mappings, pages);
-	program.syscall("close the pages image", nr.SYS_close, [pages]);
+	makerRuns: readonly PageRun[],
+): MappedVma {
+	const writable = mman.PROT_READ | mman.PROT_WRITE;
+	const lifted = (vma.prot & writable) !== writable && needsChange(vma, runs, makerRuns);
+	if (lifted)
+		program.syscall(`open ${hex(vma.start)} for changes`, nr.SYS_mprotect, [
+			vma.start,
+			vma.end - vma.start,
+			vma.prot | writable,
+		]);
+	return { vma, lifted };
 }
 
 /** What has to come after the pages: protection, the rest of the advice, locking. */

@@ -60,8 +60,12 @@ export function findImageVdso(vmas: readonly vma_entry[]): VdsoLayout | undefine
  *
  * @throws UnsupportedError FOREIGN_VDSO when the two differ
  */
-export function planVdso(program: Program, image: VdsoLayout, imageBytes: Uint8Array): void {
-	const host = readHostVdso();
+export function planVdso(
+	program: Program,
+	image: VdsoLayout,
+	imageBytes: Uint8Array,
+	host: ReturnType<typeof readHostVdso>,
+): void {
 	const differs = (what: string) =>
 		new UnsupportedError("FOREIGN_VDSO", `the images come from another kernel: ${what}`, {
 			remedy: "restore on a host with the same kernel build and CPU family",

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The pages of a task's private mappings, restore half: where they lie in the images, and what reads them into place.
+// Images: pagemap-PID.img, pages-N.img.
+
+import type { Program } from "../../agent/program.ts";
+import { ImageError } from "../../errors.ts";
+import type { vma_entry } from "../../images/gen/mm_pb.ts";
+import { KINDS } from "../../images/index.ts";
+import { collectRuns, earlier, type PageRun } from "../../pages/pagemap.ts";
+import { readAt } from "../../sys/file.ts";
+import type { RestoreContext } from "../kind.ts";
+import { findImageVdso, planVdso, readHostVdso } from "./vdso.x86_64.ts";
+import * as v from "./vma.ts";
+
+/** Mappings that are the kernel's own. */
+export const SPECIAL = v.VMA_AREA_VDSO | v.VMA_AREA_VVAR | v.VMA_AREA_VSYSCALL;
+
+const hex = (value: bigint) => `0x${value.toString(16)}`;
+
+/** The error for an image of memory that no dump can have written. */
+export function corruptMemory(file: string, message: string): ImageError {
+	return new ImageError("IMAGE_CORRUPT", `${file}: ${message}`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
+}
+
+/** Runs of pages by address, to know which VMAs get content. */
+export class PageIndex {
+	private at = 0;
+
+	constructor(private readonly runs: readonly PageRun[]) {}
+
+	/** True when the range, asked for in ascending order, holds pages of the image. */
+	touches(start: bigint, end: bigint): boolean {
+		while (this.at < this.runs.length && this.endOf(this.at) <= start) this.at++;
+		const run = this.runs[this.at];
+		return run !== undefined && run.address < end;
+	}
+
+	private endOf(index: number): bigint {
+		const run = this.runs[index];
+		return run === undefined ? 0n : run.address + run.bytes;
+	}
+}
+
+/** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. */
+export function planPageReads(
+	file: string,
+	program: Program,
+	runs: readonly PageRun[],
+	mappings: readonly vma_entry[],
+	pagesFd: number,
+	kept: ReadonlySet<vma_entry>,
+): void {
+	let at = 0;
+	for (const run of runs) {
+		let address = run.address;
+		const end = run.address + run.bytes;
+		while (address < end) {
+			while (at < mappings.length && (mappings[at]?.end ?? 0n) <= address) at++;
+			let vma = mappings[at];
+			if (vma === undefined || vma.start > address || !v.isPrivate(vma))
+				throw corruptMemory(file, `page ${hex(address)} lies outside of the private mappings`);
+			const first = address;
+			const isSkipped = (one: vma_entry) => (one.status & SPECIAL) !== 0 || kept.has(one);
+			const isSpecial = isSkipped(vma);
+			// One read may span neighbouring mappings.
+			let next = at;
+			do {
+				address = earlier(vma.end, end);
+				next++;
+				vma = mappings[next];
+			} while (
+				!isSpecial &&
+				vma !== undefined &&
+				address < end &&
+				vma.start === address &&
+				v.isPrivate(vma) &&
+				!isSkipped(vma)
+			);
+			if (isSpecial) continue;
+			program.load(
+				`read pages ${hex(first)}-${hex(address)}`,
+				[pagesFd, first, address - first, run.offset + (first - run.address)],
+				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
+			);
+		}
+	}
+}
+
+/** Bytes of the image's vdso. */
+function readImagePages(fd: number, runs: readonly PageRun[], start: bigint, length: bigint): Uint8Array | undefined {
+	const run = runs.find((r) => r.address <= start && r.address + r.bytes >= start + length);
+	return run === undefined ? undefined : readAt(fd, Number(length), run.offset + (start - run.address));
+}
+
+/** Which pages the images hold of a task. */
+export function readRuns(
+	pid: number,
+	context: RestoreContext,
+): { file: string; pagesId: number; runs: readonly PageRun[] } {
+	return context.once(`runs:${pid}`, () => {
+		const file = `pagemap-${pid}.img`;
+		const pagemap = context.dir.findHeaded(KINDS.PAGEMAP, pid);
+		if (pagemap === undefined)
+			throw new ImageError("IMAGE_MISSING", `image ${file} is missing`, {
+				file,
+				remedy: "dump again; the images are incomplete",
+			});
+		return { file, pagesId: pagemap.head.pagesId, runs: collectRuns(file, pagemap) };
+	});
+}
+
+/** The vdso; the pages file has the same number here and in the task. */
+export function planImageVdso(
+	file: string,
+	program: Program,
+	runs: readonly PageRun[],
+	mappings: readonly vma_entry[],
+	pages: number,
+	context: RestoreContext,
+): void {
+	const vdso = findImageVdso(mappings);
+	if (vdso === undefined) return;
+	const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
+	if (bytes === undefined) throw corruptMemory(file, "the pages of the vdso are missing");
+	planVdso(program, vdso, bytes, context.once("host:vdso", readHostVdso));
+}
