@@ -7,6 +7,8 @@
 #define SYS_pread64 17
 #define SYS_madvise 28
 #define SYS_wait4 61
+#define SYS_getppid 110
+#define SYS_prctl 157
 #define SYS_futex 202
 #define SYS_restart_syscall 219
 #define SYS_exit_group 231
@@ -17,6 +19,8 @@
 #define FUTEX_32 2u
 #define FUTEX_OWNER_DIED 0x40000000u
 #define SIG_SETMASK 2
+#define SIGKILL 9
+#define PR_SET_PDEATHSIG 1
 #define EINTR 4
 #define ECHILD 10
 #define ENOSYS 38
@@ -31,7 +35,7 @@ struct futex_waitv {
 	u32 flags, reserved;
 };
 
-i64 cr_clone3(u64 args, u64 size, u64 ctl);
+i64 cr_clone3(u64 args, u64 size, u64 ctl, u64 unused, u64 maker);
 void cr_sigreturn_at(u64 sp) __attribute__((noreturn));
 
 static inline i64 sys6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
@@ -156,7 +160,7 @@ static i64 run_op(struct cr_op *op, const u64 *a)
 	case CR_OP_COPY: copy_bytes(a[0], a[1], a[2]); return 0;
 	case CR_OP_MERGE: return merge_pages(a[0], a[1], a[2]);
 	case CR_OP_STORE: return store_value(a[0], a[1], a[2]);
-	case CR_OP_CLONE: return cr_clone3(a[0], a[1], a[2]);
+	case CR_OP_CLONE: return cr_clone3(a[0], a[1], a[2], 0, a[3]);
 	case CR_OP_WAIT: return wait_word((u32 *)a[0], a[1]);
 	case CR_OP_WAKE: return wake_word((u32 *)a[0], a[1]);
 	case CR_OP_REAP: return reap_children();
@@ -249,9 +253,20 @@ static void wait_command(struct cr_ctl *ctl, u32 seen)
 		sys6(SYS_futex, (u64)&ctl->lock, FUTEX_WAIT, lock, 0, 0, 0);
 }
 
-__attribute__((noreturn, used)) void cr_agent(struct cr_ctl *ctl)
+/* A new child dies with its maker from here on; one whose maker has gone before that ends at once. */
+static void die_with(u64 maker)
+{
+	sys6(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	while ((u64)sys6(SYS_getppid, 0, 0, 0, 0, 0, 0) != maker)
+		sys6(SYS_exit_group, 97, 0, 0, 0, 0, 0);
+}
+
+__attribute__((noreturn, used)) void cr_agent(struct cr_ctl *ctl, u64 maker)
 {
 	u32 seen = ctl->ack_seq;
+
+	if (maker)
+		die_with(maker);
 	for (;;) {
 		u32 now = load(&ctl->cmd_seq);
 		if (load(&ctl->lock) & FUTEX_OWNER_DIED)

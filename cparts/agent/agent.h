@@ -33,7 +33,7 @@ enum {
 	CR_OP_COPY = 2,    /* arg0 to, arg1 from, arg2 bytes */
 	CR_OP_MERGE = 3,   /* arg0 to, arg1 from, arg2 bytes: copies only the 4 KiB pages that differ; result: pages copied */
 	CR_OP_STORE = 4,   /* arg0 address, arg1 value, arg2 size 1 2 4 8 */
-	CR_OP_CLONE = 5,   /* arg0 clone_args, arg1 their size, arg2 control block of the child */
+	CR_OP_CLONE = 5,   /* arg0 clone_args, arg1 their size, arg2 control block of the child, arg3 the maker's pid for a child */
 	CR_OP_WAIT = 6,    /* arg0 u32 address, arg1 value: until the word reached the value */
 	CR_OP_WAKE = 7,    /* arg0 u32 address, arg1 value: stores it and wakes all */
 	CR_OP_REAP = 8,    /* waits for children until there is none, forwarding nothing; result: how many */

@@ -4,21 +4,40 @@
 
 import { CriuError, isErrno, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { CLONE_PARENT, CloneArgs } from "../kernel/abi/sched.ts";
+import {
+	CLONE_FILES,
+	CLONE_FS,
+	CLONE_PARENT,
+	CLONE_SIGHAND,
+	CLONE_SYSVSEM,
+	CLONE_THREAD,
+	CLONE_VM,
+	CloneArgs,
+} from "../kernel/abi/sched.ts";
 import { SYS_ftruncate, SYS_memfd_create, SYS_munmap, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
-import { listChildren } from "../kernel/procfs/tasks.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
+import { listChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { closeFd, toCString } from "../sys/file.ts";
 import { mustSyscall, spawn } from "../sys/host.ts";
-import { type Mapping, mapShared } from "../sys/memory.ts";
+import { mapShared } from "../sys/memory.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
-import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, PAGE_SIZE } from "./layout.ts";
-import { Program } from "./program.ts";
-import { detachThread, getRegisters, interruptThread, resumeToSyscall, seizeThread, setRegisters } from "./tracee.ts";
+import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
+import { type OpRef, Program } from "./program.ts";
+import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
+import {
+	detachThread,
+	getRegisters,
+	interruptThread,
+	passOnDeath,
+	resumeToSyscall,
+	seizeThread,
+	setRegisters,
+} from "./tracee.ts";
 
 const SIGKILL = 9;
 const SIGCHLD = 17;
@@ -26,42 +45,35 @@ const STEP_TIMEOUT_MS = 10_000;
 const MFD_CLOEXEC = 1;
 const MFD_EXEC = 0x10;
 
+/** What the first process of a restore is made with. */
 export interface BuildRequest {
 	/** Namespaces and CLONE_PARENT. */
 	cloneFlags: bigint;
 	setTid: readonly number[];
 	area: bigint;
-	areaLength: number;
+	layout: SiteLayout;
 	/** Reserved descriptor numbers for the area and the agent's executable in the child. */
 	areaFd: number;
 	execFd: number;
 	/** What else the child gets. */
 	passes: ReadonlyArray<{ from: number; to: number }>;
-	/** The new process is an init; the task will be a child of it and share the area. */
+	/** The new process is an init; the root task will be a child of it. */
 	asInit: boolean;
 }
 
-/** Control block, program and stack of an init, at the end of the area. */
-const INIT_SLOT = 8 * PAGE_SIZE;
-
-/** Where an agent lives in the area. */
-interface Slot {
-	ctl: number;
-	program: number;
-	programLength: number;
-	/** Offset of the end of its stack. */
-	stack: number;
+/** A child or thread to be made by an agent. */
+export interface CloneRequest {
+	/** In the maker's pid namespace; undefined for any. */
+	vpid: number | undefined;
+	slot: number;
+	thread: boolean;
+	/** CLONE_FILES, CLONE_FS: what a child shares with its maker. */
+	flags?: bigint;
+	/** Sent to the parent when a child ends; SIGCHLD when it isn't given. */
+	exitSignal?: number | undefined;
 }
 
-function taskSlot(areaLength: number, besideInit: boolean): Slot {
-	const end = areaLength - (besideInit ? INIT_SLOT : 0);
-	return { ctl: AREA_CTL, program: AREA_PROGRAM, programLength: end - AREA_PROGRAM - AGENT_STACK, stack: end };
-}
-
-function initSlot(areaLength: number): Slot {
-	const start = areaLength - INIT_SLOT;
-	return { ctl: start, program: start + PAGE_SIZE, programLength: 3 * PAGE_SIZE, stack: areaLength };
-}
+const THREAD_FLAGS = BigInt(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM);
 
 /** Where a thread ends up once its agent is gone. */
 export interface FinalState {
@@ -88,41 +100,43 @@ function createExecutable(bytes: Uint8Array): number {
 	return fd;
 }
 
-/** A process under construction. All calls come from the thread that made it. */
+/** A process or thread under construction. All calls come from the thread that made it. */
 export class BuiltProcess {
 	readonly programs: AgentChannel;
 	private traced = true;
 
 	private constructor(
+		/** As we see it. */
 		readonly pid: number,
-		private readonly shared: Mapping,
-		private readonly request: BuildRequest,
-		slot: Slot,
+		/** As it sees itself. */
+		readonly vpid: number,
+		readonly site: BuildSite,
+		slot: AgentSlot,
+		private readonly isThread: boolean,
 	) {
-		this.programs = new AgentChannel(pid, shared, slot.ctl, slot.program, slot.programLength);
+		this.programs = new AgentChannel(pid, site.shared, slot.ctl, slot.program, slot.programLength);
 	}
 
 	/**
-	 * Makes the process and brings it under control. It waits for its first program.
+	 * Makes the first process and brings it under control. It waits for its first program. The site is the caller's to close.
 	 *
 	 * @throws KernelError EEXIST when the pid is taken; CriuError
 	 */
 	static start(request: BuildRequest): BuiltProcess {
-		const blob = agentBlob();
 		const areaFd = createMemfd("criu-area", 0);
+		const { area, layout } = request;
 		let execFd = -1;
-		let shared: Mapping | undefined;
+		let site: BuildSite | undefined;
 		try {
-			mustSyscall("of the agent's memory", SYS_ftruncate, areaFd, request.areaLength);
-			shared = mapShared(areaFd, request.areaLength);
-			shared.bytes.set(blob, AREA_BLOB);
-			const slot = request.asInit ? initSlot(request.areaLength) : taskSlot(request.areaLength, false);
-			CrCtl.write(shared.view, slot.ctl, { area: request.area });
+			mustSyscall("of the agent's memory", SYS_ftruncate, areaFd, layout.areaLength);
+			site = new BuildSite(area, layout, mapShared(areaFd, layout.areaLength));
+			const slot = request.asInit ? initSlot(layout) : slotOf(layout, 0);
+			site.prepare(slot);
 			execFd = createExecutable(
-				buildAgentElf(blob, {
-					loadAt: request.area + BigInt(request.areaLength) + 0x10000n,
-					area: request.area,
-					areaLength: request.areaLength,
+				buildAgentElf(agentBlob(), {
+					loadAt: area + BigInt(layout.areaLength) + 0x10000n,
+					area,
+					areaLength: layout.areaLength,
 					areaFd: request.areaFd,
 					ctl: slot.ctl,
 					stack: slot.stack,
@@ -136,7 +150,7 @@ export class BuiltProcess {
 				closeFrom: 0,
 				dieWithParent: (request.cloneFlags & BigInt(CLONE_PARENT)) === 0n,
 			});
-			const built = new BuiltProcess(pid, shared, request, slot);
+			const built = new BuiltProcess(pid, request.asInit ? 1 : (request.setTid[0] ?? pid), site, slot, false);
 			try {
 				faultPoint("restore:spawned");
 				built.seize();
@@ -146,7 +160,7 @@ export class BuiltProcess {
 			}
 			return built;
 		} catch (error) {
-			shared?.unmap();
+			site?.close();
 			throw error;
 		} finally {
 			closeFd(areaFd);
@@ -155,42 +169,62 @@ export class BuiltProcess {
 	}
 
 	/**
-	 * Lets an init make the task as its child with the given pid in its namespace, and takes that under control, too.
+	 * Lets the agent make a child or a thread, and takes that under control, too. Until then it dies with its maker.
 	 *
-	 * @throws CriuError AGENT_OP (EEXIST can't be: the namespace is new)
+	 * @throws CriuError AGENT_OP (caused by EEXIST when the pid is taken), TASK_GONE
 	 */
-	cloneTask(pid: number): BuiltProcess {
-		const { area, areaLength } = this.request;
-		const slot = taskSlot(areaLength, true);
-		CrCtl.write(this.shared.view, slot.ctl, { area });
-		const program = new Program();
-		const args = program.out(CloneArgs.size);
-		const stack = area + BigInt(slot.stack - AGENT_STACK);
-		const bytes = CloneArgs.encode({
-			exit_signal: BigInt(SIGCHLD),
-			stack,
-			stack_size: BigInt(AGENT_STACK),
-			set_tid_size: 1n,
-		});
-		program.copy("prepare the clone", args, bytes, bytes.length);
-		const tid = new Uint8Array(Int32Array.of(pid).buffer);
-		program.store("prepare the pid", { out: args.out + CloneArgs.offsets.set_tid, length: 8 }, tid, 8);
-		program.clone(`make pid ${pid}`, args, area + BigInt(slot.ctl), {
-			remedies: { EINVAL: "raise kernel.pid_max (sysctl)" },
-		});
-		this.programs.run(program);
-		const [outside] = listChildren(this.pid);
-		if (outside === undefined)
-			throw new CriuError("TASK_GONE", `the new pid ${pid} has vanished`, { remedy: "try again" });
-		const task = new BuiltProcess(outside, this.shared, this.request, slot);
+	clone(request: CloneRequest): BuiltProcess {
+		const { site } = this;
+		const slot = slotOf(site.layout, request.slot);
+		site.prepare(slot);
+		const { program, made } = this.planClone(request, slot);
+		const vpid = Number(this.programs.run(program).result(made));
+		const pid = this.vpid === this.pid ? vpid : this.findOutside(vpid, request.thread);
+		const built = new BuiltProcess(pid, vpid, site, slot, request.thread);
 		try {
-			task.seize();
+			built.seize();
 		} catch (error) {
-			// Else its init, when it's killed, waits for ever for a dead child that we hold.
-			task.kill();
+			// Else its parent, when it's killed, waits for ever for a dead child that we hold.
+			built.kill();
 			throw error;
 		}
-		return task;
+		return built;
+	}
+
+	private planClone(request: CloneRequest, slot: AgentSlot): { program: Program; made: OpRef } {
+		const { area } = this.site;
+		const { vpid, thread } = request;
+		const program = new Program();
+		const args = program.out(CloneArgs.size);
+		const bytes = CloneArgs.encode({
+			flags: (request.flags ?? 0n) | (thread ? THREAD_FLAGS : 0n),
+			exit_signal: thread ? 0n : BigInt(request.exitSignal ?? SIGCHLD),
+			stack: area + BigInt(slot.stack - slot.stackSize),
+			stack_size: BigInt(slot.stackSize),
+			set_tid_size: vpid === undefined ? 0n : 1n,
+		});
+		program.copy("prepare the clone", args, bytes, bytes.length);
+		if (vpid !== undefined) {
+			const tid = new Uint8Array(Int32Array.of(vpid).buffer);
+			program.store("prepare the pid", { out: args.out + CloneArgs.offsets.set_tid, length: 8 }, tid, 8);
+		}
+		const what = vpid === undefined ? "make a helper" : `make ${thread ? "thread" : "pid"} ${vpid}`;
+		const maker = thread ? 0 : this.vpid;
+		const made = program.clone(what, args, area + BigInt(slot.ctl), maker, {
+			remedies: {
+				EINVAL: "raise kernel.pid_max (sysctl)",
+				EAGAIN: "raise the limits of processes (ulimit -u, kernel.threads-max, pids.max of the cgroup)",
+				ENOMEM: "free memory",
+			},
+		});
+		return { program, made };
+	}
+
+	/** Our number of a child or thread that the process knows as `vpid`. */
+	private findOutside(vpid: number, thread: boolean): number {
+		const candidates = thread ? listThreads(this.pid) : listChildren(this.pid);
+		for (const pid of candidates.reverse()) if (readStatus(pid).nsPid.at(-1) === vpid) return pid;
+		throw new CriuError("TASK_GONE", `the new pid ${vpid} has vanished`, { remedy: "try again" });
 	}
 
 	/** Starts a program that never ends and lets the process go on with it alone. */
@@ -198,7 +232,13 @@ export class BuiltProcess {
 		this.programs.start(program);
 		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
 		this.detach();
-		this.shared.unmap();
+	}
+
+	/** Runs a program by which the process ends, and lets its parent know. */
+	end(program: Program): void {
+		this.programs.start(program);
+		this.traced = false;
+		passOnDeath(this.pid);
 	}
 
 	private seize(): void {
@@ -206,23 +246,22 @@ export class BuiltProcess {
 		faultPoint("restore:seized");
 	}
 
-	/**
-	 * Takes the agent's memory away and sets the last registers: the process stands still and has nothing of ours any more.
-	 *
-	 * @throws CriuError, KernelError
-	 */
-	leave(final: FinalState): void {
+	/** Makes it stand still, for good until it is let go. */
+	stop(): void {
+		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
+	}
+
+	/** Takes the agents' memory out of a process all of whose threads stand still. @throws CriuError, KernelError */
+	removeArea(): void {
+		const { pid, site } = this;
 		const deadline = performance.now() + STEP_TIMEOUT_MS;
-		const { pid } = this;
-		interruptThread(pid, deadline);
-		const regs = getRegisters(pid);
 		setRegisters(
 			pid,
-			withRegs(regs, {
-				ip: this.request.area + BigInt(AREA_BLOB + findSyscall(this.shared.bytes)),
+			withRegs(getRegisters(pid), {
+				ip: site.area + BigInt(AREA_BLOB + findSyscall(site.shared.bytes)),
 				ax: BigInt(SYS_munmap),
-				di: this.request.area,
-				si: BigInt(this.request.areaLength),
+				di: site.area,
+				si: BigInt(site.layout.areaLength),
 				orig_ax: (1n << 64n) - 1n,
 			}),
 		);
@@ -231,6 +270,11 @@ export class BuiltProcess {
 		const result = BigInt.asIntN(64, getReg(getRegisters(pid), REG.ax));
 		if (result !== 0n) throw new KernelError("munmap", Number(-result), "of the agent's memory");
 		faultPoint("restore:left");
+	}
+
+	/** Sets the last registers of a thread that stands still. @throws KernelError */
+	setFinal(final: FinalState): void {
+		const { pid } = this;
 		const capacity = pt.getRegset(pid, pt.NT_X86_XSTATE, 32 * 1024).length;
 		const xstate = new Uint8Array(capacity);
 		xstate.set(final.xstate.subarray(0, capacity));
@@ -238,7 +282,6 @@ export class BuiltProcess {
 		setRegisters(pid, final.regs);
 		pt.setSigmask(pid, final.sigmask);
 		faultPoint("restore:registers");
-		if (!this.request.asInit) this.shared.unmap();
 	}
 
 	/** Lets go of the finished process: from here on it runs on its own. */
@@ -247,9 +290,9 @@ export class BuiltProcess {
 		detachThread(this.pid);
 	}
 
-	/** Ends a process that isn't finished. */
+	/** Ends a process that isn't finished; a thread ends with its process. */
 	kill(): void {
-		if (!this.traced) return;
+		if (!this.traced || this.isThread) return;
 		this.traced = false;
 		sendSignal(this.pid, SIGKILL);
 		try {
@@ -257,7 +300,6 @@ export class BuiltProcess {
 		} catch (error) {
 			if (!isErrno(error, "ECHILD")) throw error;
 		}
-		this.shared.unmap();
 	}
 }
 

@@ -7,7 +7,7 @@ import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import type { Mapping } from "../sys/memory.ts";
 import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
+import { ARG_AREA, ARG_CONST, CHECK_EQUAL, CHECK_NO_ERROR_OR, CHECK_NONE, CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
 import { describeOp, encodeProgram, type Op, type OpRef, type OutRef, type Program, sizeProgram } from "./program.ts";
 import { peekStop } from "./tracee.ts";
 
@@ -109,6 +109,10 @@ export class AgentChannel {
 			if (op === undefined) throw new BugError(`the agent reports a failure of operation ${failed}`);
 			throwFailedOp(op, view.getBigInt64(this.ctl + CrCtl.offsets.error, true));
 		}
+		return this.readResults(program);
+	}
+
+	private readResults(program: Program): ProgramResult {
 		// A copy: the area may be gone when somebody looks at the answers.
 		const size = sizeProgram(program);
 		const copy = this.area.bytes.slice(this.programAt, this.programAt + size);
@@ -124,4 +128,40 @@ export class AgentChannel {
 			out: (ref) => copy.subarray(outAt + ref.out, outAt + ref.out + ref.length),
 		};
 	}
+
+	/**
+	 * Runs a program of system calls without the agent: `call` makes each in another way. Data and answers lie in the area,
+	 * which has to be mapped at `address` wherever the calls are made.
+	 *
+	 * @throws CriuError AGENT_OP
+	 */
+	runOneByOne(program: Program, address: bigint, call: (nr: number, args: readonly bigint[]) => bigint): ProgramResult {
+		const size = sizeProgram(program);
+		if (size > this.programLength) throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
+		this.area.bytes.set(encodeProgram(program, this.programAt).bytes, this.programAt);
+		const { view } = this.area;
+		for (const [index, op] of program.ops.entries()) {
+			const at = this.programAt + index * CrOp.size;
+			const encoded = CrOp.read(view, at);
+			if (encoded.code !== OP_SYSCALL) throw new BugError(`operation ${index} is no system call`);
+			const args = encoded.arg.map((arg, k) => {
+				const kind = (encoded.kinds >> (4 * k)) & 15;
+				if (kind === ARG_AREA) return arg + address;
+				if (kind === ARG_CONST) return arg;
+				throw new BugError(`argument ${k} of operation ${index} depends on an earlier result`);
+			});
+			const result = call(op.nr, args);
+			view.setBigInt64(at + CrOp.offsets.result, result, true);
+			if (!succeeded(encoded.check, encoded.expect, result)) throwFailedOp(op, result);
+		}
+		return this.readResults(program);
+	}
+}
+
+/** As the agent judges it. */
+function succeeded(check: number, expect: bigint, result: bigint): boolean {
+	const failed = result < 0n && result > -4096n;
+	if (check === CHECK_NONE) return true;
+	if (check === CHECK_EQUAL) return result === expect;
+	return !failed || (check === CHECK_NO_ERROR_OR && result === -expect);
 }

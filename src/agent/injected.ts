@@ -12,10 +12,11 @@ import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { buildChain, type Chain, chainSize, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
-import { AgentChannel } from "./channel.ts";
+import { AgentChannel, type ProgramResult } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
 import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, CTL_RESTART, readBlobHeader } from "./layout.ts";
+import type { Program } from "./program.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
 import { getRegisters, interruptThread, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
 
@@ -86,7 +87,7 @@ export function collectInjectionFacts(
  * Where the chain may lie: dead bytes below the stack pointer, or, when that isn't on the main stack (coroutines,
  * goroutines, alternate stacks), low in the main stack, where hardly any program ever gets.
  */
-function placeChain(facts: InjectionFacts, regs: Registers, size: number): bigint {
+function placeChain(facts: InjectionFacts, regs: Registers, size: number, taken?: Chain): bigint {
 	const stack = facts.vmas.find((vma) => facts.startStack >= vma.start && facts.startStack < vma.end);
 	if (stack === undefined || (stack.prot & 3) !== 3)
 		throw new CriuError("NO_STACK", `pid ${facts.pid} has no main stack`, {
@@ -102,8 +103,15 @@ function placeChain(facts: InjectionFacts, regs: Registers, size: number): bigin
 			remedy: "the program uses a tiny stack; such programs can't be dumped",
 		});
 	const slots = Math.min(SLOTS, Number(room / SLOT_STEP) + 1);
-	const low = (first + BigInt(Math.floor(Math.random() * slots)) * SLOT_STEP) & ~63n;
-	return low;
+	const start = Math.floor(Math.random() * slots);
+	for (let i = 0; i < slots; i++) {
+		const low = (first + BigInt((start + i) % slots) * SLOT_STEP) & ~63n;
+		const end = low + BigInt(size);
+		if (taken === undefined || end <= taken.address || low >= taken.address + BigInt(taken.bytes.length)) return low;
+	}
+	throw new CriuError("NO_STACK", `the main stack of pid ${facts.pid} has no free room for a second frame`, {
+		remedy: "the program uses a tiny stack; such programs can't be dumped",
+	});
 }
 
 /** An agent at work in a stopped target. All calls come from the thread that seized it. */
@@ -199,6 +207,45 @@ export class InjectedAgent {
 	}
 
 	/**
+	 * Lets another thread of the same process, which stands still too, make the calls of a program; answers go to the agent's
+	 * memory. It's back where it was afterwards, also when we die in between: the agent itself needn't know of it.
+	 *
+	 * @throws CriuError AGENT_OP, KernelError
+	 */
+	askThread(thread: StoppedThread, program: Program): ProgramResult {
+		const { facts, area } = this;
+		const { tid } = thread;
+		const { gadgets } = facts;
+		const readCode = (address: bigint, length: number) => readMemory(tid, address, length);
+		const request = {
+			gadgets,
+			resume: resumeContext(nameRestartedCall(thread.regs, readCode)).regs,
+			sigmask: thread.sigmask,
+			xstate: thread.xstate,
+			area,
+			areaLength: AREA_LENGTH,
+		};
+		const size = chainSize(request);
+		const chain = buildChain(request, placeChain(facts, thread.regs, size, this.chain));
+		const savedStack = readMemory(tid, chain.address, size);
+		writeMemory(tid, chain.address, chain.bytes);
+		faultPoint("thread:chain");
+		try {
+			let first = true;
+			return this.channel.runOneByOne(program, area, (nr, args) => {
+				const result = callOnce(thread, gadgets, chain, nr, args, first);
+				first = false;
+				return result;
+			});
+		} finally {
+			pt.setSigmask(tid, thread.sigmask);
+			faultPoint("thread:mask");
+			setRegisters(tid, thread.regs);
+			writeMemory(tid, chain.address, savedStack);
+		}
+	}
+
+	/**
 	 * Takes the agent out: no mapping, register, mask or stack byte tells of it afterwards. The target stands still, as
 	 * before infect; an interrupted call resumes with its remaining time when it is detached.
 	 */
@@ -219,6 +266,43 @@ export class InjectedAgent {
 		this.shared.unmap();
 		this.page.unmap();
 	}
+}
+
+/** One call on an instruction that the thread has anyway; should we die now, it ends in the chain's last frame. */
+function callOnce(
+	thread: StoppedThread,
+	gadgets: Gadgets,
+	chain: Chain,
+	nr: number,
+	args: readonly bigint[],
+	first: boolean,
+): bigint {
+	const { tid, regs } = thread;
+	const deadline = performance.now() + STEP_TIMEOUT_MS;
+	const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = args;
+	setRegisters(
+		tid,
+		withRegs(regs, {
+			ip: gadgets.syscallRet,
+			ax: BigInt(nr),
+			di,
+			si,
+			dx,
+			r10,
+			r8,
+			r9,
+			sp: chain.lastSp,
+			orig_ax: NO_SYSCALL,
+			flags: getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR,
+		}),
+	);
+	faultPoint("thread:registers");
+	// As with the leader: only once the registers lead to a frame that has the mask.
+	if (first) pt.setSigmask(tid, ALL_SIGNALS);
+	resumeToSyscall(tid, deadline);
+	faultPoint("thread:entry");
+	resumeToSyscall(tid, deadline);
+	return BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
 }
 
 /** The one bootstrap call: mmap of shared anonymous memory, run on an instruction that the target has anyway. */

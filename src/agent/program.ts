@@ -120,9 +120,12 @@ export class Program {
 		return this.push(OP_STORE, 0, [at, value, size], what);
 	}
 
-	/** A child or thread that serves the control block at the address `childCtl`, on the stack that clone_args name. */
-	clone(what: string, cloneArgs: Uint8Array | OutRef, childCtl: Arg, options?: OpOptions): OpRef {
-		return this.push(OP_CLONE, 0, [cloneArgs, cloneArgs.length, childCtl], what, options);
+	/**
+	 * A child or thread that serves the control block at the address `childCtl`, on the stack that clone_args name. A child
+	 * dies with its maker, whose pid `maker` is; 0 for threads.
+	 */
+	clone(what: string, cloneArgs: Uint8Array | OutRef, childCtl: Arg, maker: number, options?: OpOptions): OpRef {
+		return this.push(OP_CLONE, 0, [cloneArgs, cloneArgs.length, childCtl, maker], what, options);
 	}
 
 	wait(what: string, word: Arg, value: number): OpRef {
@@ -150,7 +153,17 @@ export class Program {
 		return this.outLength;
 	}
 
-	/** Appends another program; its references stay valid. */
+	/** Puts another program before this one; references of both stay valid. */
+	insertFirst(other: Program): void {
+		const rest = new Program();
+		rest.append(this);
+		this.ops.length = 0;
+		this.outLength = 0;
+		this.append(other);
+		this.append(rest);
+	}
+
+	/** Appends another program; its references within itself stay valid. */
 	append(other: Program): void {
 		const opBase = this.ops.length;
 		const outBase = this.outLength;

@@ -78,14 +78,11 @@ export function waitStop(tid: number, deadline: number): Stop {
 	}
 }
 
-function throwGone(tid: number, stop: Stop & { kind: "gone" }): never {
-	throw new CriuError(
-		"TASK_GONE",
-		`task ${tid} ended while it was being frozen (${stop.killed ? "killed by signal" : "exit code"} ${stop.status})`,
-		{
-			remedy: "nothing is left to dump; start it again",
-		},
-	);
+function throwGone(tid: number, stop: Stop | undefined): never {
+	const how = stop?.kind === "gone" ? ` (${stop.killed ? "killed by signal" : "exit code"} ${stop.status})` : "";
+	throw new CriuError("TASK_GONE", `task ${tid} ended while it was being frozen${how}`, {
+		remedy: "nothing is left to dump; start it again",
+	});
 }
 
 /** Attaches to a thread without stopping it. @throws CriuError naming the reason */
@@ -105,12 +102,22 @@ export function seizeThread(tid: number, options: number): void {
  */
 export function interruptThread(tid: number, deadline: number): number {
 	pt.ptrace(pt.PTRACE_INTERRUPT, tid);
+	return awaitInterrupt(tid, deadline) ?? throwGone(tid, peekStop(tid));
+}
+
+/** Waits until an interrupted thread stands still; undefined when it has ended instead. Else as interruptThread. */
+export function awaitInterrupt(tid: number, deadline: number): number | undefined {
 	for (;;) {
 		const stop = waitStop(tid, deadline);
-		if (stop.kind === "gone") throwGone(tid, stop);
+		if (stop.kind === "gone") return undefined;
 		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
 		pt.ptrace(pt.PTRACE_CONT, tid, 0, stop.kind === "signal" ? stop.signal : 0);
 	}
+}
+
+/** Asks a seized thread to stop, without waiting. Gives false when it runs no more. */
+export function requestStop(tid: number): boolean {
+	return tryInterrupt(tid);
 }
 
 /** Resumes with PTRACE_SYSCALL until the next entry to or exit from a system call. @throws CriuError TASK_GONE */

@@ -1,41 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump, stage by stage: look, freeze, refuse or go on, ask, copy, write, let go. Knows no resource: kinds do.
 
-import { findGadgets, type Gadgets } from "../agent/gadgets.x86_64.ts";
+import type { ProgramResult } from "../agent/channel.ts";
+import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
-import { BlockedError, CriuError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
+	type core_entry,
 	core_entry_march,
 	core_entrySchema,
 	task_core_entrySchema,
+	task_kobj_ids_entrySchema,
 	thread_core_entrySchema,
 } from "../images/gen/core_pb.ts";
 import { fs_entrySchema } from "../images/gen/file_pb.ts";
-import { pstree_entrySchema } from "../images/gen/inventory_pb.ts";
+import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
 import { seccomp_entrySchema } from "../images/gen/security_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { readMaps } from "../kernel/procfs/maps.ts";
 import { closeCopies } from "../kinds/file/fd-table.ts";
 import { FileTable } from "../kinds/file/file-table.ts";
-import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kinds/kind.ts";
+import type {
+	Completion,
+	DeadTask,
+	DumpContext,
+	DumpedTask,
+	DumpedThread,
+	TaskDraft,
+	ThreadDraft,
+} from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments } from "../kinds/mm/shared-memory.ts";
-import { findNamespaceBlockers, ownIds, readNamespaces, taskIds } from "../kinds/ns/namespaces.ts";
+import { findNamespaceBlockers, namespaceIds, ownIds, readNamespaces } from "../kinds/ns/namespaces.ts";
 import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
+import { encodeDead } from "../kinds/task/dead.ts";
+import { sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { planTreeShape } from "../plan/tree-shape.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
-import { type FrozenTask, freezeTask } from "./freeze.ts";
+import { type FrozenTree, freezeTree } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { isInNewPidns } from "./new-pidns.ts";
 import { writeDumpStats } from "./stats.ts";
-import { describeProcess, findChildBlockers, readTarget } from "./target.ts";
+import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
 import type { DumpResult, DumpStats } from "./types.ts";
 
@@ -71,29 +85,72 @@ class Dump implements DumpContext {
 	}
 }
 
-/** Everything that stops a dump of this task, from all kinds. */
-function findBlockers(task: DumpedTask, context: Dump): CriuError[] {
-	const found = [
-		...findChildBlockers(task.pid),
-		...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)),
-	];
-	for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
-	return found;
+/** Everything that stops a dump of these tasks, from all kinds. */
+function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[], context: Dump): CriuError[] {
+	const found: CriuError[] = [];
+	for (const task of tasks) {
+		found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
+		found.push(...findTimeNamespaceBlockers(task, context));
+		for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
+	}
+	return found.concat(findShapeBlockers(tasks, dead));
 }
 
-/** What injection needs, or the reason why this task can't have the agent in it. */
-function collectFacts(
-	task: DumpedTask,
-	gadgets: Gadgets | undefined,
-	blockers: CriuError[],
-): InjectionFacts | undefined {
+/** A tree that couldn't be made again: sessions and groups that come from outside of it. */
+function findShapeBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[]): CriuError[] {
 	try {
-		return collectInjectionFacts(task.pid, task.vmas, task.stat.startStack, gadgets);
+		planTreeShape([
+			...tasks.map((task) => ({ ...encodePstree(task, []), dead: false })),
+			...dead.map((task) => ({ ...encodePstree(task, []), dead: true })),
+		]);
+		return [];
 	} catch (error) {
-		if (!(error instanceof CriuError)) throw error;
-		blockers.push(error);
-		return undefined;
+		if (error instanceof CriuError) return [error];
+		throw error;
 	}
+}
+
+/** One time namespace is kept for the whole tree. */
+function findTimeNamespaceBlockers(task: DumpedTask, context: Dump): CriuError[] {
+	if (task.parent === undefined) return [];
+	const [own, parent] = [task, task.parent].map(({ pid }) => context.namespacesOf(pid).get("time"));
+	if (own === parent) return [];
+	return [
+		new CriuError("UNSUPPORTED_NAMESPACE", `pid ${task.pid} is in another time namespace than its parent`, {
+			remedy: "dump it on its own, without its parent",
+		}),
+	];
+}
+
+/** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
+function collectFacts(
+	tasks: readonly DumpedTask[],
+	hint: Gadgets | undefined,
+	blockers: CriuError[],
+): InjectionFacts[] {
+	const facts: InjectionFacts[] = [];
+	// A forked child has the same code at the same place as its parent.
+	const hints = hint === undefined ? [] : [hint];
+	for (const { pid, vmas, stat } of tasks) {
+		try {
+			const fitting = hints.find((gadgets) => holdsGadgets(pid, vmas, gadgets));
+			const collected = collectInjectionFacts(pid, vmas, stat.startStack, fitting);
+			if (fitting === undefined) hints.push(collected.gadgets);
+			facts.push(collected);
+		} catch (error) {
+			if (!(error instanceof CriuError)) throw error;
+			blockers.push(error);
+		}
+	}
+	return facts;
+}
+
+/** A task with all that its images will hold. */
+interface CollectedTask {
+	readonly task: DumpedTask;
+	readonly draft: TaskDraft;
+	/** Cores of the other threads. */
+	readonly threads: { readonly vtid: number; readonly core: core_entry }[];
 }
 
 function newDraft(): TaskDraft {
@@ -109,62 +166,137 @@ function newDraft(): TaskDraft {
 	};
 }
 
-/** Lets all kinds fill the draft; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(task: DumpedTask, context: Dump, draft: TaskDraft, facts: InjectionFacts): void {
+function newThreadDraft(): ThreadDraft {
+	return {
+		core: create(core_entrySchema, {
+			mtype: core_entry_march.X86_64,
+			threadCore: create(thread_core_entrySchema),
+		}),
+	};
+}
+
+/** Lets all kinds fill the draft of a thread; questions go into `ask`. */
+function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: Dump): Completion[] {
+	return TASK_KINDS.flatMap((kind) => kind.dumpThread?.(thread, draft, ask, context) ?? []);
+}
+
+/** Lets all kinds fill the drafts; what only the task can tell is asked by the agent, in one batch. */
+function collectTask(task: DumpedTask, context: Dump, facts: InjectionFacts): CollectedTask {
+	const draft = newDraft();
 	const ask = new Program();
-	const completions: Completion[] = [];
-	for (const kind of TASK_KINDS) {
-		const complete = kind.dump(task, draft, ask, context);
-		if (complete !== undefined) completions.push(complete);
-	}
+	const [leader, ...others] = task.threads;
+	if (leader === undefined) throw new BugError(`pid ${task.pid} without a thread`);
+	const completions = dumpThread(leader, draft, ask, context);
+	for (const kind of TASK_KINDS)
+		completions.push(...([kind.dump?.(task, draft, ask, context)] as const).flatMap((c) => c ?? []));
+	const asked = others.map((thread) => {
+		const own = { thread, draft: newThreadDraft(), ask: new Program() };
+		return { ...own, completions: dumpThread(thread, own.draft, own.ask, context) };
+	});
 	const agent = InjectedAgent.infect(facts, task.thread);
-	let answers: ReturnType<typeof agent.programs.run>;
+	const finish: { completions: readonly Completion[]; answers: ProgramResult }[] = [];
 	try {
-		answers = agent.programs.run(ask);
+		for (const { thread, ask: own, completions: ofThread } of asked) {
+			const answers = agent.askThread(thread.stopped, own);
+			finish.push({ completions: ofThread, answers });
+		}
+		const answers = agent.programs.run(ask);
+		finish.push({ completions, answers });
 	} catch (error) {
 		agent.cure();
 		throw error;
 	}
 	agent.cure();
 	faultPoint("dump:cured");
-	for (const complete of completions) complete(answers);
+	for (const { completions: list, answers } of finish) for (const complete of list) complete(answers);
+	return { task, draft, threads: asked.map(({ thread, draft: own }) => ({ vtid: thread.vtid, core: own.core })) };
 }
 
-function copyMemory(task: DumpedTask, context: Dump, dir: ImageDir, draft: TaskDraft): PagesWritten {
+const NO_PAGES: PagesWritten = { scanned: 0n, written: 0n, lazy: 0n };
+
+function copyMemory(collected: readonly CollectedTask[], context: Dump, dir: ImageDir): PagesWritten {
 	for (const segment of listSegments(context)) {
 		dumpSegmentPages(segment, dir, context.newPagesId());
 		closeFd(segment.fd);
 	}
-	return dumpPages(task, draft, dir, context.newPagesId());
+	return collected
+		.map(({ task, draft }) => dumpPages(task, draft, dir, context.newPagesId()))
+		.reduce(
+			(sum, { scanned, written, lazy }) => ({
+				scanned: sum.scanned + scanned,
+				written: sum.written + written,
+				lazy: sum.lazy + lazy,
+			}),
+			NO_PAGES,
+		);
 }
 
-/** What only a standing task can tell and no kind owns. */
-function collectIdentity(task: DumpedTask, context: Dump) {
-	return {
-		rootIds: ownIds(context.ownNamespaces),
-		ids: taskIds(context.ownNamespaces, context.namespacesOf(task.pid)),
-		clocks: dumpTimeNamespace(task.pid),
-	};
+/** What only standing tasks can tell and no kind owns. */
+function collectIdentity(tasks: readonly DumpedTask[], context: Dump) {
+	const foreign = new Map<string, number>();
+	const ids = tasks.map((task) =>
+		create(task_kobj_ids_entrySchema, {
+			vmId: sharedId("vm", task, context),
+			filesId: sharedId("files", task, context),
+			fsId: sharedId("fs", task, context),
+			sighandId: sharedId("sighand", task, context),
+			...namespaceIds(context.ownNamespaces, context.namespacesOf(task.pid), foreign),
+		}),
+	);
+	const [root] = tasks;
+	if (root === undefined) throw new BugError("a dump without tasks");
+	return { rootIds: ownIds(context.ownNamespaces), ids, clocks: dumpTimeNamespace(root.pid) };
+}
+
+function encodePstree(task: DumpedTask | DeadTask, threads: number[]): pstree_entry {
+	const { status, stat, vpid, parent } = task;
+	return create(pstree_entrySchema, {
+		pid: vpid,
+		ppid: parent?.vpid ?? 0,
+		pgid: status.nsPgid[status.nsPgid.length - 1] ?? stat.pgrp,
+		sid: status.nsSid[status.nsSid.length - 1] ?? stat.session,
+		threads,
+	});
+}
+
+/** Parents come before their children, zombies right behind the last task. */
+function writeTree(collected: readonly CollectedTask[], dead: readonly DeadTask[], dir: ImageDir): void {
+	dir.writeEntries(KINDS.PSTREE, undefined, [
+		...collected.map(({ task }) =>
+			encodePstree(
+				task,
+				task.threads.map(({ vtid }) => vtid),
+			),
+		),
+		...dead.map((task) => encodePstree(task, [0])),
+	]);
 }
 
 /**
- * Writes everything but the pages, which are there already. The task isn't looked at any more. The inventory comes last: it
+ * Writes everything but the pages, which are there already. The tasks aren't looked at any more. The inventory comes last: it
  * says that the rest is whole.
  */
 function writeImages(
-	task: DumpedTask,
+	collected: readonly CollectedTask[],
+	dead: readonly DeadTask[],
 	context: Dump,
 	dir: ImageDir,
-	draft: TaskDraft,
 	identity: ReturnType<typeof collectIdentity>,
 ): void {
 	const { rootIds, ids, clocks } = identity;
-	const { status, vpid } = task;
-	dir.writeEntry(KINDS.CORE, vpid, draft.core);
-	dir.writeEntry(KINDS.IDS, vpid, ids);
-	dir.writeEntry(KINDS.MM, vpid, draft.mm);
-	dir.writeEntry(KINDS.FS, vpid, draft.fs);
-	dir.writeEntries(KINDS.FDINFO, ids.filesId, draft.fds);
+	const tables = new Set<number>();
+	for (const [index, { task, draft, threads }] of collected.entries()) {
+		const own = ids[index];
+		if (own === undefined) throw new BugError(`pid ${task.pid} has no ids`);
+		dir.writeEntry(KINDS.CORE, task.vpid, draft.core);
+		for (const { vtid, core } of threads) dir.writeEntry(KINDS.CORE, vtid, core);
+		dir.writeEntry(KINDS.IDS, task.vpid, own);
+		dir.writeEntry(KINDS.MM, task.vpid, draft.mm);
+		dir.writeEntry(KINDS.FS, task.vpid, draft.fs);
+		if (!tables.has(own.filesId)) dir.writeEntries(KINDS.FDINFO, own.filesId, draft.fds);
+		tables.add(own.filesId);
+	}
+	for (const task of dead) dir.writeEntry(KINDS.CORE, task.vpid, encodeDead(task));
 	context.files.writeImages(dir);
 	const segments = listSegments(context);
 	dir.writeEntries(
@@ -173,18 +305,9 @@ function writeImages(
 		segments.map(({ inode }) => inode),
 	);
 	dir.writeEntry(KINDS.SECCOMP, undefined, create(seccomp_entrySchema));
-	dir.writeEntry(
-		KINDS.PSTREE,
-		undefined,
-		create(pstree_entrySchema, {
-			pid: vpid,
-			ppid: 0,
-			pgid: status.nsPgid[status.nsPgid.length - 1] ?? task.stat.pgrp,
-			sid: status.nsSid[status.nsSid.length - 1] ?? task.stat.session,
-			threads: [vpid],
-		}),
-	);
-	dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, ids), clocks);
+	writeTree(collected, dead, dir);
+	const [rootTaskIds] = ids;
+	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
 	faultPoint("dump:images");
 	writeInventory(dir, rootIds, context.options.tcpClose);
 	faultPoint("dump:inventory");
@@ -192,21 +315,24 @@ function writeImages(
 
 /** The dump proper, once nothing stands against it. */
 function carryOut(
-	frozen: FrozenTask,
+	frozen: FrozenTree,
 	context: Dump,
 	dir: ImageDir,
-	facts: InjectionFacts,
+	facts: readonly InjectionFacts[],
 	timings: Timings,
 ): PagesWritten {
-	const { task } = frozen;
+	const { tasks, dead } = frozen;
 	const { options } = context;
-	const draft = newDraft();
-	collectTask(task, context, draft, facts);
+	const collected = tasks.map((task, index) => {
+		const own = facts[index];
+		if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
+		return collectTask(task, context, own);
+	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
-	const pages = copyMemory(task, context, dir, draft);
+	const pages = copyMemory(collected, context, dir);
 	faultPoint("dump:pages");
-	const identity = collectIdentity(task, context);
+	const identity = collectIdentity(tasks, context);
 	timings.lap("memory");
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
@@ -214,7 +340,7 @@ function carryOut(
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
 	}
-	writeImages(task, context, dir, draft, identity);
+	writeImages(collected, dead, context, dir, identity);
 	timings.lap("images");
 	if (!livesOn) {
 		frozen.kill();
@@ -223,8 +349,12 @@ function carryOut(
 	return pages;
 }
 
+function closeAllCopies(tasks: readonly DumpedTask[], context: Dump): void {
+	for (const task of tasks) closeCopies(task, context);
+}
+
 /**
- * Dumps one process.
+ * Dumps a tree of processes.
  *
  * @throws BlockedError before anything is done to the target; CriuError, KernelError, ImageError: the target runs on as before
  */
@@ -238,14 +368,14 @@ export function dump(options: Options): DumpResult {
 	using dir = ImageDir.open(options.imagesDir);
 	const gadgets = findGadgets(pid, readMaps(pid));
 	timings.lap("prepare");
-	using frozen = freezeTask(pid, options.timeoutSec, () => timings.lap("freeze"));
-	const { task } = frozen;
+	using frozen = freezeTree(pid, options.timeoutSec, () => timings.lap("freeze"));
+	const { tasks, dead } = frozen;
 	timings.lap("facts");
 	const context = new Dump(options, dir);
-	const blockers = findBlockers(task, context);
-	const facts = collectFacts(task, gadgets, blockers);
-	if (blockers.length > 0 || facts === undefined) {
-		closeCopies(task, context);
+	const blockers = findBlockers(tasks, dead, context);
+	const facts = collectFacts(tasks, gadgets, blockers);
+	if (blockers.length > 0) {
+		closeAllCopies(tasks, context);
 		throw new BlockedError(`${describeProcess(target)} can't be dumped as it is`, blockers);
 	}
 	timings.lap("look");
@@ -259,7 +389,7 @@ export function dump(options: Options): DumpResult {
 		context.files.undo();
 		throw error;
 	} finally {
-		closeCopies(task, context);
+		closeAllCopies(tasks, context);
 	}
 	faultPoint("dump:end");
 	log.info(`Dumped ${describeProcess(target)}`);
@@ -279,7 +409,7 @@ export function dump(options: Options): DumpResult {
 }
 
 /**
- * Everything that would stop a dump of this process; it is frozen only for the look.
+ * Everything that would stop a dump of this tree; it is frozen only for the look.
  *
  * @throws CriuError when it can't even be looked at
  */
@@ -287,10 +417,10 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	loadHost();
 	raiseFdLimit();
 	readTarget(pid);
-	using frozen = freezeTask(pid, options.timeoutSec);
+	using frozen = freezeTree(pid, options.timeoutSec);
 	const context = new Dump(options, undefined);
-	const found = findBlockers(frozen.task, context);
-	closeCopies(frozen.task, context);
-	collectFacts(frozen.task, undefined, found);
+	const found = findBlockers(frozen.tasks, frozen.dead, context);
+	closeAllCopies(frozen.tasks, context);
+	collectFacts(frozen.tasks, undefined, found);
 	return found;
 }

@@ -68,5 +68,5 @@ export function isInNewPidns(pid: number): boolean {
 /** Makes the init, and the task below it. */
 export function startBelowInit(init: BuiltProcess, pid: number): BuiltProcess {
 	init.programs.run(prepareInit());
-	return init.cloneTask(pid);
+	return init.clone({ vpid: pid, slot: 0, thread: false });
 }

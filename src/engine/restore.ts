@@ -3,53 +3,46 @@
 // us, and a failure leaves nothing behind.
 
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { BuiltProcess, type FinalState } from "../agent/built.ts";
-import { BugError, CriuError, isErrno } from "../errors.ts";
+import { BuiltProcess } from "../agent/built.ts";
+import { CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { ImageDir } from "../images/index.ts";
 import { CLONE_PARENT } from "../kernel/abi/sched.ts";
-import { STAGES, type TaskPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { describePlan, type PlannedTask, planTask } from "../plan/plan-task.ts";
+import { describePlan, type PlannedTree, planTree } from "../plan/plan-tree.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
+import { TreeBuilder, takingPid } from "./build-tree.ts";
 import { readImages } from "./images.ts";
 import { NEW_PIDNS_FLAGS, serveAsInit, startBelowInit } from "./new-pidns.ts";
-import { pidTakenError } from "./pid-holder.ts";
 import { writeRestoreStats } from "./stats.ts";
 import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
 
 const SIGSTOP = 19;
 
-function checkFinal(final: TaskPlan["final"]): FinalState {
-	const { regs, xstate, sigmask } = final;
-	if (regs === undefined || xstate === undefined || sigmask === undefined)
-		throw new BugError("a plan without last registers");
-	return { regs, xstate, sigmask };
-}
-
-/** The new processes: the task, and above it the init of a new pid namespace where one was asked for. */
+/** The first processes: the root task, and above it the init of a new pid namespace where one was asked for. */
 interface Started {
 	task: BuiltProcess;
 	init: BuiltProcess | undefined;
 }
 
-/** Creates the process. @throws CriuError PID_TAKEN */
-function startProcess(options: Options, pid: number, plan: PlannedTask): Started {
+/** Creates the root. @throws CriuError PID_TAKEN */
+function startRoot(options: Options, tree: PlannedTree): Started {
+	const { pid } = tree.root;
 	const sibling = options.restoreSibling ? BigInt(CLONE_PARENT) : 0n;
-	try {
+	return takingPid(pid, () => {
 		const first = BuiltProcess.start({
 			cloneFlags: sibling | (options.newPidns ? NEW_PIDNS_FLAGS : 0n),
 			setTid: options.newPidns ? [] : [pid],
 			asInit: options.newPidns,
-			area: plan.area.start,
-			areaLength: plan.areaLength,
-			areaFd: plan.areaFd,
-			execFd: plan.execFd,
-			passes: plan.numbers.passes,
+			area: tree.area,
+			layout: tree.layout,
+			areaFd: tree.areaFd,
+			execFd: tree.execFd,
+			passes: tree.numbers.passes,
 		});
 		if (!options.newPidns) return { task: first, init: undefined };
 		try {
@@ -58,15 +51,7 @@ function startProcess(options: Options, pid: number, plan: PlannedTask): Started
 			first.kill();
 			throw error;
 		}
-	} catch (error) {
-		if (isErrno(error, "EEXIST")) throw pidTakenError(pid, error);
-		if (isErrno(error, "EINVAL"))
-			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
-				cause: error,
-				remedy: "raise kernel.pid_max (sysctl)",
-			});
-		throw error;
-	}
+	});
 }
 
 /** Writes the pid; the file must not exist. Gives the undoing. */
@@ -96,22 +81,6 @@ function writePidfile(path: string | undefined, pid: number): () => void {
 	return remove;
 }
 
-/** Runs the plan in the new process, up to the point where only letting go is left. */
-function build(built: BuiltProcess, plan: PlannedTask, timings: Timings): void {
-	for (const stage of STAGES) {
-		const program = plan.programs[stage];
-		if (program.ops.length > 0) built.programs.run(program);
-		timings.lap(stage);
-	}
-	faultPoint("restore:built");
-	for (const step of plan.outside) {
-		log.debug(() => step.what);
-		step.run(built.pid);
-	}
-	built.leave(checkFinal(plan.final));
-	timings.lap("leave");
-}
-
 /** An operation that fails for a reason which its kind didn't foresee gets the advice that always holds. */
 function withRemedy(error: unknown): unknown {
 	if (!(error instanceof CriuError) || error.code !== "AGENT_OP" || error.remedy !== undefined) return error;
@@ -122,8 +91,8 @@ function withRemedy(error: unknown): unknown {
 	});
 }
 
-function removeTemporaryPaths(plan: TaskPlan): void {
-	for (const path of plan.temporaryPaths) {
+function removeTemporaryPaths(tree: PlannedTree): void {
+	for (const path of tree.temporaryPaths) {
 		try {
 			unlinkSync(Buffer.from(path));
 		} catch {
@@ -156,36 +125,39 @@ export function restore(options: Options): RestoreResult {
 	using dir = ImageDir.open(options.imagesDir);
 	const images = readImages(dir);
 	timings.lap("read");
-	const plan = planTask(options, dir, images);
+	const tree = planTree(options, dir, images);
 	timings.lap("plan");
 	let started: Started;
 	try {
 		faultPoint("restore:planned");
-		started = startProcess(options, images.root.pstree.pid, plan);
+		started = startRoot(options, tree);
 	} finally {
-		plan.numbers.closePasses();
+		tree.numbers.closePasses();
 	}
 	timings.lap("spawn");
 	const { task: built, init } = started;
+	const builder = new TreeBuilder(tree, built, timings);
 	let removePidfile = () => {};
 	try {
-		build(built, plan, timings);
+		builder.build();
 		removePidfile = writePidfile(options.pidfile, built.pid);
 		faultPoint("restore:pidfile");
-		for (const step of plan.beforeDetach) step.run(built.pid);
-		if (options.leaveStopped) sendSignal(built.pid, SIGSTOP);
+		builder.finish();
+		if (options.leaveStopped) for (const pid of builder.pids) sendSignal(pid, SIGSTOP);
 	} catch (error) {
-		built.kill();
+		builder.kill();
 		init?.kill();
+		built.site.close();
 		removePidfile();
-		removeTemporaryPaths(plan);
+		removeTemporaryPaths(tree);
 		throw withRemedy(error);
 	}
 	init?.detachWith(serveAsInit());
-	built.detach();
+	builder.detach();
+	built.site.close();
 	faultPoint("restore:detached");
 	timings.lap("release");
-	log.info(`Restored pid ${built.pid}`);
+	log.info(`Restored pid ${built.pid}${tree.tasks.size > 1 ? ` and ${tree.tasks.size - 1} others` : ""}`);
 	const stats: RestoreStats = {
 		pagesCompared: 0n,
 		pagesSkippedCow: 0n,
@@ -204,7 +176,7 @@ export function planRestore(options: Options): string {
 	loadHost();
 	using dir = ImageDir.open(options.imagesDir);
 	const images = readImages(dir);
-	const plan = planTask(options, dir, images);
-	plan.numbers.closePasses();
-	return describePlan(images.root, plan);
+	const tree = planTree(options, dir, images);
+	tree.numbers.closePasses();
+	return describePlan(tree);
 }

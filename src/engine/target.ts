@@ -3,7 +3,6 @@
 
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
-import { listChildren } from "../kernel/procfs/tasks.ts";
 import { makePrintable } from "../log.ts";
 
 const PF_KTHREAD = 0x00200000;
@@ -67,18 +66,4 @@ function isAncestor(pid: number): boolean {
 		}
 	}
 	return at === pid && pid !== 0;
-}
-
-/** Children of a process, which this version can't dump. */
-export function findChildBlockers(pid: number): CriuError[] {
-	return listChildren(pid).map(
-		(child) =>
-			new CriuError(
-				"UNSUPPORTED_CHILDREN",
-				`pid ${pid} has a child, pid ${child}: trees aren't dumped by this version`,
-				{
-					remedy: "dump when the child has ended, or use the original criu",
-				},
-			),
-	);
 }

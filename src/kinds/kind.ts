@@ -7,7 +7,7 @@ import type { ProgramResult } from "../agent/channel.ts";
 import type { OpRef, Program } from "../agent/program.ts";
 import type { StoppedThread } from "../agent/tracee.ts";
 import type { CriuError } from "../errors.ts";
-import type { core_entry } from "../images/gen/core_pb.ts";
+import type { core_entry, task_kobj_ids_entry } from "../images/gen/core_pb.ts";
 import type { fd_types, fdinfo_entry, file_entry } from "../images/gen/fdinfo_pb.ts";
 import type { fs_entry } from "../images/gen/file_pb.ts";
 import type { fown_entry } from "../images/gen/fown_pb.ts";
@@ -31,19 +31,51 @@ export interface DumpedTask {
 	readonly vpid: number;
 	/** The root of the dumped tree. */
 	readonly isRoot: boolean;
+	/** In the tree; undefined for the root. */
+	readonly parent: DumpedTask | undefined;
 	/** A descriptor for the process, for pidfd_getfd. */
 	readonly pidfd: number;
 	readonly stat: ProcStat;
 	readonly status: ProcStatus;
 	/** Sorted by start. */
 	readonly vmas: readonly SmapsFacts[];
-	/** The leader; threads follow with the trees-and-threads step. */
+	/** The leader. */
 	readonly thread: StoppedThread;
+	/** All threads, the leader first. */
+	readonly threads: readonly DumpedThread[];
 }
 
-/** Messages of one task under construction; every kind fills in its part. `core.tc` and `core.threadCore` exist. */
-export interface TaskDraft {
+/** A thread that stands still to be dumped. */
+export interface DumpedThread {
+	readonly task: DumpedTask;
+	/** As we see it. */
+	readonly tid: number;
+	/** As it sees itself. */
+	readonly vtid: number;
+	readonly isLeader: boolean;
+	readonly stopped: StoppedThread;
+	/** Of this thread. */
+	readonly status: ProcStatus;
+	readonly stat: ProcStat;
+}
+
+/** A zombie of the dumped tree. */
+export interface DeadTask {
+	readonly pid: number;
+	readonly vpid: number;
+	readonly parent: DumpedTask;
+	/** Has the exit code. */
+	readonly stat: ProcStat;
+	readonly status: ProcStatus;
+}
+
+/** The messages of one thread under construction. `core.threadCore` exists; `core.tc` only in the leader's. */
+export interface ThreadDraft {
 	readonly core: core_entry;
+}
+
+/** Messages of one task under construction; every kind fills in its part. `core` is the leader's. */
+export interface TaskDraft extends ThreadDraft {
 	readonly mm: mm_entry;
 	readonly fs: fs_entry;
 	readonly fds: fdinfo_entry[];
@@ -80,13 +112,29 @@ export type Completion = (answers: ProgramResult) => void;
 
 // ---- restore -------------------------------------------------------------------------------------------------------
 
-/** One task as its images tell. */
-export interface TaskImage {
-	readonly pstree: pstree_entry;
+/** A core image. */
+export interface CoreImage {
+	/** Its number: the thread's id, for a leader the pid. */
+	readonly tid: number;
 	readonly core: core_entry;
+}
+
+/** One thread as its image tells. */
+export interface ThreadImage extends CoreImage {
+	readonly isLeader: boolean;
+	readonly task: TaskImage;
+}
+
+/** One task as its images tell. */
+export interface TaskImage extends CoreImage {
+	readonly pstree: pstree_entry;
 	readonly mm: mm_entry;
 	readonly fs: fs_entry;
 	readonly fds: readonly fdinfo_entry[];
+	/** Which kernel objects it shares with others. */
+	readonly ids: task_kobj_ids_entry;
+	/** All threads, the leader first. */
+	readonly threads: readonly ThreadImage[];
 }
 
 /** Something that the engine does to a task from outside, after its agent has done everything else. */
@@ -95,8 +143,12 @@ export interface OutsideStep {
 	run(pid: number): void;
 }
 
-/** The stages of a task's restore, in order. Within a stage kinds come in the order of the registry. */
-export const STAGES = ["tree", "memory", "files", "state", "signals", "creds", "arm"] as const;
+/**
+ * The stages of a task's restore. All tasks finish one before any begins the next, but for the first two, which a task goes
+ * through before its children are made: tree, memory. Threads begin with "state". Within a stage kinds come in the order of
+ * the registry, and tasks parents first.
+ */
+export const STAGES = ["tree", "memory", "files", "release", "state", "signals", "creds", "arm"] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Descriptor numbers that no restored file uses. */
@@ -107,15 +159,20 @@ export interface FdNumbers {
 	pass(ownFd: number, purpose: string): number;
 }
 
-/** The plan of one task. Pure data but for `outside`. */
-export interface TaskPlan {
+/** The plan of one thread. Threads but leaders come into being after the stage "files". */
+export interface ThreadPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
-	readonly outside: OutsideStep[];
-	/** What is done when the task has its last registers, right before it is let go: a stop that must hold it back. */
+	/** What is done when the thread has its last registers, right before it is let go: a stop that must hold it back. */
 	readonly beforeDetach: OutsideStep[];
-	readonly numbers: FdNumbers;
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
 	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };
+}
+
+/** The plan of one task, and of its leader. Pure data but for `outside`. */
+export interface TaskPlan extends ThreadPlan {
+	readonly pid: number;
+	readonly outside: OutsideStep[];
+	readonly numbers: FdNumbers;
 	/** The agent's own memory in the new process, [start, end). */
 	readonly area: { readonly start: bigint; readonly end: bigint };
 	/** Start of a large range of addresses that nothing of the task will use: room for temporary mappings. */
@@ -130,6 +187,8 @@ export interface RestoreContext {
 	readonly dir: ImageDir;
 	/** files.img by id. */
 	readonly files: ReadonlyMap<number, file_entry>;
+	/** The task whose memory and descriptors each child starts with, by the child's pid. */
+	readonly makers: ReadonlyMap<number, TaskImage>;
 	once<T>(key: string, make: () => T): T;
 	/** Adds operations that open a file of files.img by path and flags for mapping, exe, cwd or root; the descriptor. */
 	openMapped(program: Program, id: number, flags: number, plan: TaskPlan): OpRef;
@@ -137,7 +196,7 @@ export interface RestoreContext {
 
 // ---- kinds ---------------------------------------------------------------------------------------------------------
 
-/** A kind of state that every task has. */
+/** A kind of state that every task or every thread has; one that both have has all halves. */
 export interface TaskKind {
 	readonly name: string;
 	/**
@@ -146,9 +205,13 @@ export interface TaskKind {
 	 */
 	findBlockers?(task: DumpedTask, context: DumpContext): CriuError[];
 	/** Fills the draft from facts; questions that only the task can answer go into `ask`, completed afterwards. */
-	dump(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined;
+	dump?(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined;
+	/** The same for a thread; `ask` is carried out by the thread itself and may hold system calls only. */
+	dumpThread?(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpContext): Completion | undefined;
 	/** Checks this kind's part of the image and adds what restores it. @throws ImageError, UnsupportedError */
-	plan(image: TaskImage, plan: TaskPlan, context: RestoreContext): void;
+	plan?(image: TaskImage, plan: TaskPlan, context: RestoreContext): void;
+	/** The same for a thread. */
+	planThread?(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void;
 }
 
 /** An open descriptor of a dumped task. */
@@ -171,8 +234,6 @@ export interface FilePlan {
 	readonly plan: TaskPlan;
 	readonly context: RestoreContext;
 	readonly image: TaskImage;
-	/** Ids of the task's other descriptions that are still to be made. */
-	readonly pending: ReadonlySet<number>;
 }
 
 /** A kind of open file. */

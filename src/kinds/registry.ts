@@ -18,6 +18,7 @@ import { robustList } from "./task/robust-list.ts";
 import { rseq } from "./task/rseq.ts";
 import { schedule } from "./task/sched.ts";
 import { session } from "./task/session.ts";
+import { sharing } from "./task/sharing.ts";
 import { sigactions } from "./task/sigactions.ts";
 import { sigaltstack } from "./task/sigaltstack.ts";
 import { tidAddress } from "./task/tid-address.ts";
@@ -27,6 +28,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	refusals,
 	registers,
 	session,
+	sharing,
 	comm,
 	personality,
 	memoryMap,

@@ -3,14 +3,21 @@
 
 import type { task_kobj_ids_entry } from "../images/gen/core_pb.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
-import type { inventory_entry } from "../images/gen/inventory_pb.ts";
-import type { TaskImage } from "../kinds/kind.ts";
+import type { inventory_entry, pstree_entry } from "../images/gen/inventory_pb.ts";
+import type { CoreImage, TaskImage } from "../kinds/kind.ts";
+
+/** A zombie. */
+export interface DeadImage extends CoreImage {
+	readonly pstree: pstree_entry;
+}
 
 /** A whole dump. */
 export interface DumpImages {
 	inventory: inventory_entry;
 	rootIds: task_kobj_ids_entry;
-	ids: task_kobj_ids_entry;
 	root: TaskImage;
+	/** Parents before their children, the root first. */
+	tasks: readonly TaskImage[];
+	dead: readonly DeadImage[];
 	files: ReadonlyMap<number, file_entry>;
 }

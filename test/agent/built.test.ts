@@ -3,8 +3,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { BuiltProcess } from "../../src/agent/built.ts";
-import { AGENT_STACK, AREA_PROGRAM, PAGE_SIZE } from "../../src/agent/layout.ts";
+import { PAGE_SIZE } from "../../src/agent/layout.ts";
 import { Program } from "../../src/agent/program.ts";
+import { layOutSite } from "../../src/agent/site.ts";
 import { interruptThread } from "../../src/agent/tracee.ts";
 import { NEW_PIDNS_FLAGS, serveAsInit } from "../../src/engine/new-pidns.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
@@ -20,7 +21,7 @@ function startInit(): BuiltProcess {
 		cloneFlags: NEW_PIDNS_FLAGS,
 		setTid: [],
 		area: 0x2000_0000_0000n,
-		areaLength: AREA_PROGRAM + 2 * AGENT_STACK + 8 * PAGE_SIZE,
+		layout: layOutSite(8 * PAGE_SIZE, 1),
 		areaFd: 900,
 		execFd: 901,
 		passes: [],
@@ -41,7 +42,7 @@ describe.skipIf(!isRoot)("an init", () => {
 	test("makes a task with the pid asked for", () => {
 		const init = startInit();
 		try {
-			const task = init.cloneTask(PID);
+			const task = init.clone({ vpid: PID, slot: 0, thread: false });
 			const program = new Program();
 			const self = program.syscall("self", nr.SYS_getpid, []);
 			const parent = program.syscall("parent", nr.SYS_getppid, []);
@@ -50,18 +51,20 @@ describe.skipIf(!isRoot)("an init", () => {
 			task.kill();
 		} finally {
 			init.kill();
+			init.site.close();
 		}
 	});
 
 	for (const when of ["before", "after"])
 		test(`ends when its task was killed right ${when} it was let go`, async () => {
 			const init = startInit();
-			const task = init.cloneTask(PID);
+			const task = init.clone({ vpid: PID, slot: 0, thread: false });
 			interruptThread(task.pid, performance.now() + TIMEOUT_MS);
 			init.detachWith(serveAsInit());
 			if (when === "before") sendSignal(task.pid, SIGKILL);
 			task.detach();
 			if (when === "after") sendSignal(task.pid, SIGKILL);
 			expect(await awaitEnd(init.pid)).toEqual({ pid: init.pid, kind: "exited", status: 0 });
+			init.site.close();
 		});
 });

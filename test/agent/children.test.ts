@@ -7,12 +7,12 @@ import type { InjectedAgent } from "../../src/agent/injected.ts";
 import { AREA_CTL, CrCtl } from "../../src/agent/layout.ts";
 import { Program } from "../../src/agent/program.ts";
 import { detachThread, seizeThread } from "../../src/agent/tracee.ts";
-import { freezeTask } from "../../src/engine/freeze.ts";
 import { PR_SET_PDEATHSIG } from "../../src/kernel/abi/prctl.ts";
 import { CloneArgs } from "../../src/kernel/abi/sched.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { listChildren } from "../../src/kernel/procfs/tasks.ts";
 import { __WALL, futexWake, P_PID, sendSignal, WEXITED, WNOWAIT } from "../../src/sys/process.ts";
+import { freezeOne } from "../frozen.ts";
 import { areaOf, infect, Patient, withAgent } from "./patient.ts";
 
 const KIB = 1024;
@@ -39,7 +39,7 @@ function cloneChild(agent: InjectedAgent, pid: number): AgentChannel {
 	const program = new Program();
 	const stack = at + BigInt(CHILD_STACK);
 	const args = CloneArgs.encode({ exit_signal: SIGCHLD, stack, stack_size: BigInt(STACK_SIZE) });
-	program.clone("make a child", args, at + BigInt(CHILD_CTL));
+	program.clone("make a child", args, at + BigInt(CHILD_CTL), pid);
 	agent.programs.run(program);
 	const child = listChildren(pid).at(-1);
 	if (child === undefined) throw new Error("no child");
@@ -157,7 +157,7 @@ describe.skipIf(!isRoot)("the engine", () => {
 
 	test("notices that the process was killed while it worked for us", async () => {
 		await using patient = await Patient.start("busy");
-		using frozen = freezeTask(patient.pid, 0);
+		using frozen = freezeOne(patient.pid, 0);
 		const agent = infect(frozen);
 		const wait = new Program();
 		wait.wait("wait for ever", areaAddress(agent) + BigInt(WORD), 1);

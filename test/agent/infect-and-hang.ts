@@ -3,12 +3,12 @@
 // it is killed), throw, exit.
 
 import { Program } from "../../src/agent/program.ts";
-import { freezeTask } from "../../src/engine/freeze.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
+import { freezeOne } from "../frozen.ts";
 import { infect } from "./patient.ts";
 
 const [pid, restorer, end] = process.argv.slice(2);
-const agent = infect(freezeTask(Number(pid), 0), restorer === "with");
+const agent = infect(freezeOne(Number(pid), 0), restorer === "with");
 const program = new Program();
 program.syscall("pid", nr.SYS_getpid, [], { check: { equal: Number(pid) } });
 agent.programs.run(program);

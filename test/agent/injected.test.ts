@@ -5,9 +5,9 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { findHole } from "../../src/agent/injected.ts";
 import { Program } from "../../src/agent/program.ts";
-import { freezeTask } from "../../src/engine/freeze.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { VICTIMS } from "../faults/victim.ts";
+import { freezeOne } from "../frozen.ts";
 import { infect, lookAt, Patient } from "./patient.ts";
 
 const SIGUSR1 = "SIGUSR1";
@@ -39,7 +39,7 @@ describe.skipIf(!isRoot)("infect and cure leave registers, mask, stack and mappi
 				await using patient = await startOf(kind);
 				for (let i = 0; i < 5; i++) {
 					{
-						using frozen = freezeTask(patient.pid, 0);
+						using frozen = freezeOne(patient.pid, 0);
 						const before = lookAt(patient.pid);
 						const agent = infect(frozen, restorer);
 						const program = new Program();

@@ -10,12 +10,12 @@ import type { AgentChannel } from "../../src/agent/channel.ts";
 import type { Gadgets } from "../../src/agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent } from "../../src/agent/injected.ts";
 import { getRegisters, getXstate } from "../../src/agent/tracee.ts";
-import { type FrozenTask, freezeTask } from "../../src/engine/freeze.ts";
 import { readMaps, type VmaFacts } from "../../src/kernel/procfs/maps.ts";
 import type { Mapping } from "../../src/sys/memory.ts";
 import { readMemory } from "../../src/sys/process.ts";
 import { getSigmask } from "../../src/sys/ptrace.ts";
 import { buildProgram } from "../faults/victim.ts";
+import { type FrozenTask, freezeOne } from "../frozen.ts";
 
 const TIMEOUT_MS = 10_000;
 const PROT_EXEC = 4;
@@ -140,7 +140,7 @@ export function lookAt(pid: number) {
 
 /** Freezes a process, runs `work` with an agent in it, and cures. */
 export function withAgent<T>(pid: number, work: (agent: InjectedAgent, frozen: FrozenTask) => T): T {
-	using frozen = freezeTask(pid, 0);
+	using frozen = freezeOne(pid, 0);
 	const agent = infect(frozen);
 	try {
 		return work(agent, frozen);

@@ -72,7 +72,7 @@ describe("a program is encoded so that", () => {
 		program.copy("c", 0, 0, 0);
 		program.merge("m", 0, 0, 0);
 		program.store("s", 0, 0, 4);
-		program.clone("n", room, 0);
+		program.clone("n", room, 0, 0);
 		program.wait("w", 0, 0);
 		program.wake("k", 0, 0);
 		program.reap("r");

@@ -18,6 +18,8 @@ cr_blob:
 	.text
 /* rdi = control block, rsp = end of the stack. */
 cr_agent_entry:
+	xorl	%esi, %esi
+cr_child_entry:
 	xorl	%ebp, %ebp
 	andq	$-16, %rsp
 	call	cr_agent
@@ -53,7 +55,8 @@ cr_exec_entry:
 	syscall
 	ud2
 
-/* long cr_clone3(args, size, ctl): the child never returns, it serves its own control block on the new stack. */
+/* long cr_clone3(args, size, ctl, unused, maker): the child never returns, it serves its own control block on the new
+ * stack. The fifth argument is the last one that clone3 leaves alone. */
 	.globl cr_clone3
 cr_clone3:
 	movl	$435, %eax
@@ -62,7 +65,8 @@ cr_clone3:
 	jz	1f
 	ret
 1:	movq	%rdx, %rdi
-	jmp	cr_agent_entry
+	movq	%r8, %rsi
+	jmp	cr_child_entry
 
 /* void cr_sigreturn_at(sp) */
 	.globl cr_sigreturn_at

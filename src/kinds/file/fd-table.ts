@@ -26,9 +26,11 @@ import type {
 	TaskPlan,
 	UnsupportedFileKind,
 } from "../kind.ts";
+import { firstSharer } from "../task/sharing.ts";
 import { emptyFown, planFown, readFown } from "./fown.ts";
 import { corruptImage, MAX_FDS } from "./image-checks.ts";
 import { FILE_KINDS, findKindOfType } from "./index.ts";
+import { type KeptRef, planShare } from "./kept-files.ts";
 
 function readFd(task: DumpedTask, fd: number): FdFacts {
 	const info = readFdinfo(task.pid, fd);
@@ -83,54 +85,54 @@ function findFdBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	});
 }
 
-type Compare = (a: number, b: number) => number;
+/** 0 for descriptors of one open file description, 1 or 2 for an order, as kcmp(2) gives it. */
+type Compare = (a: FdFacts, b: FdFacts) => number;
 
-/**
- * Groups descriptors by open file description: `compare` gives 0 for equal ones and 1 or 2 for an order, as kcmp(2) does.
- * Only those that look alike are compared. The first of each group is its lowest descriptor.
- */
-export function groupByDescription(files: readonly FdFacts[], compare: Compare): FdFacts[][] {
-	const buckets = new Map<string, FdFacts[][]>();
-	const groups: FdFacts[][] = [];
-	for (const file of files) {
+/** Open file descriptions that a dump has met. Only descriptors that look alike are compared. */
+export class Descriptions<T> {
+	private readonly buckets = new Map<string, { file: FdFacts; value: T }[]>();
+
+	constructor(private readonly compare: Compare) {}
+
+	/** What belongs to the description of a descriptor; made when it's met first. */
+	of(file: FdFacts, make: () => T): T {
 		const { stat, info } = file;
 		const key = [stat.devMajor, stat.devMinor, stat.ino, info.flags & ~O_CLOEXEC, info.pos, info.mntId].join(":");
-		const bucket = buckets.get(key) ?? [];
-		buckets.set(key, bucket);
+		const bucket = this.buckets.get(key) ?? [];
+		this.buckets.set(key, bucket);
 		let low = 0;
 		let high = bucket.length;
-		let found: FdFacts[] | undefined;
-		while (low < high && found === undefined) {
+		while (low < high) {
 			const middle = (low + high) >> 1;
-			const group = bucket[middle] ?? [];
-			const order = compare(file.fd, group[0]?.fd ?? -1);
-			if (order === 0) found = group;
-			else if (order === 1) high = middle;
+			const known = bucket[middle] as { file: FdFacts; value: T };
+			const order = this.compare(file, known.file);
+			if (order === 0) return known.value;
+			if (order === 1) high = middle;
 			else low = middle + 1;
 		}
-		if (found !== undefined) {
-			found.push(file);
-			continue;
-		}
-		const group = [file];
-		bucket.splice(low, 0, group);
-		groups.push(group);
+		const value = make();
+		bucket.splice(low, 0, { file, value });
+		return value;
 	}
-	return groups;
+}
+
+function compareDescriptors(a: FdFacts, b: FdFacts): number {
+	return compareKernel(a.task.pid, b.task.pid, KCMP_FILE, a.fd, b.fd);
 }
 
 function dumpFds(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
-	const compare: Compare = (a, b) => compareKernel(task.pid, task.pid, KCMP_FILE, a, b);
-	for (const group of groupByDescription(collectFds(task, context), compare)) {
-		const [first] = group;
-		const kind = first === undefined ? undefined : kindOf(first);
-		if (first === undefined || kind === undefined || "unsupported" in kind) continue;
-		const id = context.files.newId();
-		context.files.add(kind.dump(first, id, context));
-		for (const { fd, info } of group)
-			draft.fds.push(
-				create(fdinfo_entrySchema, { id, flags: (info.flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0, type: kind.type, fd }),
-			);
+	if (firstSharer("files", task, context) !== task) return undefined;
+	const descriptions = context.once("descriptions", () => new Descriptions<number>(compareDescriptors));
+	for (const file of collectFds(task, context)) {
+		const kind = kindOf(file);
+		if (kind === undefined || "unsupported" in kind) continue;
+		const id = descriptions.of(file, () => {
+			const fresh = context.files.newId();
+			context.files.add(kind.dump(file, fresh, context));
+			return fresh;
+		});
+		const flags = (file.info.flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
+		draft.fds.push(create(fdinfo_entrySchema, { id, flags, type: kind.type, fd: file.fd }));
 	}
 	draft.fds.sort((a, b) => a.fd - b.fd);
 	return undefined;
@@ -157,16 +159,25 @@ function fownOf(entry: file_entry): fown_entry | undefined {
 }
 
 function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
-	const program = plan.programs.files;
+	const tables = context.once("fd-tables", () => new Set<number>());
 	const groups = checkFds(image);
-	const pending = new Set(groups.keys());
+	// A child that shares its maker's table has all of it from birth.
+	if (tables.has(image.ids.filesId)) return;
+	tables.add(image.ids.filesId);
+	const made = context.once("descriptions", () => new Map<number, KeptRef>());
+	const program = plan.programs.files;
 	for (const [id, fds] of groups) {
-		pending.delete(id);
 		const entry = context.files.get(id);
 		const [first] = fds;
 		if (entry === undefined || first === undefined) throw corruptImage("files.img", `no file for id ${id}`);
 		if (entry.type !== first.type)
 			throw corruptImage("files.img", `file ${id} is of type ${entry.type}, not ${first.type}`);
+		const owner = made.get(id);
+		if (owner !== undefined) {
+			planTargets(program, planShare(program, owner, plan), fds, plan);
+			continue;
+		}
+		made.set(id, { plan, number: first.fd });
 		const kind = findKindOfType(entry.type);
 		if (kind === undefined)
 			throw new UnsupportedError(
@@ -176,7 +187,7 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 					remedy: "restore these images with the original criu",
 				},
 			);
-		const opened = kind.plan(entry, { program, plan, context, image, pending });
+		const opened = kind.plan(entry, { program, plan, context, image });
 		planTargets(program, opened, fds, plan);
 		// O_PATH files have no owner; all others may.
 		const fown = fownOf(entry);

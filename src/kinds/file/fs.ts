@@ -12,7 +12,7 @@ import { type MagicLink, readMagicLink } from "../../kernel/procfs/links.ts";
 import { openAt, scopedFd, showPath, statFd } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
-import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { ownFdPath } from "./kept-files.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 import { getRegFile } from "./reg-plan.ts";
 
@@ -65,7 +65,6 @@ function planFs(image: TaskImage, plan: TaskPlan, context: RestoreContext): void
 		remedies: { EACCES: "check the permissions of the working directory" },
 	});
 	program.syscall("close the working directory", SYS_close, [cwd]);
-	keptFilesOf(plan).closeAll(program);
 	program.syscall("set the umask", SYS_umask, [umask], { check: "any" });
 }
 

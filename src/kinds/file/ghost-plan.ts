@@ -15,7 +15,7 @@ import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { concatBytes } from "./file-path.ts";
 import type { Extent } from "./ghost-dump.ts";
 import { corruptImage } from "./image-checks.ts";
-import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { type KeptRef, keptFilesOf, ownFdPath } from "./kept-files.ts";
 
 const MAX_SIZE = (1n << 63n) - 1n;
 const MAX_PIECE = 1n << 30n;
@@ -217,7 +217,7 @@ function planNodeGhost(program: Program, ghost: GhostImage, path: Uint8Array, pl
 }
 
 /**
- * Adds what makes a ghost, once in each task. Gives the number under which it's kept, as O_PATH.
+ * Adds what makes a ghost, once for all tasks. Gives where it's kept, as O_PATH.
  *
  * @throws ImageError, UnsupportedError
  */
@@ -227,14 +227,15 @@ export function planGhost(
 	name: Uint8Array,
 	plan: TaskPlan,
 	context: RestoreContext,
-): number {
+): KeptRef {
 	const ghost = readGhost(id, context);
 	const suffix = new TextEncoder().encode(`.cr.${id.toString(16)}.ghost`);
-	return keptFilesOf(plan).once(`ghost ${id}`, () => {
+	return context.once(`ghost:${id}:made`, () => {
 		const path = isTaken(name) ? concatBytes(name, suffix) : name;
 		const isRegular = (ghost.head.mode & S_IFMT) === S_IFREG;
-		return isRegular
+		const number = isRegular
 			? planRegularGhost(program, ghost, path, plan, context)
 			: planNodeGhost(program, ghost, path, plan);
+		return { plan, number };
 	});
 }

@@ -3,13 +3,37 @@
 // content, ghosts for later opens, other ends of pipes.
 
 import type { OpRef, Program } from "../../agent/program.ts";
-import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
+import { F_DUPFD } from "../../kernel/abi/fcntl.ts";
+import { SYS_close, SYS_dup3, SYS_fcntl, SYS_pidfd_getfd, SYS_pidfd_open } from "../../kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../sys/file.ts";
 import type { TaskPlan } from "../kind.ts";
 
 /** Path by which the process itself reaches one of its descriptors. */
 export function ownFdPath(number: number): Uint8Array {
 	return toCString(`/proc/self/fd/${number}`);
+}
+
+/** A descriptor that a task of the tree keeps. */
+export interface KeptRef {
+	readonly plan: TaskPlan;
+	readonly number: number;
+}
+
+/** Path by which a task reaches a kept descriptor, its own or another's. */
+export function keptPath(ref: KeptRef, plan: TaskPlan): Uint8Array {
+	return ref.plan === plan ? ownFdPath(ref.number) : toCString(`/proc/${ref.plan.pid}/fd/${ref.number}`);
+}
+
+/** Adds what gives a task another descriptor of the same description, of its own or of another task. */
+export function planShare(program: Program, ref: KeptRef, plan: TaskPlan): OpRef {
+	if (ref.plan === plan) return program.syscall("share a file", SYS_fcntl, [ref.number, F_DUPFD, 0]);
+	const remedies = { EPERM: "run criu as root, with kernel.yama.ptrace_scope below 3" };
+	const owner = program.syscall(`find pid ${ref.plan.pid}`, SYS_pidfd_open, [ref.plan.pid, 0]);
+	const fd = program.syscall(`share a file of pid ${ref.plan.pid}`, SYS_pidfd_getfd, [owner, ref.number, 0], {
+		remedies,
+	});
+	program.syscall("let go of the other process", SYS_close, [owner]);
+	return fd;
 }
 
 /** The kept descriptors of one task. */
@@ -71,7 +95,7 @@ export class KeptFiles {
 		this.borrowed.set(name, use.end);
 	}
 
-	/** Closes all; the last thing that the files stage does. */
+	/** Closes all: what a task keeps may be needed by others until all have their files. */
 	closeAll(program: Program): void {
 		for (const end of this.borrowed.values()) end(program);
 		this.borrowed.clear();

@@ -3,7 +3,7 @@
 // hold are closed after a restore, unless --inherit-fd brings them.
 // Images: files.img (pipe_entry), pipes-data.img. Source: pipe(7), fcntl(2) F_GETPIPE_SZ.
 
-import { loadFrom, type OpRef, type Program } from "../../agent/program.ts";
+import { loadFrom, type OpRef } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { type pipe_entry, pipe_entrySchema } from "../../images/gen/file_pb.ts";
@@ -11,11 +11,11 @@ import { create } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
 import { SYS_close, SYS_dup, SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
-import type { DumpContext, FdFacts, FileKind, FilePlan, TaskPlan } from "../kind.ts";
+import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
 import { startsWith } from "./file-path.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keyOfPipe, planInherited } from "./inherit-fd.ts";
-import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { keptFilesOf, keptPath, planShare } from "./kept-files.ts";
 import { dumpPipeData, planPipeContent } from "./pipe-data.ts";
 
 const PIPE_LINK = new TextEncoder().encode("pipe:[");
@@ -63,34 +63,29 @@ function dumpPipe(file: FdFacts, id: number, context: DumpContext): file_entry {
 
 /** A pipe of which some ends are made and others are still to be made. */
 interface PipeState {
+	/** The task that made it and keeps its ends until all are given away. */
+	readonly maker: TaskPlan;
 	readonly readEnd: number;
 	readonly writeEnd: number;
 	/** Access modes whose first descriptor, the one of pipe2, is given away. */
 	readonly given: Set<number>;
+	/** Descriptions that are still to be made. */
 	left: number;
+	/** Another task has taken an end. */
+	shared: boolean;
 }
 
-const states = new WeakMap<TaskPlan, { counts: Map<number, number>; pipes: Map<number, PipeState> }>();
-
-function pipeOf(id: number, file: FilePlan): pipe_entry | undefined {
-	return file.context.files.get(id)?.pipe;
-}
-
-function stateOf(file: FilePlan, id: number) {
-	let state = states.get(file.plan);
-	if (state === undefined) {
+/** How many descriptions of each pipe the images hold; each is made once, whichever tasks have it. */
+function countDescriptions(context: RestoreContext): ReadonlyMap<number, number> {
+	return context.once("pipe-counts", () => {
 		const counts = new Map<number, number>();
-		for (const one of [id, ...file.pending]) {
-			const pipeId = pipeOf(one, file)?.pipeId;
-			if (pipeId !== undefined) counts.set(pipeId, (counts.get(pipeId) ?? 0) + 1);
-		}
-		state = { counts, pipes: new Map() };
-		states.set(file.plan, state);
-	}
-	return state;
+		for (const { pipe: end } of context.files.values())
+			if (end !== undefined) counts.set(end.pipeId, (counts.get(end.pipeId) ?? 0) + 1);
+		return counts;
+	});
 }
 
-function makePipe(file: FilePlan, pipeId: number, left: number): PipeState {
+function makePipe(file: FilePlan, pipeId: number): PipeState {
 	const { program, plan, context } = file;
 	const kept = keptFilesOf(plan);
 	const ends = program.out(8);
@@ -103,24 +98,26 @@ function makePipe(file: FilePlan, pipeId: number, left: number): PipeState {
 		return kept.keep(program, copy);
 	}) as [number, number];
 	planPipeContent(program, pipeId, writeEnd, plan, context);
-	return { readEnd, writeEnd, given: new Set(), left };
+	const left = countDescriptions(context).get(pipeId) ?? 1;
+	return { maker: plan, readEnd, writeEnd, given: new Set(), left, shared: false };
 }
 
 /** One more description of an end: the one that pipe2 made, or one opened through /proc as the original was. */
-function planEnd(program: Program, pipe: PipeState, { flags, pipeId }: pipe_entry): OpRef {
+function planEnd({ program, plan }: FilePlan, pipe: PipeState, { flags, pipeId }: pipe_entry): OpRef {
 	const access = flags & fcntl.O_ACCMODE;
-	const number = access === fcntl.O_WRONLY ? pipe.writeEnd : pipe.readEnd;
+	const end = { plan: pipe.maker, number: access === fcntl.O_WRONLY ? pipe.writeEnd : pipe.readEnd };
 	const isFirst = !pipe.given.has(access) && access !== fcntl.O_RDWR && (flags & fcntl.O_LARGEFILE) === 0;
 	if (!isFirst)
 		return program.syscall(`open pipe ${pipeId} again`, SYS_openat, [
 			fcntl.AT_FDCWD,
-			ownFdPath(number),
+			keptPath(end, plan),
 			flags & ~fcntl.O_CLOEXEC,
 			0,
 		]);
 	pipe.given.add(access);
-	program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [number, fcntl.F_SETFL, flags & SETTABLE]);
-	return program.syscall(`take pipe ${pipeId}`, SYS_fcntl, [number, fcntl.F_DUPFD, 0]);
+	const fd = planShare(program, end, plan);
+	program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [fd, fcntl.F_SETFL, flags & SETTABLE]);
+	return fd;
 }
 
 function planPipe(entry: file_entry, file: FilePlan): OpRef {
@@ -133,17 +130,14 @@ function planPipe(entry: file_entry, file: FilePlan): OpRef {
 		throw new UnsupportedError("PIPE_PACKETS", `pipe ${pipeId} is in packet mode, which can't be restored`, {
 			remedy: "restore these images with the original criu",
 		});
-	const state = stateOf(file, entry.id);
 	const inherited = planInherited(program, keyOfPipe(pipeId), context.options, plan);
 	if (inherited !== undefined) return inherited;
-	let made = state.pipes.get(pipeId);
-	if (made === undefined) {
-		made = makePipe(file, pipeId, state.counts.get(pipeId) ?? 1);
-		state.pipes.set(pipeId, made);
-	}
-	const fd = planEnd(program, made, pipe);
+	const made = context.once(`pipe:${pipeId}`, () => makePipe(file, pipeId));
+	const fd = planEnd(file, made, pipe);
 	made.left--;
-	if (made.left > 0) return fd;
+	if (made.maker !== plan) made.shared = true;
+	// What others still have to take stays until all have their files.
+	if (made.left > 0 || made.shared) return fd;
 	// What nobody here holds goes now: readers must see the end of file.
 	const kept = keptFilesOf(plan);
 	kept.release(program, made.readEnd);

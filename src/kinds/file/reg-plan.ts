@@ -17,7 +17,7 @@ import { concatBytes, isProcPath } from "./file-path.ts";
 import { isTaken, planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
 import { keyOfPath, planInherited } from "./inherit-fd.ts";
-import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { type KeptRef, keptFilesOf, keptPath } from "./kept-files.ts";
 import { isLinkName, removeLink } from "./link-remap.ts";
 import { readRemaps } from "./remaps.ts";
 
@@ -115,31 +115,31 @@ export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: R
 }
 
 /** Opens what a kept number stands for. */
-function openKept(program: Program, number: number, flags: number, name: Uint8Array): OpRef {
+function openKept(program: Program, kept: KeptRef, flags: number, name: Uint8Array, plan: TaskPlan): OpRef {
 	// The link of /proc itself must be followed.
 	const wanted = flags & ~fcntl.O_NOFOLLOW;
 	return program.syscall(
 		`open ${showPath(name)} again`,
 		nr.SYS_openat,
-		[fcntl.AT_FDCWD, ownFdPath(number), wanted, 0],
+		[fcntl.AT_FDCWD, keptPath(kept, plan), wanted, 0],
 		{
 			remedies: OPEN_REMEDIES,
 		},
 	);
 }
 
-/** A renamed file gets its old name back for an instant. Gives the number under which it's kept. */
+/** A renamed file gets its old name back for an instant. Gives where it's kept. */
 function planLinked(
 	program: Program,
 	remapId: number,
 	name: Uint8Array,
 	plan: TaskPlan,
 	context: RestoreContext,
-): number {
+): KeptRef {
 	const link = getRegFile(remapId, context.files.get(remapId)).name;
 	// It's removed afterwards: images must not be able to name any other file.
 	if (!isLinkName(link)) throw corruptImage("remap-fpath.img", `${showPath(link)} is no link that a dump makes`);
-	return keptFilesOf(plan).once(`link ${remapId} ${showPath(name)}`, () => {
+	return context.once(`linked:${remapId}:${showPath(name)}`, () => {
 		const target = isTaken(name) ? concatBytes(name, new TextEncoder().encode(".cr_link")) : name;
 		const at = toCString(target);
 		const shown = showPath(target);
@@ -167,7 +167,7 @@ function planLinked(
 		context.once(`remove-link:${remapId}`, () =>
 			plan.beforeDetach.push({ what: `remove ${showPath(link)}`, run: () => removeLink(link) }),
 		);
-		return keptFilesOf(plan).keep(program, handle);
+		return { plan, number: keptFilesOf(plan).keep(program, handle) };
 	});
 }
 
@@ -191,10 +191,10 @@ function planRemapped(
 	if (remap === undefined) return undefined;
 	if (remap.type === remap_type.GHOST) {
 		checkGhostType(reg, remap.id, context);
-		return openKept(program, planGhost(program, remap.id, reg.name, plan, context), flags, reg.name);
+		return openKept(program, planGhost(program, remap.id, reg.name, plan, context), flags, reg.name, plan);
 	}
 	if (remap.type === remap_type.LINKED)
-		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name);
+		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name, plan);
 	throw new UnsupportedError(
 		"UNSUPPORTED_REMAP",
 		`${showPath(reg.name)} belonged to pid ${remap.id}, which had ended: this version doesn't restore such files`,

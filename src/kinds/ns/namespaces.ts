@@ -44,13 +44,21 @@ export function ownIds(own: ReadonlyMap<Kind, bigint>): task_kobj_ids_entry {
 	return ids;
 }
 
-/** Ids of a task: ours where it shares a namespace with us, new ones otherwise. */
-export function taskIds(own: ReadonlyMap<Kind, bigint>, task: ReadonlyMap<Kind, bigint>): task_kobj_ids_entry {
-	const ids = create(task_kobj_ids_entrySchema, { vmId: 2, filesId: 2, fsId: 2, sighandId: 2 });
+/** Namespace ids of a task: ours where it shares a namespace with us, otherwise the next of `foreign`, where they are kept. */
+export function namespaceIds(
+	own: ReadonlyMap<Kind, bigint>,
+	task: ReadonlyMap<Kind, bigint>,
+	foreign: Map<string, number>,
+): Partial<Record<(typeof FIELD)[Kind], number>> {
+	const ids: Partial<Record<(typeof FIELD)[Kind], number>> = {};
 	const ours = ownIds(own);
-	let next = own.size + 1;
-	for (const kind of ORDER)
-		if (task.has(kind)) ids[FIELD[kind]] = task.get(kind) === own.get(kind) ? ours[FIELD[kind]] : next++;
+	for (const kind of ORDER) {
+		const inode = task.get(kind);
+		if (inode === undefined) continue;
+		const key = `${kind}:${inode}`;
+		if (inode !== own.get(kind) && !foreign.has(key)) foreign.set(key, own.size + 1 + foreign.size);
+		ids[FIELD[kind]] = inode === own.get(kind) ? ours[FIELD[kind]] : (foreign.get(key) ?? 0);
+	}
 	return ids;
 }
 

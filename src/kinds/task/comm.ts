@@ -2,49 +2,67 @@
 // Name, flags and run state of a task. A stopped one is stopped again before it executes its first instruction.
 // Source: proc_pid_stat(5), PR_SET_NAME(2const), signal(7). Images: core-PID.img, task_core_entry.
 
-import type { Program } from "../../agent/program.ts";
-import { UnsupportedError } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import { PR_SET_NAME } from "../../kernel/abi/prctl.ts";
-import { SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from "../../kernel/abi/signal.ts";
+import { _NSIG, SIGCHLD, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from "../../kernel/abi/signal.ts";
 import { SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { sendSignal } from "../../sys/process.ts";
-import type { DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
-import { corruptCore, getTaskCore } from "./image-checks.ts";
+import type {
+	DumpedTask,
+	DumpedThread,
+	TaskDraft,
+	TaskImage,
+	TaskKind,
+	TaskPlan,
+	ThreadDraft,
+	ThreadImage,
+	ThreadPlan,
+} from "../kind.ts";
+import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 
 const TASK_ALIVE = 1;
-const TASK_DEAD = 2;
 const TASK_STOPPED = 3;
 /** TASK_COMM_LEN without the NUL. */
 const COMM_MAX = 15;
 const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
 
-function dumpName(task: DumpedTask, draft: TaskDraft, _ask: Program): undefined {
-	const { tc, threadCore } = draft.core;
-	if (tc === undefined || threadCore === undefined) return undefined;
+function dumpState(task: DumpedTask, draft: TaskDraft): undefined {
+	const { tc } = draft.core;
+	if (tc === undefined) return undefined;
 	const stopSigno = task.thread.groupStop;
 	tc.comm = task.status.name.slice(0, COMM_MAX);
-	threadCore.comm = tc.comm;
 	tc.flags = task.stat.flags;
 	tc.exitCode = 0;
 	tc.taskState = stopSigno === 0 ? TASK_ALIVE : TASK_STOPPED;
 	if (stopSigno !== 0) tc.stopSigno = stopSigno;
+	// The root's is what its new parent gives it.
+	if (!task.isRoot && task.stat.exitSignal !== SIGCHLD) tc.exitSignal = task.stat.exitSignal;
 	return undefined;
 }
 
-function planName(image: TaskImage, plan: TaskPlan): void {
-	const tc = getTaskCore(image);
-	if (tc.taskState === TASK_DEAD)
-		throw new UnsupportedError("UNSUPPORTED_ZOMBIE", `pid ${image.pstree.pid} was dead when it was dumped`, {
-			remedy: "restore these images with the original criu",
-		});
-	if (tc.taskState !== TASK_ALIVE && tc.taskState !== TASK_STOPPED)
-		throw corruptCore(image, `tc.task_state is ${tc.taskState}`);
-	const end = tc.comm.indexOf(0);
-	const name = tc.comm.subarray(0, Math.min(end < 0 ? tc.comm.length : end, COMM_MAX));
+function dumpName({ status }: DumpedThread, draft: ThreadDraft): undefined {
+	const { threadCore } = draft.core;
+	if (threadCore !== undefined) threadCore.comm = status.name.slice(0, COMM_MAX);
+	return undefined;
+}
+
+/** A leader's name stands in both parts; older images have none for other threads. */
+function planName(image: ThreadImage, plan: ThreadPlan): void {
+	const thread = getThreadCore(image);
+	if (!image.isLeader && !hasField(thread, "comm")) return;
+	const comm = image.isLeader ? getTaskCore(image).comm : thread.comm;
+	const end = comm.indexOf(0);
+	const name = comm.subarray(0, Math.min(end < 0 ? comm.length : end, COMM_MAX));
 	const text = new Uint8Array(COMM_MAX + 1);
 	text.set(name);
 	plan.programs.state.syscall("set the name", SYS_prctl, [PR_SET_NAME, text]);
+}
+
+function planState(image: TaskImage, plan: TaskPlan): void {
+	const tc = getTaskCore(image);
+	checkRange(image, "tc.exit_signal", tc.exitSignal, 0, _NSIG);
+	if (tc.taskState !== TASK_ALIVE && tc.taskState !== TASK_STOPPED)
+		throw corruptCore(image, `tc.task_state is ${tc.taskState}`);
 	if (tc.taskState !== TASK_STOPPED) return;
 	if (hasField(tc, "stopSigno") && !STOP_SIGNALS.includes(tc.stopSigno))
 		throw corruptCore(image, `tc.stop_signo is ${tc.stopSigno}`);
@@ -53,4 +71,10 @@ function planName(image: TaskImage, plan: TaskPlan): void {
 }
 
 /** Name, flags and run state. */
-export const comm: TaskKind = { name: "comm", dump: dumpName, plan: planName };
+export const comm: TaskKind = {
+	name: "comm",
+	dump: dumpState,
+	dumpThread: dumpName,
+	plan: planState,
+	planThread: planName,
+};

@@ -29,7 +29,7 @@ import {
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import type { ProcStatus } from "../../kernel/procfs/status.ts";
 import { log } from "../../log.ts";
-import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
+import type { RestoreContext, ThreadImage, ThreadPlan } from "../kind.ts";
 import { corruptCore, getThreadCore } from "./image-checks.ts";
 import { getOwnSecurebits, getOwnStatus } from "./own-state.ts";
 import { readLabel } from "./security-label.ts";
@@ -82,19 +82,18 @@ function predictNew(status: ProcStatus, securebits: number): Creds {
 	};
 }
 
-function decodeCaps(image: TaskImage, field: string, words: readonly number[]): bigint {
+function decodeCaps(image: ThreadImage, field: string, words: readonly number[]): bigint {
 	// Images of kernels before ambient capabilities have no words for them.
 	if (words.length === 0 && field === "cap_amb") return 0n;
 	if (words.length !== 2)
 		throw corruptCore(image, `thread_core.creds.${field} has ${words.length} words, there must be 2`);
 	const set = BigInt(words[0] ?? 0) | (BigInt(words[1] ?? 0) << 32n);
 	const unknown = set & ~KNOWN_CAPS;
-	if (unknown !== 0n)
-		log.warn(`pid ${image.pstree.pid}: this kernel has no capability ${capNames(unknown)}, it is dropped`);
+	if (unknown !== 0n) log.warn(`task ${image.tid}: this kernel has no capability ${capNames(unknown)}, it is dropped`);
 	return set & KNOWN_CAPS;
 }
 
-function checkIds(image: TaskImage, entry: creds_entry): void {
+function checkIds(image: ThreadImage, entry: creds_entry): void {
 	for (const key of ["uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"] as const)
 		if (entry[key] === NO_ID) throw corruptCore(image, `thread_core.creds.${key} is no id`);
 	if (entry.groups.length > MAX_GROUPS)
@@ -103,7 +102,7 @@ function checkIds(image: TaskImage, entry: creds_entry): void {
 	if ((entry.secbits & ~SECUREBITS) !== 0) throw corruptCore(image, `thread_core.creds.secbits is ${entry.secbits}`);
 }
 
-function decodeCreds(image: TaskImage, entry: creds_entry): Creds {
+function decodeCreds(image: ThreadImage, entry: creds_entry): Creds {
 	checkIds(image, entry);
 	const set = (field: string, words: readonly number[]) => decodeCaps(image, field, words);
 	const caps = {
@@ -210,25 +209,25 @@ function addCapabilities(program: Program, have: Caps, want: Creds, securebits: 
 }
 
 /** What criu can't give. @throws UnsupportedError MISSING_CAPABILITY, LSM_PROFILE */
-function checkPossible(image: TaskImage, entry: creds_entry, have: Creds, want: Creds): void {
-	const { pid } = image.pstree;
+function checkPossible(image: ThreadImage, entry: creds_entry, have: Creds, want: Creds): void {
+	const { tid } = image;
 	const missing = want.caps.prm & ~have.caps.prm;
 	if (missing !== 0n)
 		throw new UnsupportedError(
 			"MISSING_CAPABILITY",
-			`pid ${pid} had capabilities that criu lacks: ${capNames(missing)}`,
+			`task ${tid} had capabilities that criu lacks: ${capNames(missing)}`,
 			{
 				remedy: "run criu with these capabilities",
 			},
 		);
 	const unbound = want.caps.bnd & ~have.caps.bnd;
-	if (unbound !== 0n) log.warn(`pid ${pid}: its bounding set will lack ${capNames(unbound)}, which criu hasn't`);
+	if (unbound !== 0n) log.warn(`task ${tid}: its bounding set will lack ${capNames(unbound)}, which criu hasn't`);
 	if (have.noNewPrivs && !want.noNewPrivs)
-		log.warn(`pid ${pid}: no_new_privs is set on criu itself and can't be taken off`);
+		log.warn(`task ${tid}: no_new_privs is set on criu itself and can't be taken off`);
 	if (hasField(entry, "lsmProfile") && entry.lsmProfile !== "" && entry.lsmProfile !== readLabel("self"))
 		throw new UnsupportedError(
 			"LSM_PROFILE",
-			`pid ${pid} ran under security label ${entry.lsmProfile}, which this version doesn't set`,
+			`task ${tid} ran under security label ${entry.lsmProfile}, which this version doesn't set`,
 			{
 				remedy: "run criu itself under that label, or use the original criu",
 			},
@@ -236,7 +235,7 @@ function checkPossible(image: TaskImage, entry: creds_entry, have: Creds, want: 
 }
 
 /** Adds what turns root's credentials into those of the image. @throws ImageError, UnsupportedError */
-export function planCreds(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+export function planCreds(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void {
 	const entry = getThreadCore(image).creds;
 	if (entry === undefined) throw corruptCore(image, "thread_core.creds is missing");
 	const have = predictNew(getOwnStatus(context), getOwnSecurebits(context));

@@ -8,7 +8,7 @@ import { create } from "../../images/index.ts";
 import { PR_GET_SECUREBITS } from "../../kernel/abi/prctl.ts";
 import { SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { ProcStatus } from "../../kernel/procfs/status.ts";
-import type { Completion, DumpedTask, TaskDraft, TaskKind } from "../kind.ts";
+import type { Completion, DumpedThread, TaskKind, ThreadDraft } from "../kind.ts";
 import { planCreds } from "./creds-plan.ts";
 import { readLabel } from "./security-label.ts";
 
@@ -42,14 +42,14 @@ function encodeCreds(status: ProcStatus, securebits: number, label: string | und
 	return entry;
 }
 
-function dumpCreds(task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+function dumpCreds(thread: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
 	const securebits = ask.syscall("ask for the securebits", SYS_prctl, [PR_GET_SECUREBITS]);
 	return (answers) => {
 		const { threadCore } = draft.core;
 		if (threadCore === undefined) return;
-		threadCore.creds = encodeCreds(task.status, Number(answers.result(securebits)), readLabel(task.pid));
+		threadCore.creds = encodeCreds(thread.status, Number(answers.result(securebits)), readLabel(thread.tid));
 	};
 }
 
 /** Credentials of a thread. */
-export const creds: TaskKind = { name: "creds", dump: dumpCreds, plan: planCreds };
+export const creds: TaskKind = { name: "creds", dumpThread: dumpCreds, planThread: planCreds };

@@ -3,15 +3,15 @@
 
 import { ImageError } from "../../errors.ts";
 import type { task_core_entry, thread_core_entry } from "../../images/gen/core_pb.ts";
-import type { TaskImage } from "../kind.ts";
+import type { CoreImage } from "../kind.ts";
 
 /** The name of a task's core image. */
-export function coreFile(image: TaskImage): string {
-	return `core-${image.pstree.pid}.img`;
+export function coreFile(image: CoreImage): string {
+	return `core-${image.tid}.img`;
 }
 
 /** The error for a value that no dump can have written. `problem` names the field: "tc.comm has 300 bytes". */
-export function corruptCore(image: TaskImage, problem: string): ImageError {
+export function corruptCore(image: CoreImage, problem: string): ImageError {
 	const file = coreFile(image);
 	return new ImageError("IMAGE_CORRUPT", `${file}: ${problem}`, {
 		file,
@@ -20,14 +20,14 @@ export function corruptCore(image: TaskImage, problem: string): ImageError {
 }
 
 /** The part of the core that belongs to the whole task. @throws ImageError IMAGE_CORRUPT when it's missing */
-export function getTaskCore(image: TaskImage): task_core_entry {
+export function getTaskCore(image: CoreImage): task_core_entry {
 	const { tc } = image.core;
 	if (tc === undefined) throw corruptCore(image, "tc is missing");
 	return tc;
 }
 
-/** The part of the core that belongs to the leader. @throws ImageError IMAGE_CORRUPT when it's missing */
-export function getThreadCore(image: TaskImage): thread_core_entry {
+/** The part of the core that belongs to the thread. @throws ImageError IMAGE_CORRUPT when it's missing */
+export function getThreadCore(image: CoreImage): thread_core_entry {
 	const { threadCore } = image.core;
 	if (threadCore === undefined) throw corruptCore(image, "thread_core is missing");
 	return threadCore;
@@ -35,7 +35,7 @@ export function getThreadCore(image: TaskImage): thread_core_entry {
 
 /** Gives an integer that lies in [low, high]. @throws ImageError IMAGE_CORRUPT naming the field */
 export function checkRange<T extends number | bigint>(
-	image: TaskImage,
+	image: CoreImage,
 	field: string,
 	value: T,
 	low: number | bigint,

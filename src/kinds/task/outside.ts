@@ -2,7 +2,6 @@
 // What hangs on a task without being its own doing: score for the out-of-memory killer, audit login id, cgroup set.
 // Source: proc_pid_oom_score_adj(5), proc_pid_loginuid(5). Images: core-PID.img, task_core_entry.
 
-import type { Program } from "../../agent/program.ts";
 import { messageOf } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import { O_WRONLY } from "../../kernel/abi/fcntl.ts";
@@ -10,7 +9,16 @@ import { SYS_close, SYS_openat, SYS_write } from "../../kernel/abi/syscalls.x86_
 import { readLoginuid, readOomScoreAdj } from "../../kernel/procfs/task-files.ts";
 import { log } from "../../log.ts";
 import { toCString, writeFileText } from "../../sys/file.ts";
-import type { DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type {
+	DumpedTask,
+	DumpedThread,
+	RestoreContext,
+	TaskDraft,
+	TaskImage,
+	TaskKind,
+	TaskPlan,
+	ThreadDraft,
+} from "../kind.ts";
 import { checkRange, getTaskCore } from "./image-checks.ts";
 
 const UNSET_LOGINUID = 0xffffffff;
@@ -20,14 +28,18 @@ const OOM_MAX = 1000;
 const OWN_CGROUP_SET = 1;
 const AT_FDCWD = -100;
 
-function dumpOutside(task: DumpedTask, draft: TaskDraft, _ask: Program): undefined {
-	const { tc, threadCore } = draft.core;
-	if (tc === undefined || threadCore === undefined) return undefined;
+function dumpOutside(task: DumpedTask, draft: TaskDraft): undefined {
+	const { tc } = draft.core;
+	if (tc === undefined) return undefined;
 	tc.oomScoreAdj = readOomScoreAdj(task.pid);
 	const loginuid = readLoginuid(task.pid);
 	if (loginuid !== undefined) tc.loginuid = loginuid;
 	tc.cgSet = OWN_CGROUP_SET;
-	threadCore.cgSet = OWN_CGROUP_SET;
+	return undefined;
+}
+
+function dumpCgroupSet(_thread: DumpedThread, draft: ThreadDraft): undefined {
+	if (draft.core.threadCore !== undefined) draft.core.threadCore.cgSet = OWN_CGROUP_SET;
 	return undefined;
 }
 
@@ -67,6 +79,7 @@ function planLoginuid(image: TaskImage, plan: TaskPlan, context: RestoreContext)
 export const outside: TaskKind = {
 	name: "outside",
 	dump: dumpOutside,
+	dumpThread: dumpCgroupSet,
 	plan: (image, plan, context) => {
 		planOomScore(image, plan, context);
 		planLoginuid(image, plan, context);

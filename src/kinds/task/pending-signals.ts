@@ -2,7 +2,6 @@
 // Signals that wait, of the whole task and of its thread, with their siginfo and in their order.
 // Source: ptrace(2) PTRACE_PEEKSIGINFO, rt_sigqueueinfo(2). Images: core-PID.img, signal_queue_entry.
 
-import type { Program } from "../../agent/program.ts";
 import { siginfo_entrySchema, type signal_queue_entry, signal_queue_entrySchema } from "../../images/gen/core_pb.ts";
 import { create } from "../../images/index.ts";
 import { parseSiginfoHead, SIGINFO_SIZE } from "../../kernel/abi/siginfo.ts";
@@ -10,7 +9,18 @@ import { _NSIG, SI_TIMER, SIGKILL, SIGSTOP, signalName } from "../../kernel/abi/
 import { SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo } from "../../kernel/abi/syscalls.x86_64.ts";
 import { sendSignal } from "../../sys/process.ts";
 import { peekSiginfo } from "../../sys/ptrace.ts";
-import type { DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type {
+	CoreImage,
+	DumpedTask,
+	DumpedThread,
+	TaskDraft,
+	TaskImage,
+	TaskKind,
+	TaskPlan,
+	ThreadDraft,
+	ThreadImage,
+	ThreadPlan,
+} from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 
 /** More than any sane RLIMIT_SIGPENDING; bounds the plan of a hostile image. */
@@ -24,17 +34,21 @@ function encodeQueue(infos: readonly Uint8Array[]): signal_queue_entry {
 	});
 }
 
-function dumpPending(task: DumpedTask, draft: TaskDraft, _ask: Program): undefined {
-	const { tc, threadCore } = draft.core;
-	if (tc === undefined || threadCore === undefined) return undefined;
-	tc.signalsS = encodeQueue(peekSiginfo(task.thread.tid, true));
-	threadCore.signalsP = encodeQueue(peekSiginfo(task.thread.tid, false));
+function dumpShared(task: DumpedTask, draft: TaskDraft): undefined {
+	const { tc } = draft.core;
+	if (tc !== undefined) tc.signalsS = encodeQueue(peekSiginfo(task.thread.tid, true));
+	return undefined;
+}
+
+function dumpPrivate({ tid }: DumpedThread, draft: ThreadDraft): undefined {
+	const { threadCore } = draft.core;
+	if (threadCore !== undefined) threadCore.signalsP = encodeQueue(peekSiginfo(tid, false));
 	return undefined;
 }
 
 /** Calls `queue` for each signal; gives whether SIGSTOP was among them, which can't be queued as it can't be blocked. */
 function planQueue(
-	image: TaskImage,
+	image: CoreImage,
 	field: string,
 	entry: signal_queue_entry | undefined,
 	queue: (signo: number, info: Uint8Array) => void,
@@ -58,22 +72,42 @@ function planQueue(
 	return stops;
 }
 
-function planPending(image: TaskImage, plan: TaskPlan): void {
+const REMEDIES = {
+	EAGAIN: "too many signals wait for this user: raise the limit of pending signals (ulimit -i) for criu",
+};
+
+function stopAgain(plan: ThreadPlan): void {
+	plan.beforeDetach.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
+}
+
+function planShared(image: TaskImage, plan: TaskPlan): void {
 	const { pid } = image.pstree;
-	const { signals } = plan.programs;
-	const remedies = {
-		EAGAIN: "too many signals wait for this user: raise the limit of pending signals (ulimit -i) for criu",
-	};
-	const shared = planQueue(image, "tc.signals_s", getTaskCore(image).signalsS, (signo, info) =>
-		signals.syscall(`queue ${signalName(signo)}`, SYS_rt_sigqueueinfo, [pid, signo, info], { remedies }),
-	);
-	const own = planQueue(image, "thread_core.signals_p", getThreadCore(image).signalsP, (signo, info) =>
-		signals.syscall(`queue ${signalName(signo)} for the thread`, SYS_rt_tgsigqueueinfo, [pid, pid, signo, info], {
-			remedies,
+	const stops = planQueue(image, "tc.signals_s", getTaskCore(image).signalsS, (signo, info) =>
+		plan.programs.signals.syscall(`queue ${signalName(signo)}`, SYS_rt_sigqueueinfo, [pid, signo, info], {
+			remedies: REMEDIES,
 		}),
 	);
-	if (shared || own) plan.beforeDetach.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
+	if (stops) stopAgain(plan);
+}
+
+function planPrivate(image: ThreadImage, plan: ThreadPlan): void {
+	const { pid } = image.task.pstree;
+	const stops = planQueue(image, "thread_core.signals_p", getThreadCore(image).signalsP, (signo, info) =>
+		plan.programs.signals.syscall(
+			`queue ${signalName(signo)} for the thread`,
+			SYS_rt_tgsigqueueinfo,
+			[pid, image.tid, signo, info],
+			{ remedies: REMEDIES },
+		),
+	);
+	if (stops) stopAgain(plan);
 }
 
 /** Signals that wait to be delivered. */
-export const pendingSignals: TaskKind = { name: "pending-signals", dump: dumpPending, plan: planPending };
+export const pendingSignals: TaskKind = {
+	name: "pending-signals",
+	dump: dumpShared,
+	dumpThread: dumpPrivate,
+	plan: planShared,
+	planThread: planPrivate,
+};

@@ -8,7 +8,18 @@ import * as pr from "../../kernel/abi/prctl.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_membarrier, SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
-import type { Completion, DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type {
+	Completion,
+	DumpedTask,
+	DumpedThread,
+	TaskDraft,
+	TaskImage,
+	TaskKind,
+	TaskPlan,
+	ThreadDraft,
+	ThreadImage,
+	ThreadPlan,
+} from "../kind.ts";
 import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 
 /** Source: linux/membarrier.h. Since: Linux 6.3. */
@@ -17,9 +28,7 @@ const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 const MEMBARRIER_REGISTRATIONS = (1 << 2) | (1 << 4) | (1 << 6) | (1 << 8);
 
 function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
-	const pdeath = ask.out(4);
 	const subreaper = ask.out(4);
-	ask.syscall("ask for the parent-death signal", SYS_prctl, [pr.PR_GET_PDEATHSIG, pdeath]);
 	ask.syscall("ask whether it is a subreaper", SYS_prctl, [pr.PR_GET_CHILD_SUBREAPER, subreaper]);
 	const dumpable = ask.syscall("ask whether it is dumpable", SYS_prctl, [pr.PR_GET_DUMPABLE]);
 	const thp = ask.syscall("ask for huge pages", SYS_prctl, [pr.PR_GET_THP_DISABLE, 0, 0, 0, 0], { check: "any" });
@@ -29,10 +38,8 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 		check: "any",
 	});
 	return (answers) => {
-		const { tc, threadCore } = draft.core;
-		if (tc === undefined || threadCore === undefined) return;
-		const signo = viewOf(answers.out(pdeath)).getInt32(0, true);
-		if (signo !== 0) threadCore.pdeathSig = signo;
+		const { tc } = draft.core;
+		if (tc === undefined) return;
 		tc.childSubreaper = viewOf(answers.out(subreaper)).getInt32(0, true) !== 0;
 		draft.mm.dumpable = Number(answers.result(dumpable));
 		const noHugePages = answers.succeeded(thp) ? answers.result(thp) : 0n;
@@ -45,6 +52,22 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n)
 			lost("merging of equal pages (PR_SET_MEMORY_MERGE)", answers.result(ksm));
 	};
+}
+
+function dumpDeathSignal(_thread: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
+	const out = ask.out(4);
+	ask.syscall("ask for the parent-death signal", SYS_prctl, [pr.PR_GET_PDEATHSIG, out]);
+	return (answers) => {
+		const signo = viewOf(answers.out(out)).getInt32(0, true);
+		if (signo !== 0 && draft.core.threadCore !== undefined) draft.core.threadCore.pdeathSig = signo;
+	};
+}
+
+/** Lost when the credentials change, so it comes after them. */
+function planDeathSignal(image: ThreadImage, plan: ThreadPlan): void {
+	const { pdeathSig } = getThreadCore(image);
+	checkRange(image, "thread_core.pdeath_sig", pdeathSig, 0, 64);
+	plan.programs.arm.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
 }
 
 function planBarriers(image: TaskImage, plan: TaskPlan): void {
@@ -63,23 +86,26 @@ function planBarriers(image: TaskImage, plan: TaskPlan): void {
 
 function planPrctls(image: TaskImage, plan: TaskPlan): void {
 	const tc = getTaskCore(image);
-	const { pdeathSig } = getThreadCore(image);
 	const { tree, state, arm } = plan.programs;
 	if (image.mm.thpDisabled) tree.syscall("disable huge pages", SYS_prctl, [pr.PR_SET_THP_DISABLE, 1, 0, 0, 0]);
 	if (tc.childSubreaper) state.syscall("become a subreaper", SYS_prctl, [pr.PR_SET_CHILD_SUBREAPER, 1]);
 	planBarriers(image, plan);
-	checkRange(image, "thread_core.pdeath_sig", pdeathSig, 0, 64);
 	const dumpable = hasField(image.mm, "dumpable") ? image.mm.dumpable : 1;
 	if (dumpable < 0 || dumpable > 2) throw corruptCore(image, `dumpable in its mm image is ${dumpable}`);
-	// Both are lost when the credentials change, so they come after them. 2 can't be asked for: 0 is as strict for others.
+	// Lost when the credentials change, so it comes after them. 2 can't be asked for: 0 is as strict for others.
 	arm.syscall("set dumpable", SYS_prctl, [pr.PR_SET_DUMPABLE, dumpable === 1 ? 1 : 0]);
 	// Irrevocable, and only for mappings made from here on.
 	if (tc.mdwe !== 0)
 		arm.syscall("refuse executable memory", SYS_prctl, [pr.PR_SET_MDWE, tc.mdwe, 0, 0, 0], {
 			remedies: { EINVAL: "this kernel lacks PR_SET_MDWE; restore on Linux 6.3 or later" },
 		});
-	arm.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
 }
 
 /** Attributes of prctl(2) and membarrier(2). */
-export const prctlMisc: TaskKind = { name: "prctl-misc", dump: dumpPrctls, plan: planPrctls };
+export const prctlMisc: TaskKind = {
+	name: "prctl-misc",
+	dump: dumpPrctls,
+	dumpThread: dumpDeathSignal,
+	plan: planPrctls,
+	planThread: planDeathSignal,
+};

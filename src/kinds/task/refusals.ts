@@ -41,8 +41,6 @@ function findRefusals(task: DumpedTask): CriuError[] {
 		found.push(new UnsupportedError(code, `pid ${pid} ${message}`, { remedy }));
 	if (status.tracerPid !== 0 && status.tracerPid !== process.pid)
 		refuse("TRACED", `is traced by ${describeTracer(status.tracerPid)}`, "detach the debugger first");
-	if (status.threads > 1)
-		refuse("UNSUPPORTED_THREADS", `has ${status.threads} threads, this version dumps one`, ORIGINAL);
 	if (status.seccomp !== undefined && status.seccomp !== 0)
 		refuse(
 			"UNSUPPORTED_SECCOMP",
@@ -64,10 +62,6 @@ function checkImage(image: TaskImage): void {
 		throw new UnsupportedError("FOREIGN_ARCH", `pid ${pstree.pid} was dumped on another kind of machine`, {
 			remedy: "restore on a machine of that kind",
 		});
-	if (pstree.threads.length > 1)
-		throw new UnsupportedError("UNSUPPORTED_THREADS", `pid ${pstree.pid} has ${pstree.threads.length} threads`, {
-			remedy: `restore these images with the original criu`,
-		});
 	const thread = getThreadCore(image);
 	const mode = hasField(thread, "seccompMode") ? thread.seccompMode : getTaskCore(image).oldSeccompMode;
 	if (![seccomp_mode.disabled, seccomp_mode.strict, seccomp_mode.filter].includes(mode))
@@ -82,6 +76,5 @@ function checkImage(image: TaskImage): void {
 export const refusals: TaskKind = {
 	name: "refusals",
 	findBlockers: findRefusals,
-	dump: () => undefined,
 	plan: checkImage,
 };

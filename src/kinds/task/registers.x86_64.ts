@@ -25,14 +25,15 @@ import type {
 	Completion,
 	DumpContext,
 	DumpedTask,
+	DumpedThread,
 	RestoreContext,
-	TaskDraft,
-	TaskImage,
 	TaskKind,
-	TaskPlan,
+	ThreadDraft,
+	ThreadImage,
+	ThreadPlan,
 } from "../kind.ts";
-import { corruptCore, getTaskCore } from "./image-checks.ts";
-import { findTaskSection } from "./rseq.ts";
+import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+import { findThreadSection } from "./rseq.ts";
 import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
 
 /** GDT slots for thread-local storage. Source: arch/x86/include/asm/segment.h. */
@@ -66,11 +67,15 @@ const PLAIN = [
 ] as const;
 
 function findRegisterBlockers(task: DumpedTask): CriuError[] {
+	return task.threads.flatMap(findThreadBlockers);
+}
+
+function findThreadBlockers({ tid, stopped }: DumpedThread): CriuError[] {
 	const found: CriuError[] = [];
-	const { regs, xstate } = task.thread;
+	const { regs, xstate } = stopped;
 	if (getReg(regs, REG.cs) !== BigInt(USER_CS))
 		found.push(
-			new UnsupportedError("COMPAT_TASK", `pid ${task.pid} runs 32-bit code`, {
+			new UnsupportedError("COMPAT_TASK", `task ${tid} runs 32-bit code`, {
 				remedy: "run a 64-bit build of the program",
 			}),
 		);
@@ -79,7 +84,7 @@ function findRegisterBlockers(task: DumpedTask): CriuError[] {
 		found.push(
 			new UnsupportedError(
 				"UNSUPPORTED_XSTATE",
-				`pid ${task.pid} uses CPU state that images can't hold (bits 0x${unkept.toString(16)})`,
+				`task ${tid} uses CPU state that images can't hold (bits 0x${unkept.toString(16)})`,
 				{
 					remedy: "dump when the program has released its tile registers (AMX), or keep it from using them",
 				},
@@ -89,9 +94,9 @@ function findRegisterBlockers(task: DumpedTask): CriuError[] {
 }
 
 /** The first signal that waits and will run a handler as soon as the thread runs; 0 when there's none. */
-function findWaitingHandler(task: DumpedTask): number {
-	const { sigPnd, shdPnd, sigCgt } = task.status;
-	const waiting = (sigPnd | shdPnd) & sigCgt & ~task.thread.sigmask;
+function findWaitingHandler({ status, stopped }: DumpedThread): number {
+	const { sigPnd, shdPnd, sigCgt } = status;
+	const waiting = (sigPnd | shdPnd) & sigCgt & ~stopped.sigmask;
 	for (let signo = 1; signo <= 64; signo++) if ((waiting & signalBit(signo)) !== 0n) return signo;
 	return 0;
 }
@@ -131,25 +136,31 @@ function encodeTls(): thread_info_x86["tls"] {
 	);
 }
 
-function tellInterruption(task: DumpedTask, resumption: ImageResumption): void {
+function tellInterruption({ tid, stopped }: DumpedThread, resumption: ImageResumption): void {
 	if (!resumption.interrupted) return;
-	const call = syscallName(Number(getReg(task.thread.regs, REG.orig_ax)));
-	log.info(`pid ${task.pid}: ${call} will end with EINTR when restored`);
+	const call = syscallName(Number(getReg(stopped.regs, REG.orig_ax)));
+	log.info(`task ${tid}: ${call} will end with EINTR when restored`);
 }
 
-function dumpRegisters(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined {
-	const { tc } = draft.core;
-	const { thread } = task;
+function dumpRegisters(
+	dumped: DumpedThread,
+	draft: ThreadDraft,
+	ask: Program,
+	context: DumpContext,
+): Completion | undefined {
+	const { tc, threadCore } = draft.core;
+	const { stopped: thread } = dumped;
 	if (tc !== undefined) tc.blkSigset = thread.sigmask;
+	else if (threadCore !== undefined) threadCore.blkSigset = thread.sigmask;
 	const host = context.once("xstate-host", describeXstateHost);
-	const section = findTaskSection(task);
+	const section = findThreadSection(dumped);
 	const resume = (handler: "none" | "restart" | "interrupt") => {
 		const named = nameRestartedCall(thread.regs, (address, length) => readMemory(thread.tid, address, length));
 		const resumption = resumeFromImage(named, handler);
-		tellInterruption(task, resumption);
+		tellInterruption(dumped, resumption);
 		return section === undefined || section.noRestart ? resumption.regs : abort(resumption.regs, section.abortIp);
 	};
-	const waiting = findWaitingHandler(task);
+	const waiting = findWaitingHandler(dumped);
 	draft.core.threadInfo = create(thread_info_x86Schema, {
 		clearTidAddr: 0n,
 		gpregs: encodeRegs(waiting === 0 ? resume("none") : thread.regs),
@@ -175,13 +186,13 @@ function abort(regs: Registers, ip: bigint): Registers {
 }
 
 /** The registers that ptrace sets last. Selectors and privileged flags are this kernel's, whatever the image says. */
-function decodeRegs(image: TaskImage, info: thread_info_x86): Registers {
+function decodeRegs(image: ThreadImage, info: thread_info_x86): Registers {
 	const { gpregs } = info;
 	if (gpregs === undefined) throw corruptCore(image, "thread_info.gpregs is missing");
 	if (hasField(gpregs, "mode") && gpregs.mode !== user_x86_regs_mode.NATIVE) {
 		if (gpregs.mode !== user_x86_regs_mode.COMPAT)
 			throw corruptCore(image, `thread_info.gpregs.mode is ${gpregs.mode}`);
-		throw new UnsupportedError("COMPAT_TASK", `pid ${image.pstree.pid} is a 32-bit task`, {
+		throw new UnsupportedError("COMPAT_TASK", `task ${image.tid} is a 32-bit one`, {
 			remedy: "restore these images with the original criu",
 		});
 	}
@@ -199,12 +210,12 @@ function decodeRegs(image: TaskImage, info: thread_info_x86): Registers {
 	return regs;
 }
 
-function planRegisters(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
-	const tc = getTaskCore(image);
+function planRegisters(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void {
+	const blocked = image.isLeader ? getTaskCore(image).blkSigset : getThreadCore(image).blkSigset;
 	const info = image.core.threadInfo;
 	if (info === undefined) throw corruptCore(image, "thread_info is missing");
 	if (info.tls.some((entry) => !entry.segNotPresent))
-		throw new UnsupportedError("UNSUPPORTED_TLS", `pid ${image.pstree.pid} has 32-bit thread-local segments`, {
+		throw new UnsupportedError("UNSUPPORTED_TLS", `task ${image.tid} has 32-bit thread-local segments`, {
 			remedy: "restore these images with the original criu",
 		});
 	const { fpregs } = info;
@@ -212,13 +223,13 @@ function planRegisters(image: TaskImage, plan: TaskPlan, context: RestoreContext
 	const host = context.once("xstate-host", describeXstateHost);
 	plan.final.regs = decodeRegs(image, info);
 	plan.final.xstate = decodeXstate(fpregs, host, (problem) => corruptCore(image, `thread_info.fpregs.${problem}`));
-	plan.final.sigmask = tc.blkSigset & ~(signalBit(SIGKILL) | signalBit(SIGSTOP));
+	plan.final.sigmask = blocked & ~(signalBit(SIGKILL) | signalBit(SIGSTOP));
 }
 
 /** Registers, vector state, signal mask. */
 export const registers: TaskKind = {
 	name: "registers",
 	findBlockers: findRegisterBlockers,
-	dump: dumpRegisters,
-	plan: planRegisters,
+	dumpThread: dumpRegisters,
+	planThread: planRegisters,
 };

@@ -3,7 +3,6 @@
 // Source: rseq(2), Documentation/userspace-api/rseq, kernel/rseq.c:rseq_ip_fixup. Images: core-PID.img, rseq_entry.
 
 import { getReg, REG } from "../../agent/chain.x86_64.ts";
-import type { Program } from "../../agent/program.ts";
 import { KernelError } from "../../errors.ts";
 import { rseq_entrySchema } from "../../images/gen/core_pb.ts";
 import { create, hasField } from "../../images/index.ts";
@@ -13,7 +12,7 @@ import { SYS_rseq } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
 import { readMemory, writeMemory } from "../../sys/process.ts";
 import { getRseq } from "../../sys/ptrace.ts";
-import type { DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type { DumpedThread, TaskKind, ThreadDraft, ThreadImage, ThreadPlan } from "../kind.ts";
 import { checkRange, getThreadCore } from "./image-checks.ts";
 
 const MIN_SIZE = 32;
@@ -48,31 +47,31 @@ export function findCriticalSection(area: bigint, ip: bigint, read: ReadMemory):
 	}
 }
 
-/** The critical section that a stopped task is in. */
-export function findTaskSection(task: DumpedTask): CriticalSection | undefined {
-	const rseq = getRseq(task.thread.tid);
+/** The critical section that a stopped thread is in. */
+export function findThreadSection({ tid, stopped }: DumpedThread): CriticalSection | undefined {
+	const rseq = getRseq(tid);
 	if (rseq === undefined || rseq.pointer === 0n) return undefined;
-	return findCriticalSection(rseq.pointer, getReg(task.thread.regs, REG.ip), (address, length) =>
-		readMemory(task.pid, address, length),
+	return findCriticalSection(rseq.pointer, getReg(stopped.regs, REG.ip), (address, length) =>
+		readMemory(tid, address, length),
 	);
 }
 
-function dumpRseq(task: DumpedTask, draft: TaskDraft, _ask: Program): undefined {
-	const rseq = getRseq(task.thread.tid);
+function dumpRseq(thread: DumpedThread, draft: ThreadDraft): undefined {
+	const rseq = getRseq(thread.tid);
 	const { threadCore } = draft.core;
 	if (rseq === undefined || threadCore === undefined) return undefined;
-	if (rseq.flags !== 0) log.warn(`pid ${task.pid}: flags 0x${rseq.flags.toString(16)} of its rseq area aren't kept`);
+	if (rseq.flags !== 0) log.warn(`task ${thread.tid}: flags 0x${rseq.flags.toString(16)} of its rseq area aren't kept`);
 	threadCore.rseqEntry = create(rseq_entrySchema, {
 		rseqAbiPointer: rseq.pointer,
 		rseqAbiSize: rseq.size,
 		signature: rseq.signature,
 	});
-	const section = findTaskSection(task);
+	const section = findThreadSection(thread);
 	if (section?.noRestart === true) threadCore.rseqEntry.rseqCsPointer = section.pointer;
 	return undefined;
 }
 
-function planRseq(image: TaskImage, plan: TaskPlan): void {
+function planRseq(image: ThreadImage, plan: ThreadPlan): void {
 	const entry = getThreadCore(image).rseqEntry;
 	if (entry === undefined || entry.rseqAbiPointer === 0n) return;
 	const pointer = checkRange(image, "thread_core.rseq_entry.rseq_abi_pointer", entry.rseqAbiPointer, 0n, POINTER_MAX);
@@ -95,4 +94,4 @@ function planRseq(image: TaskImage, plan: TaskPlan): void {
 }
 
 /** The registration of restartable sequences. */
-export const rseq: TaskKind = { name: "rseq", dump: dumpRseq, plan: planRseq };
+export const rseq: TaskKind = { name: "rseq", dumpThread: dumpRseq, planThread: planRseq };

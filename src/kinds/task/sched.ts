@@ -2,7 +2,6 @@
 // Scheduling of a thread: policy, real-time priority, nice value; timer slack and I/O priority in fields of our own. CPU
 // affinity isn't kept, as the original doesn't. Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
 
-import type { Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import type { thread_core_entry } from "../../images/gen/core_pb.ts";
 import { hasField } from "../../images/index.ts";
@@ -23,7 +22,16 @@ import { readStat } from "../../kernel/procfs/stat.ts";
 import { readTimerslackNs } from "../../kernel/procfs/task-files.ts";
 import { log } from "../../log.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
-import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type {
+	DumpContext,
+	DumpedTask,
+	DumpedThread,
+	RestoreContext,
+	TaskKind,
+	ThreadDraft,
+	ThreadImage,
+	ThreadPlan,
+} from "../kind.ts";
 import { checkRange, corruptCore, getThreadCore } from "./image-checks.ts";
 
 const KEPT_POLICIES = [sched.SCHED_NORMAL, sched.SCHED_FIFO, sched.SCHED_RR, sched.SCHED_BATCH, sched.SCHED_IDLE];
@@ -47,14 +55,16 @@ function readAttributes(tid: number): sched.SchedAttr {
 }
 
 function findSchedBlockers(task: DumpedTask): CriuError[] {
-	const { sched_policy: policy } = readAttributes(task.thread.tid);
-	if (KEPT_POLICIES.includes(policy)) return [];
-	const name = policy === sched.SCHED_DEADLINE ? "SCHED_DEADLINE" : `scheduling policy ${policy}`;
-	return [
-		new UnsupportedError("UNSUPPORTED_SCHED", `pid ${task.pid} uses ${name}, which images can't hold`, {
-			remedy: "change its policy with chrt(1) before the dump",
-		}),
-	];
+	return task.threads.flatMap(({ tid }) => {
+		const { sched_policy: policy } = readAttributes(tid);
+		if (KEPT_POLICIES.includes(policy)) return [];
+		const name = policy === sched.SCHED_DEADLINE ? "SCHED_DEADLINE" : `scheduling policy ${policy}`;
+		return [
+			new UnsupportedError("UNSUPPORTED_SCHED", `task ${tid} uses ${name}, which images can't hold`, {
+				remedy: "change its policy with chrt(1) before the dump",
+			}),
+		];
+	});
 }
 
 /** The I/O priority that follows from the nice value alone. Source: linux/ioprio.h:task_nice_ioprio. */
@@ -70,18 +80,22 @@ function readAffinity(tid: number): string {
 }
 
 /** What CRIU's images have no field for: kept in fields of ours where it differs from what every task starts with. */
-function dumpExtras(task: DumpedTask, core: thread_core_entry, attr: sched.SchedAttr, context: DumpContext): void {
-	const { pid } = task;
-	const slack = readTimerslackNs(pid);
+function dumpExtras(thread: DumpedThread, core: thread_core_entry, attr: sched.SchedAttr, context: DumpContext): void {
+	const { tid } = thread;
+	const slack = readTimerslackNs(tid);
 	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) core.timerSlackNs = slack;
-	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, pid);
-	if (ioprio >>> IOPRIO_CLASS_SHIFT !== 0 && ioprio > 0 && ioprio !== derivedIoprio(attr.sched_policy, task.stat.nice))
+	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
+	if (
+		ioprio >>> IOPRIO_CLASS_SHIFT !== 0 &&
+		ioprio > 0 &&
+		ioprio !== derivedIoprio(attr.sched_policy, thread.stat.nice)
+	)
 		core.ioprio = ioprio;
 	const own = context.once("own:affinity", () => readAffinity(0));
-	if (readAffinity(pid) !== own) log.warn(`pid ${pid}: the CPUs that it is bound to aren't kept`);
+	if (readAffinity(tid) !== own) log.warn(`task ${tid}: the CPUs that it is bound to aren't kept`);
 }
 
-function planExtras(core: thread_core_entry, plan: TaskPlan): void {
+function planExtras(core: thread_core_entry, plan: ThreadPlan): void {
 	const { state } = plan.programs;
 	if (hasField(core, "timerSlackNs"))
 		state.syscall("set the timer slack", SYS_prctl, [PR_SET_TIMERSLACK, core.timerSlackNs]);
@@ -91,15 +105,15 @@ function planExtras(core: thread_core_entry, plan: TaskPlan): void {
 		});
 }
 
-function dumpSched(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
+function dumpSched(thread: DumpedThread, draft: ThreadDraft, _ask: unknown, context: DumpContext): undefined {
 	const { threadCore } = draft.core;
 	if (threadCore === undefined) return undefined;
-	const attr = readAttributes(task.thread.tid);
+	const attr = readAttributes(thread.tid);
 	const resets = (attr.sched_flags & sched.SCHED_FLAG_RESET_ON_FORK) !== 0n;
 	threadCore.schedPolicy = attr.sched_policy | (resets ? sched.SCHED_RESET_ON_FORK : 0);
 	if (isRealTime(attr.sched_policy)) threadCore.schedPrio = attr.sched_priority;
-	threadCore.schedNice = task.stat.nice;
-	dumpExtras(task, threadCore, attr, context);
+	threadCore.schedNice = thread.stat.nice;
+	dumpExtras(thread, threadCore, attr, context);
 	return undefined;
 }
 
@@ -120,7 +134,7 @@ function readOwnSchedule(): Schedule {
 	};
 }
 
-function checkSchedule(image: TaskImage): Schedule {
+function checkSchedule(image: ThreadImage): Schedule {
 	const { schedPolicy, schedPrio, schedNice } = getThreadCore(image);
 	const policy = schedPolicy & ~sched.SCHED_RESET_ON_FORK;
 	if (!KEPT_POLICIES.includes(policy)) throw corruptCore(image, `thread_core.sched_policy is ${schedPolicy}`);
@@ -140,7 +154,7 @@ function checkSchedule(image: TaskImage): Schedule {
 	};
 }
 
-function planSched(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+function planSched(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void {
 	planExtras(getThreadCore(image), plan);
 	if (!hasField(getThreadCore(image), "schedPolicy")) return;
 	const want = checkSchedule(image);
@@ -165,6 +179,6 @@ function planSched(image: TaskImage, plan: TaskPlan, context: RestoreContext): v
 export const schedule: TaskKind = {
 	name: "sched",
 	findBlockers: findSchedBlockers,
-	dump: dumpSched,
-	plan: planSched,
+	dumpThread: dumpSched,
+	planThread: planSched,
 };

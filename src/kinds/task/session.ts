@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Session and process group. They are in pstree.img, which the engine writes; here is what can't be kept and what
-// restores them. Source: setsid(2), setpgid(2), credentials(7).
+// Session and process group. They are in pstree.img, which the engine writes; here is what can't be kept. Source: setsid(2), setpgid(2), credentials(7).
 
 import { type CriuError, UnsupportedError, UsageError } from "../../errors.ts";
-import { SYS_setpgid, SYS_setsid } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptCore } from "./image-checks.ts";
 
@@ -25,27 +23,21 @@ function findSessionBlockers(task: DumpedTask, context: DumpContext): CriuError[
 	];
 }
 
-function planSession(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+/** The calls themselves are steps of the tree's making: plan/tree-shape.ts. */
+function checkSession(image: TaskImage, _plan: TaskPlan, context: RestoreContext): void {
 	const { pid, ppid, sid, pgid } = image.pstree;
-	const { tree } = plan.programs;
 	if (sid === 0 || pgid === 0) throw corruptCore(image, "its entry in pstree.img has no session or group");
-	if (sid === pid) {
-		if (pgid !== pid) throw corruptCore(image, `its entry in pstree.img leads session ${sid}, but is in group ${pgid}`);
-		tree.syscall(`lead session ${sid}`, SYS_setsid, [], { check: { equal: pid } });
-		return;
-	}
-	if (ppid === 0 && !context.options.shellJob)
+	if (sid === pid && pgid !== pid)
+		throw corruptCore(image, `its entry in pstree.img leads session ${sid}, but is in group ${pgid}`);
+	if (sid !== pid && ppid === 0 && !context.options.shellJob)
 		throw new UsageError("NOT_SESSION_LEADER", `pid ${pid} was no session leader when it was dumped`, {
 			remedy: "use --shell-job to restore it into criu's own session",
 		});
-	// What isn't led by the task itself is criu's own: the session and group that the new process was born in.
-	if (pgid === pid) tree.syscall(`lead process group ${pgid}`, SYS_setpgid, [0, 0]);
 }
 
 /** Session and process group of a task. */
 export const session: TaskKind = {
 	name: "session",
 	findBlockers: findSessionBlockers,
-	dump: () => undefined,
-	plan: planSession,
+	plan: checkSession,
 };

@@ -9,12 +9,12 @@ import { StackT } from "../../kernel/abi/sigaction.x86_64.ts";
 import { MINSIGSTKSZ, SS_AUTODISARM, SS_DISABLE, SS_ONSTACK } from "../../kernel/abi/signal.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_sigaltstack } from "../../kernel/abi/syscalls.x86_64.ts";
-import type { Completion, DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type { Completion, DumpedThread, TaskKind, ThreadDraft, ThreadImage, ThreadPlan } from "../kind.ts";
 import { corruptCore, getThreadCore } from "./image-checks.ts";
 
 const KNOWN_FLAGS = (SS_ONSTACK | SS_DISABLE | SS_AUTODISARM) >>> 0;
 
-function dumpAltStack(_task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+function dumpAltStack(_thread: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
 	const out = ask.out(StackT.size);
 	ask.syscall("ask for the alternate signal stack", SYS_sigaltstack, [0, out]);
 	return (answers) => {
@@ -29,7 +29,7 @@ function dumpAltStack(_task: DumpedTask, draft: TaskDraft, ask: Program): Comple
 	};
 }
 
-function planAltStack(image: TaskImage, plan: TaskPlan): void {
+function planAltStack(image: ThreadImage, plan: ThreadPlan): void {
 	const { sas } = getThreadCore(image);
 	if (sas === undefined) return;
 	if ((sas.ssFlags & ~KNOWN_FLAGS) !== 0) throw corruptCore(image, `thread_core.sas.ss_flags is ${sas.ssFlags}`);
@@ -46,4 +46,8 @@ function planAltStack(image: TaskImage, plan: TaskPlan): void {
 }
 
 /** The alternate signal stack of a thread. */
-export const sigaltstack: TaskKind = { name: "sigaltstack", dump: dumpAltStack, plan: planAltStack };
+export const sigaltstack: TaskKind = {
+	name: "sigaltstack",
+	dumpThread: dumpAltStack,
+	planThread: planAltStack,
+};

@@ -6,9 +6,9 @@ import type { Program } from "../../agent/program.ts";
 import { PR_GET_TID_ADDRESS } from "../../kernel/abi/prctl.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_prctl, SYS_set_tid_address } from "../../kernel/abi/syscalls.x86_64.ts";
-import type { Completion, DumpedTask, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
+import type { Completion, DumpedThread, TaskKind, ThreadDraft, ThreadImage, ThreadPlan } from "../kind.ts";
 
-function dumpTidAddress(_task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+function dumpTidAddress(_thread: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
 	const out = ask.out(8);
 	// Without CONFIG_CHECKPOINT_RESTORE the call fails, and the answer stays zero: none.
 	ask.syscall("ask for the address cleared at exit", SYS_prctl, [PR_GET_TID_ADDRESS, out], {
@@ -20,10 +20,14 @@ function dumpTidAddress(_task: DumpedTask, draft: TaskDraft, ask: Program): Comp
 	};
 }
 
-function planTidAddress(image: TaskImage, plan: TaskPlan): void {
+function planTidAddress(image: ThreadImage, plan: ThreadPlan): void {
 	const address = image.core.threadInfo?.clearTidAddr ?? 0n;
 	if (address !== 0n) plan.programs.state.syscall("set the address cleared at exit", SYS_set_tid_address, [address]);
 }
 
 /** The address cleared when the thread ends. */
-export const tidAddress: TaskKind = { name: "tid-address", dump: dumpTidAddress, plan: planTidAddress };
+export const tidAddress: TaskKind = {
+	name: "tid-address",
+	dumpThread: dumpTidAddress,
+	planThread: planTidAddress,
+};

@@ -71,6 +71,7 @@ export function fileRestore(
 		dir,
 		files: new Map(entries.map((entry) => [entry.id, entry])),
 		once: makeOnce(),
+		makers: new Map(),
 		openMapped: () => ({ op: 0 }),
 	};
 }

@@ -37,7 +37,7 @@ describe("a regular file", () => {
 	function plan(entry: file_entry, dir: TempDir): Program {
 		const program = new Program();
 		const context = fileRestore(dir.images, [entry]);
-		regFile.plan(entry, { program, plan: filePlan(), context, pending: new Set(), image: imageOf(100) });
+		regFile.plan(entry, { program, plan: filePlan(), context, image: imageOf(100) });
 		return program;
 	}
 

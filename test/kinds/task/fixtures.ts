@@ -5,11 +5,11 @@ import { spawn as spawnChild } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { collectInjectionFacts, InjectedAgent } from "../../../src/agent/injected.ts";
 import { Program } from "../../../src/agent/program.ts";
-import { freezeTask } from "../../../src/engine/freeze.ts";
 import {
 	core_entry_march,
 	core_entrySchema,
 	task_core_entrySchema,
+	task_kobj_ids_entrySchema,
 	thread_core_entrySchema,
 } from "../../../src/images/gen/core_pb.ts";
 import { fs_entrySchema } from "../../../src/images/gen/file_pb.ts";
@@ -29,8 +29,10 @@ import {
 	type TaskImage,
 	type TaskKind,
 	type TaskPlan,
+	type ThreadImage,
 } from "../../../src/kinds/kind.ts";
 import { defaultOptions, type Options } from "../../../src/options.ts";
+import { freezeOne } from "../../frozen.ts";
 
 type Known = Record<string, unknown>;
 
@@ -49,6 +51,7 @@ export function restoreContext(known: Known = {}, options: Partial<Options> = {}
 		dir: undefined as unknown as ImageDir,
 		files: new Map(),
 		once: once(known),
+		makers: new Map(),
 		openMapped: () => ({ op: 0 }),
 	};
 }
@@ -73,12 +76,38 @@ export function emptyDraft(): TaskDraft {
 
 /** A draft as an image of the task with that pid, a session leader. */
 export function imageOf(pid: number, draft: TaskDraft = emptyDraft()): TaskImage {
-	return { pstree: create(pstree_entrySchema, { pid, ppid: 0, pgid: pid, sid: pid, threads: [pid] }), ...draft };
+	const pstree = create(pstree_entrySchema, { pid, ppid: 0, pgid: pid, sid: pid, threads: [pid] });
+	const ids = create(task_kobj_ids_entrySchema, { vmId: 2, filesId: 2, fsId: 2, sighandId: 2 });
+	const threads: ThreadImage[] = [];
+	const image: TaskImage = { tid: pid, pstree, ids, threads, ...draft };
+	threads.push({ tid: pid, core: draft.core, isLeader: true, task: image });
+	return image;
+}
+
+/** Plans all halves of a kind: those of the task, and those of its leader. */
+export function planKind(kind: TaskKind, image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	kind.plan?.(image, plan, context);
+	for (const thread of image.threads) kind.planThread?.({ ...thread, core: image.core }, plan, context);
+}
+
+/** Dumps all halves of a kind. */
+export function dumpKind(
+	kind: TaskKind,
+	task: DumpedTask,
+	draft: TaskDraft,
+	ask: Program,
+	context: DumpContext,
+): Completion[] {
+	const [leader] = task.threads;
+	if (leader === undefined) throw new Error("a task without threads");
+	const found = [kind.dump?.(task, draft, ask, context), kind.dumpThread?.(leader, draft, ask, context)];
+	return found.filter((one) => one !== undefined);
 }
 
 export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: OutsideStep[] } {
 	const programs = Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>;
 	return {
+		pid: 1,
 		programs,
 		outside: [],
 		beforeDetach: [],
@@ -149,15 +178,12 @@ function withAgent<T>(task: DumpedTask, use: (agent: InjectedAgent) => T): T {
 
 /** Dumps the named kinds of a live process, as the engine does; it runs on afterwards. */
 export function dumpLive(pid: number, kinds: readonly TaskKind[], options: Partial<Options> = {}): TaskDraft {
-	using frozen = freezeTask(pid, 10);
+	using frozen = freezeOne(pid, 10);
 	const draft = emptyDraft();
 	const ask = new Program();
 	const context = dumpContext(options);
 	const completions: Completion[] = [];
-	for (const kind of kinds) {
-		const complete = kind.dump(frozen.task, draft, ask, context);
-		if (complete !== undefined) completions.push(complete);
-	}
+	for (const kind of kinds) completions.push(...dumpKind(kind, frozen.task, draft, ask, context));
 	const answers = withAgent(frozen.task, (agent) => agent.programs.run(ask));
 	for (const complete of completions) complete(answers);
 	return draft;
@@ -165,7 +191,7 @@ export function dumpLive(pid: number, kinds: readonly TaskKind[], options: Parti
 
 /** Runs the programs of a plan inside of a live process, which then has that state. */
 export function applyLive(pid: number, plan: TaskPlan): void {
-	using frozen = freezeTask(pid, 10);
+	using frozen = freezeOne(pid, 10);
 	withAgent(frozen.task, (agent) => {
 		for (const stage of STAGES) if (plan.programs[stage].ops.length > 0) agent.programs.run(plan.programs[stage]);
 	});
@@ -173,6 +199,6 @@ export function applyLive(pid: number, plan: TaskPlan): void {
 
 /** Looks at a live process while it stands still. */
 export function lookLive<T>(pid: number, look: (task: DumpedTask) => T): T {
-	using frozen = freezeTask(pid, 10);
+	using frozen = freezeOne(pid, 10);
 	return look(frozen.task);
 }

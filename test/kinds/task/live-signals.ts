@@ -4,12 +4,12 @@
 import { collectInjectionFacts, InjectedAgent } from "../../../src/agent/injected.ts";
 import type { Program } from "../../../src/agent/program.ts";
 import { interruptThread } from "../../../src/agent/tracee.ts";
-import { freezeTask } from "../../../src/engine/freeze.ts";
 import { peekSiginfo } from "../../../src/sys/ptrace.ts";
+import { freezeOne } from "../../frozen.ts";
 
 /** The queues as hex, of the process and of its thread. The process is killed afterwards. */
 export function applyAndPeek(pid: number, program: Program): { shared: string[]; own: string[] } {
-	using frozen = freezeTask(pid, 10);
+	using frozen = freezeOne(pid, 10);
 	const { task } = frozen;
 	const agent = InjectedAgent.infect(collectInjectionFacts(pid, task.vmas, task.stat.startStack), task.thread);
 	try {

@@ -16,7 +16,7 @@ import {
 	findUnkeptComponents,
 } from "../../../src/kinds/task/xstate.x86_64.ts";
 import { getRegset, NT_X86_XSTATE, setRegset } from "../../../src/sys/ptrace.ts";
-import { dumpLive, emptyPlan, imageOf, lookLive, restoreContext, Sleeper } from "./fixtures.ts";
+import { dumpLive, emptyPlan, imageOf, lookLive, planKind, restoreContext, Sleeper } from "./fixtures.ts";
 
 const host = describeXstateHost();
 const corrupt = (problem: string) => new ImageError("IMAGE_CORRUPT", problem);
@@ -118,7 +118,7 @@ describe("registers of a live process", () => {
 		const regs = lookLive(sleeper.pid, (task) => task.thread.regs);
 		const draft = dumpLive(sleeper.pid, [registers]);
 		const plan = emptyPlan();
-		registers.plan(imageOf(sleeper.pid, draft), plan, restoreContext());
+		planKind(registers, imageOf(sleeper.pid, draft), plan, restoreContext());
 		const got = plan.final.regs ?? regsOf({});
 		for (const name of ["ip", "sp", "bx", "r15", "fs_base", "cs", "ss"] as const)
 			expect(getReg(got, REG[name])).toBe(getReg(regs, REG[name]));
@@ -136,7 +136,7 @@ describe("registers of a live process", () => {
 		Object.assign(gpregs ?? {}, { flags: (1n << 64n) - 1n, cs: 0x10n, ss: 0x18n, ds: 0x7bn });
 		if (draft.core.tc !== undefined) draft.core.tc.blkSigset = (1n << 64n) - 1n;
 		const plan = emptyPlan();
-		registers.plan(imageOf(sleeper.pid, draft), plan, restoreContext());
+		planKind(registers, imageOf(sleeper.pid, draft), plan, restoreContext());
 		const got = plan.final.regs ?? regsOf({});
 		expect(getReg(got, REG.flags) & 0x3000n).toBe(0n);
 		expect(getReg(got, REG.cs)).toBe(0x33n);
@@ -144,7 +144,7 @@ describe("registers of a live process", () => {
 		expect(getReg(got, REG.ds)).toBe(0n);
 		expect(plan.final.sigmask).toBe(((1n << 64n) - 1n) & ~((1n << 8n) | (1n << 18n)));
 		Object.assign(gpregs ?? {}, { gsBase: 1n << 63n });
-		expect(() => registers.plan(imageOf(sleeper.pid, draft), emptyPlan(), restoreContext())).toThrow(/gs_base/);
+		expect(() => planKind(registers, imageOf(sleeper.pid, draft), emptyPlan(), restoreContext())).toThrow(/gs_base/);
 	});
 });
 

@@ -21,7 +21,7 @@ import { ACTION_SIGNALS, sigactions } from "../../../src/kinds/task/sigactions.t
 import { sigaltstack } from "../../../src/kinds/task/sigaltstack.ts";
 import { tidAddress } from "../../../src/kinds/task/tid-address.ts";
 import { timers } from "../../../src/kinds/task/timers.ts";
-import { applyLive, dumpLive, emptyPlan, imageOf, restoreContext, Sleeper } from "./fixtures.ts";
+import { applyLive, dumpLive, emptyPlan, imageOf, planKind, restoreContext, Sleeper } from "./fixtures.ts";
 import { applyAndPeek } from "./live-signals.ts";
 
 const AREA = 0x12340000n;
@@ -37,7 +37,7 @@ async function roundTrip(
 	const plan = emptyPlan();
 	plan.programs.tree.append(mapArea());
 	const image = imageOf(sleeper.pid, want);
-	for (const kind of kinds) kind.plan(image, plan, restoreContext());
+	for (const kind of kinds) planKind(kind, image, plan, restoreContext());
 	applyLive(sleeper.pid, plan);
 	return { want, got: dumpLive(sleeper.pid, kinds) };
 }
@@ -127,7 +127,7 @@ describe("a live process", () => {
 		tcOf(draft).signalsS = create(pb.signal_queue_entrySchema, { signals: shared });
 		threadOf(draft).signalsP = create(pb.signal_queue_entrySchema, { signals: own });
 		const plan = emptyPlan();
-		pendingSignals.plan(imageOf(sleeper.pid, draft), plan, restoreContext());
+		planKind(pendingSignals, imageOf(sleeper.pid, draft), plan, restoreContext());
 		// They would be delivered as soon as the agent has gone, so the dump comes while it is there.
 		const found = applyAndPeek(sleeper.pid, plan.programs.signals);
 		const bytes = (list: readonly pb.siginfo_entry[]) =>
@@ -215,7 +215,7 @@ describe("credentials of a live process", () => {
 	test("stay as they are for root without a single call", async () => {
 		await using sleeper = await Sleeper.start();
 		const plan = emptyPlan();
-		creds.plan(imageOf(sleeper.pid, dumpLive(sleeper.pid, [creds])), plan, restoreContext());
+		planKind(creds, imageOf(sleeper.pid, dumpLive(sleeper.pid, [creds])), plan, restoreContext());
 		expect(plan.programs.creds.ops).toEqual([]);
 	});
 });

@@ -30,6 +30,7 @@ import {
 	fakeStatus,
 	imageOf,
 	lookLive,
+	planKind,
 	restoreContext,
 	Sleeper,
 	told,
@@ -61,7 +62,7 @@ function planOf(
 	const { tc = create(pb.task_core_entrySchema), threadCore = create(pb.thread_core_entrySchema) } = draft.core;
 	change(draft, tc, threadCore);
 	const plan = emptyPlan();
-	kind.plan(imageOf(PID, draft), plan, restoreContext({ ...known, ...facts }));
+	planKind(kind, imageOf(PID, draft), plan, restoreContext({ ...known, ...facts }));
 	return plan;
 }
 
@@ -177,20 +178,15 @@ describe("session", () => {
 		pstree: Object.assign(imageOf(PID).pstree, init),
 	});
 
-	test("is led again by a task that led one", () => {
-		const plan = emptyPlan();
-		session.plan(imageOf(PID), plan, restoreContext());
-		expect(plan.programs.tree.ops.map(({ nr, check }) => [nr, check])).toEqual([[112, { equal: PID }]]);
+	test("of somebody else needs --shell-job", () => {
+		const image = imageWith({ sid: 77, pgid: 77 });
+		expect(() => planKind(session, image, emptyPlan(), restoreContext())).toThrow(/session leader/);
+		planKind(session, image, emptyPlan(), restoreContext({}, { shellJob: true }));
+		planKind(session, imageOf(PID), emptyPlan(), restoreContext());
 	});
 
-	test("of somebody else needs --shell-job, and criu's own takes its place", () => {
-		const image = imageWith({ sid: 77, pgid: 77 });
-		expect(() => session.plan(image, emptyPlan(), restoreContext())).toThrow(/session leader/);
-		const plan = emptyPlan();
-		session.plan(image, plan, restoreContext({}, { shellJob: true }));
-		expect(plan.programs.tree.ops).toEqual([]);
-		session.plan(imageWith({ sid: 77 }), plan, restoreContext({}, { shellJob: true }));
-		expect(plan.programs.tree.ops.map(({ nr, args }) => [nr, args])).toEqual([[109, [0, 0]]]);
+	test("is led from its own group", () => {
+		expect(() => planKind(session, imageWith({ pgid: 77 }), emptyPlan(), restoreContext())).toThrow(ImageError);
 	});
 
 	test("a dump of a task that leads none names --shell-job", async () => {
@@ -337,9 +333,9 @@ describe("refusals", () => {
 		await using sleeper = await Sleeper.start();
 		const task = lookLive(sleeper.pid, (found) => found);
 		expect(refusals.findBlockers?.(task, dumpContext())).toEqual([]);
-		const status = { ...task.status, tracerPid: 1, threads: 3, seccomp: 2, threadFeatures: ["shstk"] };
+		const status = { ...task.status, tracerPid: 1, seccomp: 2, threadFeatures: ["shstk"] };
 		const codes = refusals.findBlockers?.({ ...task, status }, dumpContext()).map(({ code }) => code);
-		expect(codes).toEqual(["TRACED", "UNSUPPORTED_THREADS", "UNSUPPORTED_SECCOMP", "UNSUPPORTED_SHSTK"]);
+		expect(codes).toEqual(["TRACED", "UNSUPPORTED_SECCOMP", "UNSUPPORTED_SHSTK"]);
 		const dead = { ...task, stat: { ...task.stat, state: "Z" } };
 		expect(refusals.findBlockers?.(dead, dumpContext()).map(({ code }) => code)).toEqual(["UNSUPPORTED_ZOMBIE"]);
 	});

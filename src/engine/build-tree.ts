@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Building a planned tree: processes and threads come into being, run their stages, and stand still at the end with their
+// last registers. Until they are let go they die with us.
+
+import type { BuiltProcess, FinalState } from "../agent/built.ts";
+import { Program } from "../agent/program.ts";
+import { BugError, CriuError, isErrno } from "../errors.ts";
+import { faultPoint } from "../fault.ts";
+import { hasField } from "../images/index.ts";
+import { PR_SET_CHILD_SUBREAPER } from "../kernel/abi/prctl.ts";
+import { CLONE_FILES, CLONE_FS } from "../kernel/abi/sched.ts";
+import * as nr from "../kernel/abi/syscalls.x86_64.ts";
+import { STAGES, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
+import { log } from "../log.ts";
+import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
+import type { TreeStep } from "../plan/tree-shape.ts";
+import { pidTakenError } from "./pid-holder.ts";
+import type { Timings } from "./timings.ts";
+
+/** Pids that a go-between tries until one is free. */
+const HELPER_TRIES = 64;
+/** The stages that a task goes through before its children are made. */
+const EARLY: ReadonlySet<Stage> = new Set(["tree", "memory"]);
+const THREADS_FROM: Stage = "state";
+const __WALL = 0x40000000;
+const SIGCHLD = 17;
+
+function checkFinal(final: TaskPlan["final"]): FinalState {
+	const { regs, xstate, sigmask } = final;
+	if (regs === undefined || xstate === undefined || sigmask === undefined)
+		throw new BugError("a plan without last registers");
+	return { regs, xstate, sigmask };
+}
+
+/** A thread or a leader with its plan. */
+interface BuiltThread {
+	readonly built: BuiltProcess;
+	readonly plan: ThreadPlan;
+}
+
+/** A tree under construction. */
+export class TreeBuilder {
+	private readonly built = new Map<number, BuiltProcess>();
+	private readonly threads = new Map<number, BuiltThread[]>();
+	/** Tasks that see children die while they're built: signals of that must not stay. */
+	private readonly bereaved = new Set<number>();
+	private nextHelper: number;
+
+	constructor(
+		private readonly tree: PlannedTree,
+		root: BuiltProcess,
+		private readonly timings: Timings,
+	) {
+		this.built.set(tree.root.pid, root);
+		this.nextHelper = Math.max(...tree.tasks.keys(), ...tree.slots.keys()) + 1;
+	}
+
+	/** Brings the tree to where only letting go is left. @throws CriuError, KernelError */
+	build(): void {
+		const { tree, timings } = this;
+		this.runStage(tree.root, "tree");
+		timings.lap("tree");
+		this.runStage(tree.root, "memory");
+		timings.lap("memory");
+		for (const step of tree.steps) this.carryOut(step);
+		if (tree.steps.length > 0) timings.lap("fork");
+		for (const stage of STAGES) {
+			if (EARLY.has(stage)) continue;
+			if (stage === THREADS_FROM) this.makeThreads();
+			for (const task of tree.tasks.values()) this.runStage(task, stage);
+			timings.lap(stage);
+		}
+		faultPoint("restore:built");
+		for (const task of tree.tasks.values()) {
+			const { pid } = this.processOf(task.pid);
+			for (const step of task.outside) {
+				log.debug(() => step.what);
+				step.run(pid);
+			}
+		}
+		for (const task of tree.tasks.values()) this.leave(task);
+		timings.lap("leave");
+	}
+
+	/** The last things that are done to processes that stand still. */
+	finish(): void {
+		for (const task of this.tree.tasks.values())
+			for (const { built, plan } of this.threadsOf(task)) for (const step of plan.beforeDetach) step.run(built.pid);
+	}
+
+	/** Lets all of it run. Children first: a parent finds them as they were. */
+	detach(): void {
+		for (const task of [...this.tree.tasks.values()].reverse())
+			for (const { built } of this.threadsOf(task).reverse()) built.detach();
+	}
+
+	/** Pids as we see them, the root's first. */
+	get pids(): number[] {
+		return [...this.tree.tasks.keys()].map((pid) => this.processOf(pid).pid);
+	}
+
+	/** Ends all that was made. Children first: else they become orphans that we'd wait for in vain. */
+	kill(): void {
+		for (const built of [...this.built.values()].reverse()) built.kill();
+	}
+
+	private processOf(pid: number): BuiltProcess {
+		const built = this.built.get(pid);
+		if (built === undefined) throw new BugError(`pid ${pid} isn't made yet`);
+		return built;
+	}
+
+	private threadsOf(task: PlannedTask): BuiltThread[] {
+		return this.threads.get(task.pid) ?? [{ built: this.processOf(task.pid), plan: task }];
+	}
+
+	private runStage(task: PlannedTask, stage: Stage): void {
+		if (stage === THREADS_FROM && this.bereaved.has(task.pid)) this.forgetDeaths(task.pid);
+		for (const { built, plan } of this.threadsOf(task)) {
+			const program = plan.programs[stage];
+			if (program.ops.length > 0) built.programs.run(program);
+		}
+	}
+
+	private run(pid: number, fill: (program: Program) => void): void {
+		const program = new Program();
+		fill(program);
+		this.processOf(pid).programs.run(program);
+	}
+
+	private carryOut(step: TreeStep): void {
+		switch (step.do) {
+			case "fork":
+				this.fork(this.processOf(step.maker), step.maker, step.pid);
+				return;
+			case "fork-orphan":
+				this.forkOrphan(step.maker, step.pid);
+				return;
+			case "setsid":
+				this.run(step.pid, (program) =>
+					program.syscall(`lead session ${step.pid}`, nr.SYS_setsid, [], { check: { equal: step.pid } }),
+				);
+				return;
+			case "setpgid":
+				this.run(step.pid, (program) =>
+					program.syscall(`enter process group ${step.pgid}`, nr.SYS_setpgid, [0, step.pgid]),
+				);
+				return;
+			case "adopt":
+				this.run(step.pid, (program) =>
+					program.syscall("adopt orphans for a while", nr.SYS_prctl, [PR_SET_CHILD_SUBREAPER, 1]),
+				);
+				return;
+			case "end":
+				this.endHelper(step.pid, step.maker);
+				return;
+			case "die":
+				this.die(step.pid);
+		}
+	}
+
+	/** What a child shares with its maker from birth. */
+	private sharedFlags(maker: number, pid: number): bigint {
+		const own = this.tree.tasks.get(pid)?.image.ids;
+		const other = this.tree.tasks.get(maker)?.image.ids;
+		if (own === undefined || other === undefined) return 0n;
+		return BigInt((own.filesId === other.filesId ? CLONE_FILES : 0) | (own.fsId === other.fsId ? CLONE_FS : 0));
+	}
+
+	private fork(from: BuiltProcess, maker: number, pid: number): void {
+		const { tasks, slots } = this.tree;
+		const task = tasks.get(pid);
+		const slot = task?.slot ?? slots.get(pid);
+		if (slot === undefined) throw new BugError(`no slot for pid ${pid}`);
+		const { tc } = task?.image.core ?? {};
+		const exitSignal = tc !== undefined && hasField(tc, "exitSignal") ? tc.exitSignal : undefined;
+		this.built.set(
+			pid,
+			takingPid(pid, () =>
+				from.clone({ vpid: pid, slot, thread: false, flags: this.sharedFlags(maker, pid), exitSignal }),
+			),
+		);
+		if (task === undefined) return;
+		this.runStage(task, "tree");
+		this.runStage(task, "memory");
+	}
+
+	/** A child whose parent ends at once. */
+	private forkOrphan(maker: number, pid: number): void {
+		const between = this.makeHelper(this.processOf(maker));
+		this.fork(between, maker, pid);
+		this.end(between, maker);
+	}
+
+	private makeHelper(maker: BuiltProcess): BuiltProcess {
+		for (let tries = 1; ; tries++) {
+			try {
+				return maker.clone({ vpid: this.nextHelper++, slot: this.tree.spareSlot, thread: false });
+			} catch (error) {
+				if (tries === HELPER_TRIES || !isTaken(error)) throw error;
+			}
+		}
+	}
+
+	/** Ends a helper and lets its maker collect it. */
+	private end(helper: BuiltProcess, maker: number): void {
+		const last = new Program();
+		last.syscall("end a helper", nr.SYS_exit_group, [0]);
+		helper.end(last);
+		this.run(maker, (program) => program.syscall("collect a helper", nr.SYS_wait4, [helper.vpid, 0, __WALL, 0]));
+		this.bereaved.add(maker);
+	}
+
+	private endHelper(pid: number, maker: number): void {
+		const helper = this.processOf(pid);
+		this.built.delete(pid);
+		this.end(helper, maker);
+	}
+
+	private die(pid: number): void {
+		const death = this.tree.deaths.get(pid);
+		if (death === undefined) throw new BugError(`pid ${pid} can't die`);
+		this.processOf(pid).end(death);
+		this.built.delete(pid);
+		for (const task of this.tree.tasks.values()) this.bereaved.add(task.pid);
+	}
+
+	/** SIGCHLD waits at most once; it's blocked here, like all signals. */
+	private forgetDeaths(pid: number): void {
+		const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(SIGCHLD - 1)).buffer);
+		this.run(pid, (program) =>
+			program.syscall("forget the signals of ended helpers", nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], {
+				check: { okOr: "EAGAIN" },
+			}),
+		);
+	}
+
+	private makeThreads(): void {
+		for (const task of this.tree.tasks.values()) {
+			if (task.threads.length === 0) continue;
+			const leader = this.processOf(task.pid);
+			const list: BuiltThread[] = [{ built: leader, plan: task }];
+			this.threads.set(task.pid, list);
+			for (const plan of task.threads)
+				list.push({
+					built: takingPid(plan.tid, () => leader.clone({ vpid: plan.tid, slot: plan.slot, thread: true })),
+					plan,
+				});
+		}
+		this.timings.lap("threads");
+	}
+
+	private leave(task: PlannedTask): void {
+		const threads = this.threadsOf(task);
+		for (const { built } of threads) built.stop();
+		this.processOf(task.pid).removeArea();
+		for (const { built, plan } of threads) built.setFinal(checkFinal(plan.final));
+	}
+}
+
+/** True when an operation or call failed because a pid is in use. */
+function isTaken(error: unknown): boolean {
+	if (isErrno(error, "EEXIST")) return true;
+	return error instanceof CriuError && error.code === "AGENT_OP" && isErrno(error.cause, "EEXIST");
+}
+
+/** Runs what makes a process of that pid. @throws CriuError PID_TAKEN, PID_RANGE */
+export function takingPid<T>(pid: number, make: () => T): T {
+	try {
+		return make();
+	} catch (error) {
+		if (isTaken(error)) throw pidTakenError(pid, error);
+		if (isErrno(error, "EINVAL"))
+			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
+				cause: error,
+				remedy: "raise kernel.pid_max (sysctl)",
+			});
+		throw error;
+	}
+}

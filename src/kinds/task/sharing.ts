@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Which kernel objects tasks share: memory, descriptor table, directories, signal handlers. Equal numbers in ids-PID.img
+// mean the same object. Source: kcmp(2), clone(2) CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND.
+
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { compareKernel, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM } from "../../sys/process.ts";
+import type { DumpContext, DumpedTask, TaskKind } from "../kind.ts";
+
+const TYPES = { vm: KCMP_VM, files: KCMP_FILES, fs: KCMP_FS, sighand: KCMP_SIGHAND } as const;
+type Shared = keyof typeof TYPES;
+
+/** Number 1 of each kind is criu's own. */
+const FIRST_ID = 2;
+
+interface Known {
+	readonly task: DumpedTask;
+	readonly id: number;
+}
+
+/** The objects that a dump has met, in the kernel's order, so that each new task costs few comparisons. */
+class SharedObjects {
+	private readonly sorted: Record<Shared, Known[]> = { vm: [], files: [], fs: [], sighand: [] };
+
+	/** The first task that has the same object as this one, and the object's number. */
+	find(kind: Shared, task: DumpedTask): Known {
+		const list = this.sorted[kind];
+		let low = 0;
+		let high = list.length;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			const known = list[middle] as Known;
+			const order = known.task === task ? 0 : compareKernel(task.pid, known.task.pid, TYPES[kind]);
+			if (order === 0) return known;
+			if (order === 1) high = middle;
+			else low = middle + 1;
+		}
+		const known = { task, id: FIRST_ID + list.length };
+		list.splice(low, 0, known);
+		return known;
+	}
+}
+
+function objectsOf(context: DumpContext): SharedObjects {
+	return context.once("shared-objects", () => new SharedObjects());
+}
+
+/** Number of an object of a task. */
+export function sharedId(kind: Shared, task: DumpedTask, context: DumpContext): number {
+	return objectsOf(context).find(kind, task).id;
+}
+
+/** The first task of the tree that has the same object; the task itself when it's that. */
+export function firstSharer(kind: Shared, task: DumpedTask, context: DumpContext): DumpedTask {
+	return objectsOf(context).find(kind, task).task;
+}
+
+function refuse(task: DumpedTask, other: DumpedTask, what: string, remedy: string): CriuError {
+	return new UnsupportedError("SHARED_BY_TASKS", `pid ${task.pid} shares its ${what} with pid ${other.pid}`, {
+		remedy,
+	});
+}
+
+/** The shared object has to come from the parent: a child is made with it. */
+function findSharingBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
+	const found: CriuError[] = [];
+	const vm = firstSharer("vm", task, context);
+	if (vm !== task)
+		found.push(
+			refuse(
+				task,
+				vm,
+				"memory",
+				"wait until its vfork(2) or posix_spawn(3) is over; programs that share memory between processes for good can't be dumped",
+			),
+		);
+	const sighand = firstSharer("sighand", task, context);
+	if (sighand !== task && vm === task)
+		found.push(
+			refuse(task, sighand, "signal handlers", "the program must not use clone(2) with CLONE_SIGHAND for processes"),
+		);
+	for (const [kind, what] of [
+		["files", "descriptor table"],
+		["fs", "working directory and umask"],
+	] as const) {
+		const first = firstSharer(kind, task, context);
+		const parent = task.parent === undefined ? undefined : firstSharer(kind, task.parent, context);
+		if (first !== task && parent !== first)
+			found.push(refuse(task, first, what, "only a child can share it with its parent; let the program unshare(2) it"));
+	}
+	return found;
+}
+
+/** What tasks share. */
+export const sharing: TaskKind = { name: "sharing", findBlockers: findSharingBlockers };
