@@ -103,6 +103,8 @@ function createExecutable(bytes: Uint8Array): number {
 /** A process or thread under construction. All calls come from the thread that made it. */
 export class BuiltProcess {
 	readonly programs: AgentChannel;
+	/** Where its programs lie: of agents with the same place only one may run. */
+	readonly window: number;
 	private traced = true;
 
 	private constructor(
@@ -114,6 +116,7 @@ export class BuiltProcess {
 		slot: AgentSlot,
 		private readonly isThread: boolean,
 	) {
+		this.window = slot.program;
 		this.programs = new AgentChannel(pid, site.shared, slot.ctl, slot.program, slot.programLength);
 	}
 

@@ -104,6 +104,8 @@ export interface Chain {
 	sigreturnSp: bigint;
 	/** rsp for a munmap of ours: its `ret` enters the last frame. */
 	lastSp: bigint;
+	/** rsp at which rt_sigreturn itself runs the last frame. */
+	lastSigreturnSp: bigint;
 	/** Where the last frame keeps rax and rip. */
 	frameRax: bigint;
 	frameRip: bigint;
@@ -117,6 +119,8 @@ export interface ChainRequest {
 	xstate: Uint8Array;
 	area: bigint;
 	areaLength: number;
+	/** Go back without munmap, because the task wouldn't survive that call: the area stays. */
+	keepArea?: boolean;
 }
 
 /** What lies below a frame so that a `ret` at its entry ends in rt_sigreturn with rsp behind pretcode. */
@@ -188,6 +192,7 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	const view = new DataView(bytes.buffer);
 	const prefix = BigInt(prefixSize(gadgets));
 	const lastSp = address + BigInt(last) - prefix;
+	const lastSigreturnSp = address + BigInt(last) + 8n;
 	const fpstate = address + BigInt(fx);
 	const leave = withRegs(request.resume, {
 		ip: gadgets.syscallRet,
@@ -205,9 +210,10 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	return {
 		address,
 		bytes,
-		entrySp: address + BigInt(first) - prefix,
-		sigreturnSp: address + BigInt(first) + 8n,
+		entrySp: request.keepArea === true ? lastSp : address + BigInt(first) - prefix,
+		sigreturnSp: request.keepArea === true ? lastSigreturnSp : address + BigInt(first) + 8n,
 		lastSp,
+		lastSigreturnSp,
 		frameRax: contextOf("ax"),
 		frameRip: contextOf("ip"),
 	};

@@ -9,7 +9,7 @@ import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { ARG_AREA, ARG_CONST, CHECK_EQUAL, CHECK_NO_ERROR_OR, CHECK_NONE, CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
 import { describeOp, encodeProgram, type Op, type OpRef, type OutRef, type Program, sizeProgram } from "./program.ts";
-import { peekStop } from "./tracee.ts";
+import { isDead, peekStop } from "./tracee.ts";
 
 const POLL_MS = 20;
 
@@ -90,6 +90,10 @@ export class AgentChannel {
 	/** Lets a stopped agent go on, and notices a dead one. */
 	private checkAlive(): void {
 		const stop = peekStop(this.tid);
+		if (stop === undefined && isDead(this.tid))
+			throw new CriuError("TASK_GONE", `task ${this.tid} was ended by somebody else`, {
+				remedy: "look who killed it (dmesg, the out-of-memory killer)",
+			});
 		if (stop?.kind === "gone")
 			throw new CriuError("TASK_GONE", `task ${this.tid} was ended by somebody else (status ${stop.status})`, {
 				remedy: "look who killed it (dmesg, the out-of-memory killer)",

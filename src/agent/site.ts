@@ -22,9 +22,14 @@ export interface AgentSlot {
 	readonly stackSize: number;
 }
 
-/** How the area is divided. One program runs at a time, so all agents but an init's share the room for it. */
+/** Rooms for programs: as many may run at a time. */
+const WINDOWS = 8;
+
+/** How the area is divided. Agents share the rooms for programs; an init has one of its own. */
 export interface SiteLayout {
+	/** Of one room. */
 	readonly programLength: number;
+	readonly windows: number;
 	/** Agents besides the first. */
 	readonly others: number;
 	readonly areaLength: number;
@@ -35,15 +40,17 @@ const toPages = (bytes: number) => Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
 /** Divides an area for programs of that size and that many agents besides the first. */
 export function layOutSite(programBytes: number, others: number): SiteLayout {
 	const programLength = toPages(programBytes);
-	return { programLength, others, areaLength: AREA_PROGRAM + programLength + AGENT_STACK + others * SLOT + INIT_SLOT };
+	const windows = Math.min(WINDOWS, others + 1);
+	const areaLength = AREA_PROGRAM + windows * programLength + AGENT_STACK + others * SLOT + INIT_SLOT;
+	return { programLength, windows, others, areaLength };
 }
 
 /** The slot of the root task's agent (0) or of another one. */
 export function slotOf(layout: SiteLayout, index: number): AgentSlot {
-	const { programLength, others } = layout;
+	const { programLength, windows, others } = layout;
 	if (index < 0 || index > others) throw new RangeError(`no slot ${index}`);
-	const program = AREA_PROGRAM;
-	const stack = AREA_PROGRAM + programLength + AGENT_STACK;
+	const program = AREA_PROGRAM + (index % windows) * programLength;
+	const stack = AREA_PROGRAM + windows * programLength + AGENT_STACK;
 	if (index === 0) return { ctl: AREA_CTL, program, programLength, stack, stackSize: AGENT_STACK };
 	const ctl = stack + (index - 1) * SLOT;
 	return { ctl, program, programLength, stack: ctl + SLOT, stackSize: SMALL_STACK };

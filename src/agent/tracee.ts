@@ -3,13 +3,16 @@
 // isn't ours, never single steps or breakpoints, stops are looked at but never consumed (WNOWAIT).
 
 import { CriuError, isErrno } from "../errors.ts";
-import { SYS_nanosleep, SYS_sched_yield } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_nanosleep, SYS_restart_syscall, SYS_sched_yield } from "../kernel/abi/syscalls.x86_64.ts";
+import { readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { syscall } from "../sys/host.ts";
-import { __WALL, P_PID, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
+import { __WALL, P_PID, readMemory, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { REGS_SIZE, type Registers } from "./chain.x86_64.ts";
-import { mendInterruption } from "./interrupted.x86_64.ts";
+import { stopTimeout } from "./blocked-stop.ts";
+import { REGS_SIZE, type Registers, withRegs } from "./chain.x86_64.ts";
+import { mendInterruption, nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
+import { SeccompRules } from "./seccomp-rules.ts";
 
 const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
@@ -33,12 +36,14 @@ export interface StoppedThread {
 	readonly sigmask: bigint;
 	/** The signal of a group stop that it is in; 0 when it was running. */
 	readonly groupStop: number;
+	/** Where it's under seccomp: suspended as long as we trace it. */
+	readonly rules?: SeccompRules | undefined;
 }
 
 const pause = new BigInt64Array(2);
 
 /** Sleeps a little, longer the more often it was called before: stops come within microseconds or not at all. */
-function backOff(round: number): void {
+export function backOff(round: number): void {
 	if (round < 20) {
 		syscall(SYS_sched_yield);
 		return;
@@ -70,11 +75,56 @@ export function waitStop(tid: number, deadline: number): Stop {
 	for (let round = 0; ; round++) {
 		const stop = peekStop(tid);
 		if (stop !== undefined) return stop;
-		if (performance.now() > deadline)
-			throw new CriuError("STOP_TIMEOUT", `task ${tid} didn't stop in time: it sits in an uninterruptible call`, {
-				remedy: "wait until its I/O is done, or give it longer with --timeout SECONDS",
-			});
+		// The end of a leader isn't told as long as we hold another thread of it that has ended, too.
+		if (round % 32 === 31 && isDead(tid)) return { kind: "gone", status: 0, killed: false };
+		if (performance.now() > deadline) throw stopTimeout(tid);
 		backOff(round);
+	}
+}
+
+/** True when a task is a zombie or gone, whether the end of it can be waited for or not. */
+export function isDead(tid: number): boolean {
+	try {
+		const { state } = readStat(tid);
+		return state === "Z" || state === "X";
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ESRCH")) return true;
+		throw error;
+	}
+}
+
+/**
+ * Looks once at a seized thread that was asked to stop: the signal of its group stop, or 0, when it stands still; "gone" when
+ * it has ended, which has been passed on to its parent; undefined while it runs.
+ */
+export function checkInterrupt(tid: number): number | "gone" | undefined {
+	for (;;) {
+		let stop: Stop | undefined;
+		try {
+			stop = peekStop(tid);
+		} catch (error) {
+			// It has executed a program, and is the leader of its process now.
+			if (isErrno(error, "ECHILD")) return "gone";
+			throw error;
+		}
+		if (stop === undefined) return undefined;
+		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
+		if (stop.kind === "gone") {
+			passOnDeath(tid);
+			return "gone";
+		}
+		if (!tryContinue(tid, stop.kind === "signal" ? stop.signal : 0)) return undefined;
+	}
+}
+
+/** One PTRACE_CONT. Gives false when a SIGKILL was faster. */
+function tryContinue(tid: number, signal: number): boolean {
+	try {
+		pt.ptrace(pt.PTRACE_CONT, tid, 0, signal);
+		return true;
+	} catch (error) {
+		if (isErrno(error, "ESRCH")) return false;
+		throw error;
 	}
 }
 
@@ -111,7 +161,7 @@ export function awaitInterrupt(tid: number, deadline: number): number | undefine
 		const stop = waitStop(tid, deadline);
 		if (stop.kind === "gone") return undefined;
 		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
-		pt.ptrace(pt.PTRACE_CONT, tid, 0, stop.kind === "signal" ? stop.signal : 0);
+		tryContinue(tid, stop.kind === "signal" ? stop.signal : 0);
 	}
 }
 
@@ -122,12 +172,26 @@ export function requestStop(tid: number): boolean {
 
 /** Resumes with PTRACE_SYSCALL until the next entry to or exit from a system call. @throws CriuError TASK_GONE */
 export function resumeToSyscall(tid: number, deadline: number): void {
-	for (;;) {
-		pt.ptrace(pt.PTRACE_SYSCALL, tid);
+	for (let signal = 0; ; ) {
+		pt.ptrace(pt.PTRACE_SYSCALL, tid, 0, signal);
 		const stop = waitStop(tid, deadline);
 		if (stop.kind === "gone") throwGone(tid, stop);
 		if (stop.kind === "syscall") return;
+		// A SIGSTOP that comes meanwhile can't be blocked; it takes effect once the thread is let go.
+		signal = stop.kind === "signal" ? stop.signal : 0;
 	}
+}
+
+/**
+ * Leads a thread that stands before a system call past it, without making it: it would make that call with whatever registers
+ * it gets next.
+ *
+ * @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError
+ */
+export function skipCall(tid: number, deadline: number): void {
+	if (!pt.isBeforeCall(tid)) return;
+	setRegisters(tid, withRegs(getRegisters(tid), { orig_ax: (1n << 64n) - 1n }));
+	resumeToSyscall(tid, deadline);
 }
 
 export function getRegisters(tid: number): Registers {
@@ -149,16 +213,25 @@ export function getXstate(tid: number): Uint8Array {
 
 /**
  * Reads all register state of a thread that stands still, and mends a call that only our stop has ended with EINTR.
- * `handlerPending`: a signal with a handler waits, so that EINTR is what the program has to see.
+ * `handlerPending`: a signal with a handler waits, so that EINTR is what the program has to see. `seccomp`: its mode.
  */
-export function readStoppedThread(tid: number, groupStop: number, handlerPending: boolean): StoppedThread {
+export function readStoppedThread(tid: number, groupStop: number, handlerPending: boolean, seccomp = 0): StoppedThread {
 	let regs = getRegisters(tid);
-	const mended = handlerPending ? undefined : mendInterruption(regs);
+	const rules = SeccompRules.of(tid, seccomp);
+	const mended = (handlerPending ? undefined : mendInterruption(regs)) ?? mendRestart(tid, regs, rules);
 	if (mended !== undefined) {
 		setRegisters(tid, mended);
 		regs = mended;
 	}
-	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop };
+	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop, rules };
+}
+
+/** A call that our stop makes the kernel resume by restart_syscall, which would kill: it's issued again instead. */
+function mendRestart(tid: number, regs: Registers, rules: SeccompRules | undefined): Registers | undefined {
+	if (rules === undefined) return undefined;
+	const named = nameRestartedCall(regs, (address, length) => readMemory(tid, address, length));
+	const { regs: again, restartBlock } = resumeContext(named);
+	return restartBlock && rules.kills(SYS_restart_syscall) ? again : undefined;
 }
 
 /** One PTRACE_DETACH. Gives false when the thread runs, dies, is dead or isn't our tracee: the kernel says ESRCH to all. */
@@ -183,16 +256,24 @@ function tryInterrupt(tid: number): boolean {
 	}
 }
 
+function isOurChild(tid: number): boolean {
+	try {
+		const { tgid, ppid } = readStatus(tid);
+		return tgid === tid && ppid === process.pid;
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ESRCH")) return false;
+		throw error;
+	}
+}
+
 /**
  * Waits until a tracee that is dying is dead, and lets its parent know: as long as we hold the zombie, the parent neither
  * sees it nor can reap it, and waits for ever. A child of our own stays for whoever started it to reap. Source: ptrace(2)
  * "death under ptrace", wait_consider_task in kernel/exit.c.
  */
-export function passOnDeath(tid: number): void {
+export function passOnDeath(tid: number, isOwnChild = isOurChild(tid), flags = 0): void {
 	try {
-		const { tgid, ppid } = readStatus(tid);
-		const isOwnChild = tgid === tid && ppid === process.pid;
-		waitId(P_PID, tid, WEXITED | __WALL | (isOwnChild ? WNOWAIT : 0));
+		waitId(P_PID, tid, WEXITED | __WALL | flags | (isOwnChild ? WNOWAIT : 0));
 	} catch (error) {
 		if (!isErrno(error, "ECHILD", "ENOENT", "ESRCH")) throw error;
 	}
@@ -210,7 +291,8 @@ export function detachThread(tid: number, deadline = performance.now() + DETACH_
 		if (!tryInterrupt(tid)) return;
 		const stop = waitStop(tid, deadline);
 		if (stop.kind === "gone") {
-			passOnDeath(tid);
+			// A dead leader of living threads can't be passed on.
+			passOnDeath(tid, isOurChild(tid), WNOHANG);
 			return;
 		}
 		signal = stop.kind === "signal" ? stop.signal : 0;

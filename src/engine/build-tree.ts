@@ -2,15 +2,16 @@
 // Building a planned tree: processes and threads come into being, run their stages, and stand still at the end with their
 // last registers. Until they are let go they die with us.
 
-import type { BuiltProcess, FinalState } from "../agent/built.ts";
+import type { BuiltProcess, CloneRequest, FinalState } from "../agent/built.ts";
 import { Program } from "../agent/program.ts";
+import { ProgramRunner } from "../agent/runner.ts";
 import { BugError, CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER } from "../kernel/abi/prctl.ts";
 import { CLONE_FILES, CLONE_FS } from "../kernel/abi/sched.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
-import { STAGES, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
+import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
@@ -19,8 +20,6 @@ import type { Timings } from "./timings.ts";
 
 /** Pids that a go-between tries until one is free. */
 const HELPER_TRIES = 64;
-/** The stages that a task goes through before its children are made. */
-const EARLY: ReadonlySet<Stage> = new Set(["tree", "memory"]);
 const THREADS_FROM: Stage = "state";
 const __WALL = 0x40000000;
 const SIGCHLD = 17;
@@ -30,6 +29,16 @@ function checkFinal(final: TaskPlan["final"]): FinalState {
 	if (regs === undefined || xstate === undefined || sigmask === undefined)
 		throw new BugError("a plan without last registers");
 	return { regs, xstate, sigmask };
+}
+
+/** Programs as one; a single one stays as it is. */
+function joinPrograms(programs: readonly Program[]): Program {
+	const filled = programs.filter(({ ops }) => ops.length > 0);
+	const [only] = filled;
+	if (only !== undefined && filled.length === 1) return only;
+	const joined = new Program();
+	for (const program of filled) joined.append(program);
+	return joined;
 }
 
 /** A thread or a leader with its plan. */
@@ -44,6 +53,7 @@ export class TreeBuilder {
 	private readonly threads = new Map<number, BuiltThread[]>();
 	/** Tasks that see children die while they're built: signals of that must not stay. */
 	private readonly bereaved = new Set<number>();
+	private readonly runner = new ProgramRunner();
 	private nextHelper: number;
 
 	constructor(
@@ -58,17 +68,18 @@ export class TreeBuilder {
 	/** Brings the tree to where only letting go is left. @throws CriuError, KernelError */
 	build(): void {
 		const { tree, timings } = this;
-		this.runStage(tree.root, "tree");
-		timings.lap("tree");
-		this.runStage(tree.root, "memory");
+		const [early = [], ...later] = STAGE_GROUPS;
+		this.runStages(tree.root, early);
+		this.runner.settleAll();
 		timings.lap("memory");
-		for (const step of tree.steps) this.carryOut(step);
+		for (const step of tree.steps) this.carryOut(step, early);
+		this.runner.settleAll();
 		if (tree.steps.length > 0) timings.lap("fork");
-		for (const stage of STAGES) {
-			if (EARLY.has(stage)) continue;
-			if (stage === THREADS_FROM) this.makeThreads();
-			for (const task of tree.tasks.values()) this.runStage(task, stage);
-			timings.lap(stage);
+		for (const group of later) {
+			if (group.includes(THREADS_FROM)) this.makeThreads();
+			for (const task of tree.tasks.values()) this.runStages(task, group);
+			this.runner.settleAll();
+			timings.lap(group[0] ?? "");
 		}
 		faultPoint("restore:built");
 		for (const task of tree.tasks.values()) {
@@ -114,27 +125,32 @@ export class TreeBuilder {
 		return this.threads.get(task.pid) ?? [{ built: this.processOf(task.pid), plan: task }];
 	}
 
-	private runStage(task: PlannedTask, stage: Stage): void {
-		if (stage === THREADS_FROM && this.bereaved.has(task.pid)) this.forgetDeaths(task.pid);
+	/** Starts the stages of a task and its threads; other tasks' programs may still run beside them. */
+	private runStages(task: PlannedTask, stages: readonly Stage[]): void {
+		if (stages.includes(THREADS_FROM) && this.bereaved.has(task.pid)) this.forgetDeaths(task.pid);
+		for (const pid of task.awaits) this.runner.settle(this.processOf(pid));
 		for (const { built, plan } of this.threadsOf(task)) {
-			const program = plan.programs[stage];
-			if (program.ops.length > 0) built.programs.run(program);
+			const program = joinPrograms(stages.map((stage) => plan.programs[stage]));
+			if (program.ops.length > 0) this.runner.start(built, program);
 		}
 	}
 
+	/** Runs a program of our own to its end. */
 	private run(pid: number, fill: (program: Program) => void): void {
 		const program = new Program();
 		fill(program);
-		this.processOf(pid).programs.run(program);
+		const built = this.processOf(pid);
+		this.runner.start(built, program);
+		this.runner.settle(built);
 	}
 
-	private carryOut(step: TreeStep): void {
+	private carryOut(step: TreeStep, early: readonly Stage[]): void {
 		switch (step.do) {
 			case "fork":
-				this.fork(this.processOf(step.maker), step.maker, step.pid);
+				this.fork(this.processOf(step.maker), step.maker, step.pid, early);
 				return;
 			case "fork-orphan":
-				this.forkOrphan(step.maker, step.pid);
+				this.forkOrphan(step.maker, step.pid, early);
 				return;
 			case "setsid":
 				this.run(step.pid, (program) =>
@@ -167,35 +183,38 @@ export class TreeBuilder {
 		return BigInt((own.filesId === other.filesId ? CLONE_FILES : 0) | (own.fsId === other.fsId ? CLONE_FS : 0));
 	}
 
-	private fork(from: BuiltProcess, maker: number, pid: number): void {
+	private fork(from: BuiltProcess, maker: number, pid: number, early: readonly Stage[]): void {
 		const { tasks, slots } = this.tree;
 		const task = tasks.get(pid);
 		const slot = task?.slot ?? slots.get(pid);
 		if (slot === undefined) throw new BugError(`no slot for pid ${pid}`);
 		const { tc } = task?.image.core ?? {};
 		const exitSignal = tc !== undefined && hasField(tc, "exitSignal") ? tc.exitSignal : undefined;
+		const flags = this.sharedFlags(maker, pid);
 		this.built.set(
 			pid,
-			takingPid(pid, () =>
-				from.clone({ vpid: pid, slot, thread: false, flags: this.sharedFlags(maker, pid), exitSignal }),
-			),
+			takingPid(pid, () => this.clone(from, { vpid: pid, slot, thread: false, flags, exitSignal })),
 		);
-		if (task === undefined) return;
-		this.runStage(task, "tree");
-		this.runStage(task, "memory");
+		if (task !== undefined) this.runStages(task, early);
+	}
+
+	/** The maker's memory and descriptors have to be whole by then, and the room for its program free. */
+	private clone(maker: BuiltProcess, request: CloneRequest): BuiltProcess {
+		this.runner.free(maker);
+		return maker.clone(request);
 	}
 
 	/** A child whose parent ends at once. */
-	private forkOrphan(maker: number, pid: number): void {
+	private forkOrphan(maker: number, pid: number, early: readonly Stage[]): void {
 		const between = this.makeHelper(this.processOf(maker));
-		this.fork(between, maker, pid);
+		this.fork(between, maker, pid, early);
 		this.end(between, maker);
 	}
 
 	private makeHelper(maker: BuiltProcess): BuiltProcess {
 		for (let tries = 1; ; tries++) {
 			try {
-				return maker.clone({ vpid: this.nextHelper++, slot: this.tree.spareSlot, thread: false });
+				return this.clone(maker, { vpid: this.nextHelper++, slot: this.tree.spareSlot, thread: false });
 			} catch (error) {
 				if (tries === HELPER_TRIES || !isTaken(error)) throw error;
 			}
@@ -206,6 +225,7 @@ export class TreeBuilder {
 	private end(helper: BuiltProcess, maker: number): void {
 		const last = new Program();
 		last.syscall("end a helper", nr.SYS_exit_group, [0]);
+		this.runner.free(helper);
 		helper.end(last);
 		this.run(maker, (program) => program.syscall("collect a helper", nr.SYS_wait4, [helper.vpid, 0, __WALL, 0]));
 		this.bereaved.add(maker);
@@ -220,7 +240,9 @@ export class TreeBuilder {
 	private die(pid: number): void {
 		const death = this.tree.deaths.get(pid);
 		if (death === undefined) throw new BugError(`pid ${pid} can't die`);
-		this.processOf(pid).end(death);
+		const built = this.processOf(pid);
+		this.runner.free(built);
+		built.end(death);
 		this.built.delete(pid);
 		for (const task of this.tree.tasks.values()) this.bereaved.add(task.pid);
 	}
@@ -243,7 +265,7 @@ export class TreeBuilder {
 			this.threads.set(task.pid, list);
 			for (const plan of task.threads)
 				list.push({
-					built: takingPid(plan.tid, () => leader.clone({ vpid: plan.tid, slot: plan.slot, thread: true })),
+					built: takingPid(plan.tid, () => this.clone(leader, { vpid: plan.tid, slot: plan.slot, thread: true })),
 					plan,
 				});
 		}

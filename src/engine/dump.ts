@@ -74,7 +74,8 @@ class Dump implements DumpContext {
 	namespacesOf(pid: number): ReturnType<typeof readNamespaces> {
 		return this.once(`namespaces:${pid}`, () => {
 			const found = readNamespaces(pid);
-			if (!isInNewPidns(pid)) return found;
+			// All tasks of a pid namespace share the answer.
+			if (!this.once(`new-pidns:${found.get("pid")}`, () => isInNewPidns(pid))) return found;
 			for (const kind of ["pid", "mnt"] as const) found.set(kind, this.ownNamespaces.get(kind) ?? 0n);
 			return found;
 		});

@@ -156,7 +156,7 @@ class TreeFreezer {
 	/** False when the thread has ended. A dead leader stays visible as long as other threads live. */
 	private seize(pid: number, tid: number): boolean {
 		try {
-			seizeThread(tid, hasSeccomp(tid) ? pt.PTRACE_O_SUSPEND_SECCOMP : 0);
+			seizeFreely(tid);
 			return requestStop(tid);
 		} catch (error) {
 			if (tid !== pid && error instanceof CriuError && error.code === "NO_SUCH_TASK") return false;
@@ -172,6 +172,23 @@ class TreeFreezer {
 	close(): void {
 		for (const { pidfd } of this.processes) closeFd(pidfd);
 	}
+}
+
+/** False once the kernel has refused to suspend seccomp: it can't, or criu itself is under a filter. */
+let suspendsSeccomp = true;
+
+/** Seizes a thread so that no seccomp filter keeps it from the calls that a dump asks of it. */
+function seizeFreely(tid: number): void {
+	if (suspendsSeccomp) {
+		try {
+			seizeThread(tid, pt.PTRACE_O_SUSPEND_SECCOMP);
+			return;
+		} catch (error) {
+			if (!isErrno(error, "EPERM", "EINVAL")) throw error;
+		}
+	}
+	seizeThread(tid, 0);
+	suspendsSeccomp = false;
 }
 
 function zombieLeader(pid: number): CriuError {
@@ -190,16 +207,6 @@ function isGone(pid: number, tid: number): boolean {
 	}
 }
 
-/** A thread under seccomp could not make the calls that a dump asks of it. */
-function hasSeccomp(tid: number): boolean {
-	try {
-		return (readStatus(tid).seccomp ?? 0) !== 0;
-	} catch (error) {
-		if (isErrno(error, "ENOENT", "ESRCH")) return false;
-		throw error;
-	}
-}
-
 const lastOf = (ids: readonly number[], otherwise: number) => ids[ids.length - 1] ?? otherwise;
 
 function lookAtThread(task: DumpedTask, tid: number, groupStop: number): DumpedThread {
@@ -209,9 +216,9 @@ function lookAtThread(task: DumpedTask, tid: number, groupStop: number): DumpedT
 		tid,
 		vtid: lastOf(status.nsPid, tid),
 		isLeader: tid === task.pid,
-		stopped: tid === task.pid ? task.thread : readStoppedThread(tid, groupStop, hasPendingHandler(status)),
+		stopped:
+			tid === task.pid ? task.thread : readStoppedThread(tid, groupStop, hasPendingHandler(status), status.seccomp),
 		status,
-		stat: tid === task.pid ? task.stat : readStat(task.pid, undefined, tid),
 	};
 }
 
@@ -230,7 +237,7 @@ function look(process: StoppedProcess, byPid: ReadonlyMap<number, DumpedTask>): 
 		stat: readStat(pid),
 		status,
 		vmas: readSmaps(pid),
-		thread: readStoppedThread(pid, groupStop, hasPendingHandler(status)),
+		thread: readStoppedThread(pid, groupStop, hasPendingHandler(status), status.seccomp),
 		threads: list,
 	};
 	list.push(lookAtThread(task, pid, groupStop));
@@ -279,7 +286,9 @@ export function freezeTree(root: number, timeoutSec: number, onStop: () => void 
 				attached = false;
 				for (const { pid } of tasks) sendSignal(pid, SIGKILL);
 				// Only then can their parents reap them: the pids are free as soon as those have. Threads end before leaders.
-				for (const { threads } of [...tasks].reverse()) for (const { tid } of [...threads].reverse()) passOnDeath(tid);
+				for (const { threads, stat } of [...tasks].reverse())
+					for (const { tid, isLeader } of [...threads].reverse())
+						passOnDeath(tid, isLeader && stat.ppid === process.pid);
 				freezer.close();
 			},
 			[Symbol.dispose]: () => letGo(),

@@ -56,7 +56,6 @@ export interface DumpedThread {
 	readonly stopped: StoppedThread;
 	/** Of this thread. */
 	readonly status: ProcStatus;
-	readonly stat: ProcStat;
 }
 
 /** A zombie of the dumped tree. */
@@ -151,6 +150,15 @@ export interface OutsideStep {
 export const STAGES = ["tree", "memory", "files", "release", "state", "signals", "creds", "arm"] as const;
 export type Stage = (typeof STAGES)[number];
 
+/** Stages that follow each other without waiting for other tasks: an agent runs them as one program. */
+export const STAGE_GROUPS: readonly (readonly Stage[])[] = [
+	["tree", "memory"],
+	["files"],
+	["release"],
+	["state", "signals", "creds"],
+	["arm"],
+];
+
 /** Descriptor numbers that no restored file uses. */
 export interface FdNumbers {
 	/** A number above or between the restored ones, the same one for the same purpose. */
@@ -171,6 +179,8 @@ export interface ThreadPlan {
 /** The plan of one task, and of its leader. Pure data but for `outside`. */
 export interface TaskPlan extends ThreadPlan {
 	readonly pid: number;
+	/** Tasks that must have made what this one takes from them. */
+	readonly awaits: Set<number>;
 	readonly outside: OutsideStep[];
 	readonly numbers: FdNumbers;
 	/** The agent's own memory in the new process, [start, end). */

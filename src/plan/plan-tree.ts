@@ -19,6 +19,7 @@ import { readRemaps } from "../kinds/file/remaps.ts";
 import {
 	type FdNumbers,
 	type RestoreContext,
+	STAGE_GROUPS,
 	STAGES,
 	type Stage,
 	type TaskImage,
@@ -139,15 +140,17 @@ function estimateProgram(image: TaskImage, images: DumpImages, context: RestoreC
 	return BASE_ROOM + content + names * 2 + items * PER_ITEM + (image.core.tc?.sigactions.length ?? 0) * 256;
 }
 
-function* programsOf(tree: PlannedTree): Generator<Program> {
-	for (const task of tree.tasks.values())
-		for (const one of [task, ...task.threads]) for (const stage of STAGES) yield one.programs[stage];
-	yield* tree.deaths.values();
-}
-
+/** Bytes of the largest program that an agent gets. */
 function sizeLargest(tree: PlannedTree): number {
 	let largest = 0;
-	for (const program of programsOf(tree)) largest = Math.max(largest, sizeProgram(program));
+	for (const task of tree.tasks.values())
+		for (const { programs } of [task, ...task.threads])
+			for (const group of STAGE_GROUPS)
+				largest = Math.max(
+					largest,
+					group.reduce((sum, stage) => sum + sizeProgram(programs[stage]), 0),
+				);
+	for (const program of tree.deaths.values()) largest = Math.max(largest, sizeProgram(program));
 	return largest;
 }
 
@@ -198,6 +201,7 @@ class SlotCounter {
 function newTask(image: TaskImage, table: FdNumberTable, slots: SlotCounter, shared: SharedParts): PlannedTask {
 	return {
 		pid: image.tid,
+		awaits: new Set(),
 		image,
 		slot: slots.take(),
 		programs: newPrograms(),

@@ -69,7 +69,7 @@ export function mapSharedBehindPage(fd: number, length: number): { page: Mapping
 	const base = mmap(0, length + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	try {
 		mmap(base, PAGE, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1);
-		mmap(base + PAGE, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd);
+		mmap(base + PAGE, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd);
 	} catch (error) {
 		syscall(SYS_munmap, base, length + PAGE);
 		throw error;

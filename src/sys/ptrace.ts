@@ -17,6 +17,9 @@ export const PTRACE_LISTEN = 0x4208;
 export const PTRACE_PEEKSIGINFO = 0x4209;
 export const PTRACE_GETSIGMASK = 0x420a;
 export const PTRACE_SETSIGMASK = 0x420b;
+export const PTRACE_SECCOMP_GET_FILTER = 0x420c;
+export const PTRACE_SECCOMP_GET_METADATA = 0x420d;
+const PTRACE_GET_SYSCALL_INFO = 0x420e;
 export const PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
 
 export const PTRACE_O_TRACESYSGOOD = 1;
@@ -38,6 +41,8 @@ const NAMES = new Map([
 	[PTRACE_PEEKSIGINFO, "PTRACE_PEEKSIGINFO"],
 	[PTRACE_GETSIGMASK, "PTRACE_GETSIGMASK"],
 	[PTRACE_SETSIGMASK, "PTRACE_SETSIGMASK"],
+	[PTRACE_SECCOMP_GET_FILTER, "PTRACE_SECCOMP_GET_FILTER"],
+	[PTRACE_SECCOMP_GET_METADATA, "PTRACE_SECCOMP_GET_METADATA"],
 ]);
 
 /** Any ptrace request. @throws KernelError ESRCH when the tracee is gone or not stopped */
@@ -80,6 +85,17 @@ export function setSigmask(tid: number, mask: bigint): void {
 	ptrace(PTRACE_SETSIGMASK, tid, 8, addressOf(maskWord));
 }
 
+const SYSCALL_INFO_ENTRY = 1;
+const syscallInfo = new Uint8Array(88);
+
+/** True when a stopped tracee stands before a system call, which it makes next. Since: Linux 5.3. */
+export function isBeforeCall(tid: number): boolean {
+	return (
+		syscall(SYS_ptrace, PTRACE_GET_SYSCALL_INFO, tid, syscallInfo.length, addressOf(syscallInfo)) > 0 &&
+		syscallInfo[0] === SYSCALL_INFO_ENTRY
+	);
+}
+
 const PEEK_BATCH = 64;
 const SIGINFO_SIZE = 128;
 
@@ -109,4 +125,35 @@ export function getRseq(tid: number): { pointer: bigint; size: number; signature
 		signature: view.getUint32(12, true),
 		flags: view.getUint32(16, true),
 	};
+}
+
+const SOCK_FILTER_SIZE = 8;
+const ENOENT = 2;
+const metadata = new BigUint64Array(2);
+
+/**
+ * A seccomp filter of a stopped tracee as it was installed, an array of sock_filter; undefined behind the last one. 0 is the
+ * oldest. Needs CAP_SYS_ADMIN, and that we aren't under seccomp ourselves.
+ *
+ * @throws KernelError EACCES, EINVAL when it isn't in filter mode, EMEDIUMTYPE, EIO. Source: ptrace(2), kernel/seccomp.c.
+ */
+export function readSeccompFilter(tid: number, index: number): Uint8Array | undefined {
+	let length: number;
+	try {
+		length = ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, 0);
+	} catch (error) {
+		if (error instanceof KernelError && error.errno === ENOENT) return undefined;
+		throw error;
+	}
+	const filter = new Uint8Array(length * SOCK_FILTER_SIZE);
+	ptrace(PTRACE_SECCOMP_GET_FILTER, tid, index, addressOf(filter));
+	return filter;
+}
+
+/** SECCOMP_FILTER_FLAG_* of a filter, as far as the kernel keeps them; 0 where it can't tell. Since: Linux 4.16. */
+export function readSeccompFlags(tid: number, index: number): number {
+	metadata[0] = BigInt(index);
+	metadata[1] = 0n;
+	const ret = syscall(SYS_ptrace, PTRACE_SECCOMP_GET_METADATA, tid, metadata.byteLength, addressOf(metadata));
+	return ret < 0 ? 0 : Number(metadata[1]);
 }

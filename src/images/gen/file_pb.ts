@@ -27,19 +27,19 @@ export const file_file: GenFile = /*@__PURE__*/
     "pipe_data_entry":
       "pipe_id:1:!:uint32 bytes:2:!:uint32 size:3:?:uint32",
     "eventfd_file_entry":
-      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry counter:4:!:uint64",
+      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry counter:4:!:uint64 semaphore:4201:?:bool",
     "eventpoll_tfd_entry":
-      "id:1:!:uint32 tfd:2:!:uint32 events:3:!:uint32 data:4:!:uint64 dev:5:?:uint32 inode:6:?:uint64 pos:7:?:uint64",
+      "id:1:!:uint32 tfd:2:!:uint32 events:3:!:uint32 data:4:!:uint64 dev:5:?:uint32 inode:6:?:uint64 pos:7:?:uint64 added_as:4201:?:uint32 holder:4202:?:uint32",
     "eventpoll_file_entry":
-      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry tfd:4:*:eventpoll_tfd_entry",
+      "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry tfd:4:*:eventpoll_tfd_entry busy_poll:4201:?:uint64::hex",
     "signalfd_entry":
       "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry sigmask:4:!:uint64::hex",
     "timerfd_entry":
-      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry clockid:4:!:uint32 ticks:5:!:uint64 settime_flags:6:!:uint32::hex vsec:7:!:uint64 vnsec:8:!:uint64 isec:9:!:uint64 insec:10:!:uint64",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry clockid:4:!:uint32 ticks:5:!:uint64 settime_flags:6:!:uint32::hex vsec:7:!:uint64 vnsec:8:!:uint64 isec:9:!:uint64 insec:10:!:uint64 deadline_sec:4201:?:uint64 deadline_nsec:4202:?:uint64",
     "ns_file_entry":
       "id:1:!:uint32 ns_id:2:!:uint32 ns_cflag:3:!:uint32 flags:4:!:uint32",
     "pidfd_entry":
-      "id:1:!:uint32 ino:2:!:uint32 flags:3:!:uint32 nspid:4:!:int32 fown:5:!:fown_entry",
+      "id:1:!:uint32 ino:2:!:uint32 flags:3:!:uint32 nspid:4:!:int32 fown:5:!:fown_entry exit_code:4201:?:uint32",
     "memfd_file_entry":
       "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry inode_id:5:!:uint32",
     "memfd_inode_entry":
@@ -273,6 +273,11 @@ export type eventfd_file_entry = Message<"eventfd_file_entry"> & {
    * @generated from field: required uint64 counter = 4;
    */
   counter: bigint;
+
+  /**
+   * @generated from field: optional bool semaphore = 4201;
+   */
+  semaphore: boolean;
 };
 
 /**
@@ -320,6 +325,16 @@ export type eventpoll_tfd_entry = Message<"eventpoll_tfd_entry"> & {
    * @generated from field: optional uint64 pos = 7;
    */
   pos: bigint;
+
+  /**
+   * @generated from field: optional uint32 added_as = 4201;
+   */
+  addedAs: number;
+
+  /**
+   * @generated from field: optional uint32 holder = 4202;
+   */
+  holder: number;
 };
 
 /**
@@ -352,6 +367,11 @@ export type eventpoll_file_entry = Message<"eventpoll_file_entry"> & {
    * @generated from field: repeated eventpoll_tfd_entry tfd = 4;
    */
   tfd: eventpoll_tfd_entry[];
+
+  /**
+   * @generated from field: optional uint64 busy_poll = 4201;
+   */
+  busyPoll: bigint;
 };
 
 /**
@@ -446,6 +466,16 @@ export type timerfd_entry = Message<"timerfd_entry"> & {
    * @generated from field: required uint64 insec = 10;
    */
   insec: bigint;
+
+  /**
+   * @generated from field: optional uint64 deadline_sec = 4201;
+   */
+  deadlineSec: bigint;
+
+  /**
+   * @generated from field: optional uint64 deadline_nsec = 4202;
+   */
+  deadlineNsec: bigint;
 };
 
 /**
@@ -515,6 +545,11 @@ export type pidfd_entry = Message<"pidfd_entry"> & {
    * @generated from field: required fown_entry fown = 5;
    */
   fown?: fown_entry | undefined;
+
+  /**
+   * @generated from field: optional uint32 exit_code = 4201;
+   */
+  exitCode: number;
 };
 
 /**

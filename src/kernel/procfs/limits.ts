@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // /proc/PID/limits: a table with a name, soft and hard limit and unit per line.
 
+import { syscall } from "../../sys/host.ts";
 import { RLIM_NLIMITS, RLIM64_INFINITY } from "../abi/resource.ts";
+import { SYS_prlimit64 } from "../abi/syscalls.x86_64.ts";
 import { forEachLine, type ProcCursor, procParseError } from "./parse.ts";
 import { PROC_ROOT, readProcFile } from "./reader.ts";
 
@@ -54,8 +56,21 @@ export function parseLimits(bytes: Uint8Array, file = "limits"): Rlimit[] {
 	});
 }
 
+/** The limits by prlimit(2), which may not be allowed for tasks of other users. */
+function askLimits(pid: number): Rlimit[] | undefined {
+	const limits: Rlimit[] = [];
+	const answer = new BigUint64Array(2);
+	for (let resource = 0; resource < RLIM_NLIMITS; resource++) {
+		if (syscall(SYS_prlimit64, pid, resource, 0, answer) < 0) return undefined;
+		limits.push({ cur: answer[0] ?? 0n, max: answer[1] ?? 0n });
+	}
+	return limits;
+}
+
 /** The limits of a task. @throws KernelError, CriuError PROC_PARSE */
 export function readLimits(pid: number | "self", procRoot = PROC_ROOT): Rlimit[] {
+	const asked = procRoot === PROC_ROOT ? askLimits(pid === "self" ? 0 : pid) : undefined;
+	if (asked !== undefined) return asked;
 	const path = `${procRoot}/${pid}/limits`;
 	return parseLimits(readProcFile(path), path);
 }

@@ -2,9 +2,13 @@
 // The magic links of /proc/PID: fd/N, exe, cwd, root, ns/*, map_files/*. Their text is raw bytes; stat goes through them to the
 // object itself.
 
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync, statSync } from "node:fs";
-import { O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";
+import { type BigIntStats, readdirSync, statSync } from "node:fs";
+import { KernelError } from "../../errors.ts";
+import { statPath } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
+import { AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";
 import type { NamespaceName } from "../abi/namespaces.ts";
+import { SYS_readlinkat } from "../abi/syscalls.x86_64.ts";
 import { asciiText, procParseError } from "./parse.ts";
 import { PROC_ROOT, withKernelErrors } from "./reader.ts";
 
@@ -28,10 +32,14 @@ export interface LinkStat {
 
 export type MagicLink = "exe" | "cwd" | "root";
 
+/** Room for the longest text: a path, and what the kernel adds. */
+const linkText = new Uint8Array(8192);
+
 /** The text of a link, raw. @throws KernelError: ENOENT when the task, the descriptor or (exe) the memory is gone. */
 export function readLink(path: string): Uint8Array {
-	const text = withKernelErrors(path, () => readlinkSync(path, { encoding: "buffer" }));
-	return new Uint8Array(text.buffer, text.byteOffset, text.byteLength).slice();
+	const length = syscall(SYS_readlinkat, AT_FDCWD, Buffer.from(`${path}\0`), linkText, linkText.length);
+	if (length < 0) throw new KernelError("readlink", -length, path);
+	return linkText.slice(0, length);
 }
 
 /** The object behind a link, also when its path is gone. @throws KernelError */
@@ -119,7 +127,7 @@ export function listMapFiles(pid: number | "self", procRoot = PROC_ROOT): { star
  * map_files/*. @throws KernelError
  */
 export function readLinkAccess(path: string): number {
-	const { mode } = withKernelErrors(path, () => lstatSync(path));
+	const { mode } = statPath(path, { follow: false });
 	const readable = (mode & 0o400) !== 0;
 	const writable = (mode & 0o200) !== 0;
 	return writable ? (readable ? O_RDWR : O_WRONLY) : O_RDONLY;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Reads /proc files into one reused buffer, and turns errors of node:fs into KernelError.
 
-import { closeSync, openSync, readSync } from "node:fs";
 import { CriuError, KernelError } from "../../errors.ts";
+import { syscall } from "../../sys/host.ts";
 import { errnoNumber } from "../abi/errno.ts";
+import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../abi/fcntl.ts";
+import { SYS_close, SYS_openat, SYS_read } from "../abi/syscalls.x86_64.ts";
 
 /** Where proc is mounted, unless the caller knows another mount of it. */
 export const PROC_ROOT = "/proc";
@@ -42,8 +44,8 @@ export function readProcFd(fd: number, what: string): Uint8Array {
 	let length = 0;
 	for (;;) {
 		if (length === buffer.length) growBuffer(what);
-		const at = length;
-		const count = withKernelErrors(what, () => readSync(fd, buffer, at, buffer.length - at, null));
+		const count = syscall(SYS_read, fd, buffer.subarray(length), buffer.length - length);
+		if (count < 0) throw new KernelError("read", -count, what);
 		if (count === 0) return buffer.subarray(0, length);
 		length += count;
 	}
@@ -62,11 +64,12 @@ function growBuffer(what: string): void {
  * copy it before. @throws KernelError: ENOENT or ESRCH when the task is gone, EACCES or EPERM without the right to look.
  */
 export function readProcFile(path: string): Uint8Array {
-	const fd = withKernelErrors(path, () => openSync(path, "r"));
+	const fd = syscall(SYS_openat, AT_FDCWD, Buffer.from(`${path}\0`), O_RDONLY | O_CLOEXEC);
+	if (fd < 0) throw new KernelError("open", -fd, path);
 	try {
 		return readProcFd(fd, path);
 	} finally {
-		closeSync(fd);
+		syscall(SYS_close, fd);
 	}
 }
 

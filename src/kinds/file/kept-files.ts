@@ -21,12 +21,15 @@ export interface KeptRef {
 
 /** Path by which a task reaches a kept descriptor, its own or another's. */
 export function keptPath(ref: KeptRef, plan: TaskPlan): Uint8Array {
-	return ref.plan === plan ? ownFdPath(ref.number) : toCString(`/proc/${ref.plan.pid}/fd/${ref.number}`);
+	if (ref.plan === plan) return ownFdPath(ref.number);
+	plan.awaits.add(ref.plan.pid);
+	return toCString(`/proc/${ref.plan.pid}/fd/${ref.number}`);
 }
 
 /** Adds what gives a task another descriptor of the same description, of its own or of another task. */
 export function planShare(program: Program, ref: KeptRef, plan: TaskPlan): OpRef {
 	if (ref.plan === plan) return program.syscall("share a file", SYS_fcntl, [ref.number, F_DUPFD, 0]);
+	plan.awaits.add(ref.plan.pid);
 	const remedies = { EPERM: "run criu as root, with kernel.yama.ptrace_scope below 3" };
 	const owner = program.syscall(`find pid ${ref.plan.pid}`, SYS_pidfd_open, [ref.plan.pid, 0]);
 	const fd = program.syscall(`share a file of pid ${ref.plan.pid}`, SYS_pidfd_getfd, [owner, ref.number, 0], {

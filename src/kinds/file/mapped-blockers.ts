@@ -5,7 +5,7 @@
 import { type CriuError, isErrno } from "../../errors.ts";
 import { O_PATH } from "../../kernel/abi/fcntl.ts";
 import { mapFilePath, readLink } from "../../kernel/procfs/links.ts";
-import { openAt, scopedFd, statFd } from "../../sys/file.ts";
+import { openAt, scopedFd, statFd, statPath } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask } from "../kind.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 
@@ -24,6 +24,24 @@ function findLinkBlockers(task: DumpedTask, path: string, what: string, context:
 	}
 }
 
+function rootKey(task: DumpedTask, context: DumpContext): string {
+	return context.once(`root-key:${task.pid}`, () => {
+		const { devMajor, devMinor, ino } = statPath(`/proc/${task.pid}/root`);
+		return `${devMajor}:${devMinor}:${ino}`;
+	});
+}
+
+/** The executable as the keys of mapped files are written. */
+function exeKey(task: DumpedTask): string {
+	try {
+		const { devMajor, devMinor, ino } = statPath(`/proc/${task.pid}/exe`);
+		return `${devMajor}:${devMinor}:${ino}`;
+	} catch (error) {
+		if (isErrno(error, "ENOENT")) return "";
+		throw error;
+	}
+}
+
 /** Looks at the executable and at each mapped file once. @throws KernelError */
 export function findMappedBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	const found: CriuError[] = [];
@@ -34,9 +52,17 @@ export function findMappedBlockers(task: DumpedTask, context: DumpContext): Criu
 		if (vma.ino === 0n || !name.startsWith("/") || NO_FILE.test(name) || seen.has(key)) continue;
 		seen.add(key);
 		const path = mapFilePath(task.pid, vma.start, vma.end);
-		found.push(...findLinkBlockers(task, path, `mapping 0x${vma.start.toString(16)}`, context));
+		// What holds for one task holds for others with the same root that map the same file under the same name.
+		const known = context.once(`mapped-blockers:${rootKey(task, context)}:${key}:${name}`, () => ({
+			task,
+			seen: false,
+		}));
+		if (known.seen) continue;
+		const blockers = findLinkBlockers(task, path, `mapping 0x${vma.start.toString(16)}`, context);
+		known.seen = blockers.length === 0;
+		found.push(...blockers);
 	}
 	// Usually mapped; then it has been looked at already.
-	if (found.length > 0) return found;
+	if (found.length > 0 || seen.has(exeKey(task))) return found;
 	return findLinkBlockers(task, `/proc/${task.pid}/exe`, "the executable", context);
 }

@@ -7,7 +7,7 @@ import type { Program } from "../../agent/program.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
 import { pagemap_headSchema, type vma_entry } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
-import { O_PATH } from "../../kernel/abi/fcntl.ts";
+import { O_PATH, O_RDONLY, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readAuxv } from "../../kernel/procfs/auxv.ts";
 import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
@@ -18,7 +18,15 @@ import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import { pump } from "../../sys/host.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
 import { dumpSegment } from "./shared-memory.ts";
-import { type Backing, classifyVma, encodeGuards, encodeVma, findVmaBlockers, listPrivateRanges } from "./vma.ts";
+import {
+	type Backing,
+	classifyVma,
+	encodeGuards,
+	encodeVma,
+	findVmaBlockers,
+	listPrivateRanges,
+	vmaName,
+} from "./vma.ts";
 
 /** CRIU reads that many values of an auxiliary vector; the rest is ours. */
 const AUXV_LIMIT = 44;
@@ -41,6 +49,15 @@ function hugeShift(vma: SmapsFacts): number {
 	return vma.vmFlags.has("ht") ? Math.log2(vma.kernelPageSizeKb * 1024) : 0;
 }
 
+/**
+ * How the mapped file was opened. A shared mapping may become writable only if that was for writing; of a private one only
+ * the link in map_files tells, and there nothing depends on it. Source: mm/mmap.c:do_mmap.
+ */
+function accessOf(vma: SmapsFacts, path: string): number {
+	if (vma.vmFlags.size === 0) return readLinkAccess(path);
+	return vma.shared && vma.vmFlags.has("mw") ? O_RDWR : O_RDONLY;
+}
+
 /** Opens what a VMA maps, once for each file and run of VMAs, and registers it. */
 class BackingFinder {
 	private readonly opened = new Map<string, bigint>();
@@ -55,10 +72,12 @@ class BackingFinder {
 		const key = `${vma.devMajor}:${vma.devMinor}:${vma.ino}:${isSegment}`;
 		let shmid = this.opened.get(key);
 		if (shmid === undefined) {
-			shmid = BigInt(this.register(vma, path, isSegment));
+			// Forked children map the same files under the same names.
+			const shared = `backing:${key}:${vmaName(vma)}`;
+			shmid = this.context.once(shared, () => BigInt(this.register(vma, path, isSegment)));
 			this.opened.set(key, shmid);
 		}
-		return { shmid, fdflags: readLinkAccess(path) };
+		return { shmid, fdflags: accessOf(vma, path) };
 	}
 
 	private register(vma: SmapsFacts, path: string, isSegment: boolean): number {

@@ -171,14 +171,15 @@ function planSegmentMappings(
 	const { start, end } = group[0]?.vma ?? { start: 0n, end: 0n };
 	const first = context.once(`segment:${inode.inodeId}`, () => ({ plan, start, end }));
 	const isFirst = first.plan === plan;
-	const fd = isFirst ? planSegment(inode, program, plan, context) : openSegment(program, first);
+	const fd = isFirst ? planSegment(inode, program, plan, context) : openSegment(program, first, plan);
 	for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from shared memory ${inode.shmid}`);
 	if (isFirst) planSeals(inode, fd, program);
 	program.syscall("close the shared memory", nr.SYS_close, [fd]);
 }
 
 /** The segment that an earlier task has made, through a mapping of that. */
-function openSegment(program: Program, first: { plan: TaskPlan; start: bigint; end: bigint }): OpRef {
+function openSegment(program: Program, first: { plan: TaskPlan; start: bigint; end: bigint }, plan: TaskPlan): OpRef {
+	plan.awaits.add(first.plan.pid);
 	const link = `/proc/${first.plan.pid}/map_files/${first.start.toString(16)}-${first.end.toString(16)}`;
 	return program.syscall(`open shared memory of pid ${first.plan.pid}`, nr.SYS_openat, [
 		-100,

@@ -67,7 +67,7 @@ function dumpDeathSignal(_thread: DumpedThread, draft: ThreadDraft, ask: Program
 function planDeathSignal(image: ThreadImage, plan: ThreadPlan): void {
 	const { pdeathSig } = getThreadCore(image);
 	checkRange(image, "thread_core.pdeath_sig", pdeathSig, 0, 64);
-	plan.programs.arm.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
+	plan.programs.creds.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
 }
 
 function planBarriers(image: TaskImage, plan: TaskPlan): void {
@@ -86,14 +86,14 @@ function planBarriers(image: TaskImage, plan: TaskPlan): void {
 
 function planPrctls(image: TaskImage, plan: TaskPlan): void {
 	const tc = getTaskCore(image);
-	const { tree, state, arm } = plan.programs;
+	const { tree, state, creds, arm } = plan.programs;
 	if (image.mm.thpDisabled) tree.syscall("disable huge pages", SYS_prctl, [pr.PR_SET_THP_DISABLE, 1, 0, 0, 0]);
 	if (tc.childSubreaper) state.syscall("become a subreaper", SYS_prctl, [pr.PR_SET_CHILD_SUBREAPER, 1]);
 	planBarriers(image, plan);
 	const dumpable = hasField(image.mm, "dumpable") ? image.mm.dumpable : 1;
 	if (dumpable < 0 || dumpable > 2) throw corruptCore(image, `dumpable in its mm image is ${dumpable}`);
 	// Lost when the credentials change, so it comes after them. 2 can't be asked for: 0 is as strict for others.
-	arm.syscall("set dumpable", SYS_prctl, [pr.PR_SET_DUMPABLE, dumpable === 1 ? 1 : 0]);
+	creds.syscall("set dumpable", SYS_prctl, [pr.PR_SET_DUMPABLE, dumpable === 1 ? 1 : 0]);
 	// Irrevocable, and only for mappings made from here on.
 	if (tc.mdwe !== 0)
 		arm.syscall("refuse executable memory", SYS_prctl, [pr.PR_SET_MDWE, tc.mdwe, 0, 0, 0], {

@@ -10,6 +10,7 @@ import { PRIO_PROCESS } from "../../kernel/abi/resource.ts";
 import * as sched from "../../kernel/abi/sched.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import {
+	SYS_getpriority,
 	SYS_ioprio_get,
 	SYS_ioprio_set,
 	SYS_prctl,
@@ -85,11 +86,7 @@ function dumpExtras(thread: DumpedThread, core: thread_core_entry, attr: sched.S
 	const slack = readTimerslackNs(tid);
 	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) core.timerSlackNs = slack;
 	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
-	if (
-		ioprio >>> IOPRIO_CLASS_SHIFT !== 0 &&
-		ioprio > 0 &&
-		ioprio !== derivedIoprio(attr.sched_policy, thread.stat.nice)
-	)
+	if (ioprio >>> IOPRIO_CLASS_SHIFT !== 0 && ioprio > 0 && ioprio !== derivedIoprio(attr.sched_policy, core.schedNice))
 		core.ioprio = ioprio;
 	const own = context.once("own:affinity", () => readAffinity(0));
 	if (readAffinity(tid) !== own) log.warn(`task ${tid}: the CPUs that it is bound to aren't kept`);
@@ -112,7 +109,8 @@ function dumpSched(thread: DumpedThread, draft: ThreadDraft, _ask: unknown, cont
 	const resets = (attr.sched_flags & sched.SCHED_FLAG_RESET_ON_FORK) !== 0n;
 	threadCore.schedPolicy = attr.sched_policy | (resets ? sched.SCHED_RESET_ON_FORK : 0);
 	if (isRealTime(attr.sched_policy)) threadCore.schedPrio = attr.sched_priority;
-	threadCore.schedNice = thread.stat.nice;
+	// Real-time policies hide it from sched_getattr(2). The system call gives 20 - nice.
+	threadCore.schedNice = 20 - mustSyscall(`of task ${thread.tid}`, SYS_getpriority, PRIO_PROCESS, thread.tid);
 	dumpExtras(thread, threadCore, attr, context);
 	return undefined;
 }

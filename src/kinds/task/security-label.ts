@@ -6,6 +6,9 @@ import { readProcFile } from "../../kernel/procfs/reader.ts";
 
 const UNCONFINED = "unconfined";
 
+/** No security module answers on this host: there is no need to ask again. */
+let noModule = false;
+
 /** The name in a security label: AppArmor adds its mode, SELinux a NUL. Undefined when nothing confines the task. */
 export function parseLabel(text: string): string | undefined {
 	const name = text.replace(/[\0\n]+$/, "").replace(/ \((enforce|complain|kill|mixed|prompt|unconfined)\)$/, "");
@@ -14,11 +17,15 @@ export function parseLabel(text: string): string | undefined {
 
 /** The label of a task; undefined without a security module that gives labels. */
 export function readLabel(pid: number | "self"): string | undefined {
+	if (noModule) return undefined;
 	try {
 		return parseLabel(new TextDecoder().decode(readProcFile(`/proc/${pid}/attr/current`)));
 	} catch (error) {
 		// EINVAL: no module answers; ENOENT: none is built in.
-		if (isErrno(error, "EINVAL", "ENOENT")) return undefined;
+		if (isErrno(error, "EINVAL", "ENOENT")) {
+			noModule = true;
+			return undefined;
+		}
 		throw error;
 	}
 }

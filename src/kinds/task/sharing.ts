@@ -20,16 +20,28 @@ interface Known {
 /** The objects that a dump has met, in the kernel's order, so that each new task costs few comparisons. */
 class SharedObjects {
 	private readonly sorted: Record<Shared, Known[]> = { vm: [], files: [], fs: [], sighand: [] };
+	private readonly found: Record<Shared, Map<DumpedTask, Known>> = {
+		vm: new Map(),
+		files: new Map(),
+		fs: new Map(),
+		sighand: new Map(),
+	};
 
 	/** The first task that has the same object as this one, and the object's number. */
 	find(kind: Shared, task: DumpedTask): Known {
+		const known = this.found[kind].get(task) ?? this.search(kind, task);
+		this.found[kind].set(task, known);
+		return known;
+	}
+
+	private search(kind: Shared, task: DumpedTask): Known {
 		const list = this.sorted[kind];
 		let low = 0;
 		let high = list.length;
 		while (low < high) {
 			const middle = (low + high) >> 1;
 			const known = list[middle] as Known;
-			const order = known.task === task ? 0 : compareKernel(task.pid, known.task.pid, TYPES[kind]);
+			const order = compareKernel(task.pid, known.task.pid, TYPES[kind]);
 			if (order === 0) return known;
 			if (order === 1) high = middle;
 			else low = middle + 1;

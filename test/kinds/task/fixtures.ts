@@ -108,6 +108,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 	const programs = Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>;
 	return {
 		pid: 1,
+		awaits: new Set(),
 		programs,
 		outside: [],
 		beforeDetach: [],
