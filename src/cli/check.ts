@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// `criu check`: what this kernel can do; with --pid what would stop a dump of one process.
+// `criu check`: what this kernel can do; with --pid what would stop a dump of one tree.
 
 import { checkHost } from "../engine/check.ts";
 import type { CheckEngine } from "../engine/types.ts";

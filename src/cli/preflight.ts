@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What `dump --dry-run` and `check --pid` print: everything that would stop a dump of one process.
+// What `dump --dry-run` and `check --pid` print: everything that would stop a dump of one tree.
 
 import type { DumpEngine } from "../engine/types.ts";
 import type { CommandContext } from "./command-context.ts";
