@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A dump is refused for a program in whose text somebody outside has set a uprobe, and the probe goes on being hit.
+// @expect refused UPROBES
+#include "scenario.h"
+#include <linux/perf_event.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static volatile int calls;
+
+__attribute__((noinline, used, aligned(64))) void probed(void)
+{
+	calls++;
+	asm volatile("nop");
+}
+
+// Offset in the program's file of an address in its text.
+static unsigned long find_offset(unsigned long address, char *path)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	must_be(maps != NULL);
+	unsigned long start, end, offset;
+	for (char line[1024]; fgets(line, sizeof(line), maps);)
+		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %s", &start, &end, &offset, path) == 4 && address >= start && address < end) {
+			fclose(maps);
+			return address - start + offset;
+		}
+	fail("no mapping at the function");
+}
+
+// Outside of the program's tree: sets the probe and holds it until the program ends.
+static void hold_probe(pid_t pid, int fd)
+{
+	char path[512];
+	unsigned type = 0;
+	must(setsid());
+	FILE *file = fopen("/sys/bus/event_source/devices/uprobe/type", "r");
+	if (file == NULL || fscanf(file, "%u", &type) != 1)
+		_exit(write(fd, "no", 2) != 2);
+	struct perf_event_attr attr = { .type = type, .size = sizeof(attr), .sample_period = 1 };
+	attr.probe_offset = find_offset((unsigned long)probed, path);
+	attr.uprobe_path = (uint64_t)(unsigned long)path;
+	int event = syscall(SYS_perf_event_open, &attr, pid, -1, -1, 0);
+	must_be(write(fd, event < 0 ? "no" : "ok", 2) == 2);
+	close(fd);
+	struct timespec ms = { 0, 10000000 };
+	while (event >= 0 && kill(pid, 0) == 0)
+		nanosleep(&ms, NULL);
+	_exit(0);
+}
+
+int main(int argc, char **argv)
+{
+	scenario_start(argc, argv);
+	int ends[2];
+	pid_t me = getpid();
+	must(pipe(ends));
+	pid_t child = must(fork());
+	if (child == 0) {
+		if (must(fork()) == 0)
+			hold_probe(me, ends[1]);
+		_exit(0);
+	}
+	must_be(waitpid(child, NULL, 0) == child);
+	char answer[3] = "";
+	must_be(read(ends[0], answer, 2) == 2);
+	must(close(ends[0]));
+	must(close(ends[1]));
+	if (strcmp(answer, "ok"))
+		skip("no uprobes by perf events here");
+	probed();
+	ready();
+	wait_for_trigger();
+	probed();
+	expect("calls", 2, calls);
+	pass();
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Three different chains of filters with one common root are related still: synchronising (TSYNC) brings the thread up that
+// has only the root, and fails while one has another branch, naming that one.
+// @cflags -pthread
+// @skip-peer CRIU 4.1.1 builds each thread's chain apart where not all are the same
+#include "threads.h"
+#include "seccomp.h"
+
+static pid_t apart;
+static unsigned leave;
+
+static void *run(void *arg)
+{
+	if (arg) {
+		apart = own_tid();
+		must(install_rule(3002, SECCOMP_RET_ERRNO | 1002, 0));
+	}
+	arrive();
+	if (arg) {
+		wait_for_value(&leave, 1);
+		expect_errno("own filter's call", 1002, 3002, 0, 0);
+		return NULL;
+	}
+	wait_for_value(&released_word, 1);
+	expect_errno("call of the first filter", 1000, 3000, 0, 0);
+	expect_errno("call of the leader's second filter", 1001, 3001, 0, 0);
+	expect_errno("call of the synchronised filter", 1003, 3003, 0, 0);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	scenario_start(argc, argv);
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	must(install_rule(3000, SECCOMP_RET_ERRNO | 1000, 0));
+	pthread_t threads[2] = { start_thread(run, NULL), start_thread(run, "apart") };
+	wait_for_value(&arrived_count, 2);
+	must(install_rule(3001, SECCOMP_RET_ERRNO | 1001, 0));
+	ready();
+	wait_for_trigger();
+	expect("thread in the way of TSYNC", apart, install_rule(3003, SECCOMP_RET_ERRNO | 1003, SECCOMP_FILTER_FLAG_TSYNC));
+	expect_errno("call of the filter that was turned down", 0, 3003, 0, 0);
+	set_value(&leave, 1);
+	join_thread(threads[1]);
+	struct timespec ms = { 0, 1000000 };
+	for (int i = 0; syscall(SYS_tgkill, getpid(), apart, 0) == 0 && i < 10000; i++)
+		nanosleep(&ms, NULL);
+	expect("TSYNC without that thread", 0, install_rule(3003, SECCOMP_RET_ERRNO | 1003, SECCOMP_FILTER_FLAG_TSYNC));
+	set_value(&released_word, 1);
+	join_thread(threads[0]);
+	pass();
+}
