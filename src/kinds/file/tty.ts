@@ -18,12 +18,12 @@ import {
 import { create, KINDS } from "../../images/index.ts";
 import { toUserDev } from "../../kernel/abi/devices.ts";
 import { AT_FDCWD, F_DUPFD_CLOEXEC, O_CLOEXEC, O_NOCTTY } from "../../kernel/abi/fcntl.ts";
-import { TCGETS, TCSETS, TIOCGEXCL, TIOCGLCKTRMIOS, TIOCGWINSZ, TIOCSPGRP } from "../../kernel/abi/ioctl.ts";
+import { TCGETS, TCSETS, TIOCGEXCL, TIOCGLCKTRMIOS, TIOCGWINSZ, TIOCSCTTY, TIOCSPGRP } from "../../kernel/abi/ioctl.ts";
 import { S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { showPath } from "../../sys/file.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
-import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext } from "../kind.ts";
+import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keyOfTty, planInherited } from "./inherit-fd.ts";
 import { keptFilesOf, ownFdPath } from "./kept-files.ts";
@@ -173,6 +173,14 @@ function copyStdin(): number {
 	return mustSyscall("of standard input", nr.SYS_fcntl, 0, F_DUPFD_CLOEXEC, 3);
 }
 
+/** The leader of a session takes the terminal that the session had, even from the session that gives it. */
+function planControlling(info: tty_info_entry, number: number, plan: TaskPlan): void {
+	if (plan.session.ops.length > 0) return;
+	plan.session.syscall(`take terminal ${info.id} for the session`, nr.SYS_ioctl, [number, TIOCSCTTY, 1], {
+		remedies: { EPERM: "run criu as root (CAP_SYS_ADMIN)" },
+	});
+}
+
 function planTty(entry: file_entry, file: FilePlan): OpRef {
 	const { program, plan, context, image } = file;
 	const tty = checkInner(entry.id, "terminal", entry.tty);
@@ -194,18 +202,19 @@ function planTty(entry: file_entry, file: FilePlan): OpRef {
 	const number = kept.pass("terminal", copyStdin);
 	const flags = (tty.flags & ~O_CLOEXEC) | O_NOCTTY;
 	const fd = program.syscall("open the terminal", nr.SYS_openat, [AT_FDCWD, ownFdPath(number), flags, 0]);
+	if (info.sid === image.tid) planControlling(info, number, plan);
 	kept.once(`terminal ${info.id}`, () => {
 		if (info.termios !== undefined)
 			program.syscall("set the terminal's modes", nr.SYS_ioctl, [fd, TCSETS, decodeTermios(info.termios)]);
-		const { pgid, pid } = image.pstree;
-		if (info.pgrp === pgid && pgid === pid)
+		const { pgid, pid, sid } = image.pstree;
+		const leads = sid === pid && info.sid === sid;
+		if (leads || (info.pgrp === pgid && pgid === pid))
 			program.syscall(
-				"come to the foreground",
+				`bring group ${info.pgrp} to the foreground`,
 				nr.SYS_ioctl,
-				[fd, TIOCSPGRP, new Uint8Array(Int32Array.of(pgid).buffer)],
-				{
-					check: { okOr: "ENOTTY" },
-				},
+				[fd, TIOCSPGRP, new Uint8Array(Int32Array.of(info.pgrp).buffer)],
+				// It may have ended before the dump, or have no terminal here.
+				{ check: "any" },
 			);
 		return number;
 	});
