@@ -6,11 +6,10 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { findLack, restoreMachine } from "./matrix/machine.ts";
-import { findUnexplained, mayDiffer, peerMayDiffer, stoppedMayDiffer } from "./matrix/may-differ.ts";
 import { CritReader, findPeer } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
-import { buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
-import { compareSnapshots, type Snapshot, statesOf, takeSnapshot } from "./matrix/snapshot.ts";
+import { allStopped, Run } from "./matrix/run.ts";
+import { buildHelper, buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
 import { Stage, StageError, showEnding } from "./matrix/stage.ts";
 
 const repository = resolve(import.meta.dir, "..");
@@ -109,6 +108,8 @@ class Skip extends Error {}
 /** What all runs share: programs, where they are. */
 export interface Host {
 	stage: string;
+	/** The compiled sharing.c. */
+	sharing: string;
 	kdat: string;
 	criu: Record<Side, string | undefined>;
 	peerMissing: string;
@@ -118,15 +119,15 @@ export interface Host {
 let shared: Promise<Host> | undefined;
 
 async function prepare(): Promise<Host> {
-	const [stage, peer] = await Promise.all([buildStage(), findPeer()]);
+	const [stage, sharing, peer] = await Promise.all([buildStage(), buildHelper("sharing"), findPeer()]);
 	const kdat = join(repository, `build/scenarios/criu.kdat.${process.pid}`); // other test runs may go on beside
 	const ours = ourCriu();
 	if (!existsSync(ours)) throw new Error(`no criu at ${ours}: run "npm run build" first, or set CRIU_BIN`);
 	const missing = "missing" in peer ? peer.missing : "";
 	if ("missing" in peer)
-		return { stage, kdat, criu: { ours, peer: undefined }, peerMissing: missing, reader: undefined };
+		return { stage, sharing, kdat, criu: { ours, peer: undefined }, peerMissing: missing, reader: undefined };
 	await warmPeer(stage, peer.criu, kdat);
-	return { stage, kdat, criu: { ours, peer: peer.criu }, peerMissing: "", reader: new CritReader(peer) };
+	return { stage, sharing, kdat, criu: { ours, peer: peer.criu }, peerMissing: "", reader: new CritReader(peer) };
 }
 
 /** Compiles the stage and finds both criu, once for all runs of this process; closeMatrix ends what it holds. */
@@ -156,95 +157,6 @@ export async function closeMatrix(): Promise<void> {
 	restoreMachine();
 }
 
-/** One run: the state that its steps share. */
-class Run {
-	readonly out: string;
-	readonly work: string;
-	pid = 0;
-	images = "";
-	dumps = 0;
-	step = "start";
-	peerHadAHand = false;
-	before: Snapshot = new Map();
-
-	constructor(
-		readonly scenario: Scenario,
-		readonly host: Host,
-		readonly stage: Stage,
-		readonly dir: string,
-	) {
-		this.out = join(dir, "out");
-		this.work = join(dir, "work");
-	}
-
-	get procPath(): string {
-		return this.stage.procPath(this.pid);
-	}
-
-	/** Waits for all threads to sleep (or to have stopped), which is when the program's state can be compared. */
-	async settle(wanted: RegExp): Promise<void> {
-		const deadline = performance.now() + 15_000;
-		for (;;) {
-			const states = statesOf(this.procPath);
-			if ([...states].every((state) => wanted.test(state)) && states !== "") return;
-			if (states === "" || states === "Z") await this.explainDeath();
-			if (performance.now() > deadline) throw new Error(`states are ${states}, wanted each ${wanted.source}`);
-			await Bun.sleep(1); // the kernel has no event for "has fallen asleep"
-		}
-	}
-
-	private async explainDeath(): Promise<never> {
-		const ending = await this.stage.died(this.pid, 2_000).catch(() => undefined);
-		const how = ending === undefined ? "is gone" : `ended with ${showEnding(ending)}`;
-		throw new Error(`the program ${how}, its last words: ${this.lastLine()}`);
-	}
-
-	settleAsleep(): Promise<void> {
-		const { busy, stopped } = this.scenario;
-		return this.settle(stopped ? /T/ : busy ? /[RSD]/ : /S/);
-	}
-
-	compare(stopped = false): void {
-		const now = takeSnapshot(this.procPath);
-		const rules = [...mayDiffer, ...this.scenario.mayDiffer, ...(stopped ? stoppedMayDiffer : [])];
-		if (this.peerHadAHand) rules.push(...peerMayDiffer, ...this.scenario.peerMayDiffer);
-		const bad = findUnexplained(compareSnapshots(this.before, now), this.before, now, rules);
-		if (bad.length === 0) return;
-		const lines = bad
-			.slice(0, 30)
-			.map(({ key, before, after }) => `  ${key}: before ${show(before)}, after ${show(after)}`);
-		throw new Error(`${bad.length} fields of /proc differ:\n${lines.join("\n")}`);
-	}
-
-	lastLine(): string {
-		if (!existsSync(this.out)) return "(none)";
-		return readFileSync(this.out, "latin1").trimEnd().split("\n").pop() ?? "";
-	}
-
-	async criu(by: Side, log: string, args: readonly string[]): Promise<void> {
-		const program = this.host.criu[by] ?? "";
-		if (program === this.host.criu.peer) this.peerHadAHand = true;
-		const ending = await this.stage.run(join(this.dir, "criu.out"), this.dir, [program, ...args]);
-		if (ending.how === "exit" && ending.code === 0) return;
-		throw new Error(
-			`${by === "peer" ? "the peer's" : "our"} ${args[0]} failed with ${showEnding(ending)}${this.tail(log)}`,
-		);
-	}
-
-	/** Last lines of what criu printed and logged. */
-	tail(log: string): string {
-		const parts = [join(this.dir, "criu.out"), log].filter((path) => existsSync(path));
-		return parts
-			.map((path) => `\n--- ${path}\n${readFileSync(path, "latin1").split("\n").slice(-16).join("\n")}`)
-			.join("");
-	}
-}
-
-function show(value: string | undefined): string {
-	if (value === undefined) return "(absent)";
-	return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value);
-}
-
 async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefined): Promise<void> {
 	run.images = join(run.dir, `images${++run.dumps}`);
 	mkdirSync(run.images);
@@ -256,10 +168,11 @@ async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefin
 		const ending = await run.stage.died(run.pid, 10_000);
 		if (ending.how !== "signal" || ending.code !== 9)
 			throw new Error(`after the dump the program ended by ${showEnding(ending)}`);
+		await run.expectGone();
 		return;
 	}
-	await (leave === "stopped" ? run.settle(/T/) : run.settleAsleep());
-	run.compare(leave === "stopped");
+	await (leave === "stopped" ? run.settle(allStopped, true) : run.settleAsleep());
+	await run.compare(leave === "stopped");
 }
 
 async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
@@ -267,8 +180,8 @@ async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
 	const args = ["restore", "-d", "-D", run.images, "-o", "restore.log", "-v4", ...options, ...restoreOptions];
 	if (stopped) args.push("--leave-stopped");
 	await run.criu(by, join(run.images, "restore.log"), args);
-	await (stopped ? run.settle(/T/) : run.settleAsleep());
-	run.compare(stopped);
+	await (stopped ? run.settle(allStopped, true) : run.settleAsleep());
+	await run.compare(stopped);
 }
 
 /** Dumps in a row; CRIU_STORM_DUMPS asks for another number of them than the scenario does. */
@@ -296,7 +209,7 @@ async function doRefuse(run: Run): Promise<void> {
 	for (const word of [code, ...run.scenario.refusalTexts])
 		if (!text.includes(word)) throw new Error(`the refusal does not say ${word}${run.tail(log)}`);
 	await run.settleAsleep();
-	run.compare();
+	await run.compare();
 }
 
 async function doStep(run: Run, step: Step): Promise<void> {
@@ -310,9 +223,9 @@ async function doStep(run: Run, step: Step): Promise<void> {
 		if (bad.length > 0) throw new Error(`the peer's crit cannot decode:\n  ${bad.join("\n  ")}`);
 		return;
 	}
-	await run.stage.kill(run.pid, 18);
+	await run.continueTree();
 	await run.settleAsleep();
-	run.compare();
+	await run.compare();
 }
 
 /** Starts the program and takes the first snapshot. */
@@ -321,7 +234,7 @@ async function startProgram(run: Run, program: string): Promise<void> {
 	const early = await run.stage.ready(run.pid);
 	if (early !== undefined) judge(run.lastLine(), showEnding(early));
 	await run.settleAsleep();
-	run.before = takeSnapshot(run.procPath);
+	run.before = await run.takeSnapshot();
 }
 
 function judge(line: string, ending: string): void {
@@ -342,6 +255,7 @@ async function playSteps(run: Run, mode: Mode): Promise<void> {
 	else await run.stage.kill(run.pid, 15);
 	const ending = await run.stage.died(run.pid);
 	judge(run.lastLine(), showEnding(ending));
+	await run.expectNothingLeft();
 }
 
 function findReasonToSkip(scenario: Scenario, mode: Mode, host: Host): string | undefined {

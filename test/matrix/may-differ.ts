@@ -2,6 +2,7 @@
 // The fields of /proc/PID that may differ between the dumped and the restored process, each with the reason.
 // Everything that is not listed here has to be the same.
 
+import { mergesAlike } from "./merged-maps.ts";
 import type { Difference, Snapshot } from "./snapshot.ts";
 
 /** A rule that lets a field differ. */
@@ -97,6 +98,12 @@ export const mayDiffer: readonly MayDiffer[] = [
 	},
 	{ pattern: /maps\/.*\/inode/, when: isNamelessMap, why: "a deleted file or shared anonymous memory is made anew" },
 	{ pattern: /fd\/\d+\/ino/, when: isNamelessFd, why: "a deleted file, a pipe, a file of /proc is made anew" },
+	{ pattern: /fd\/\d+\/eventfd-id/, why: "the kernel's own count of eventfds" },
+	{
+		pattern: /fd\/\d+\/tfd\/.*/,
+		when: onlyInode,
+		why: "a watched pipe is made anew",
+	},
 	{
 		pattern: /fd\/\d+\/flags/,
 		when: onlyLargeFileBit,
@@ -108,10 +115,32 @@ export const mayDiffer: readonly MayDiffer[] = [
 		why: "memory that was writable once counts for overcommit for ever; made read-only at once it doesn't",
 	},
 	{ pattern: /smaps\/.*\/VmFlags/, when: sameBut("sd"), why: "soft-dirty: a new mapping counts as written" },
+	{
+		pattern: /stat\/(signal|blocked|sigcatch|sigignore)|status\/(SigPnd|ShdPnd|SigBlk|SigIgn|SigCgt)|limits/,
+		when: areInState("Z"),
+		why: "signals and limits mean nothing to the dead",
+	},
+	{
+		pattern: /stat\/blocked|status\/SigBlk/,
+		when: areInState("T"),
+		why: "stopped inside of sigsuspend or on its way into it, whose mask holds only inside of the call",
+	},
 ];
+
+/** True for fields of a process that's in the given state on both sides. */
+function areInState(letter: string): (difference: Difference, before: Snapshot, after: Snapshot) => boolean {
+	return ({ key }, before, after) => {
+		const state = `${/^(proc\/\d+\/)?/.exec(key)?.[0] ?? ""}stat/state`;
+		return before.get(state) === letter && after.get(state) === letter;
+	};
+}
 
 function isRunnable({ before, after }: Difference): boolean {
 	return [before, after].every((state) => /^[RSD]\b/.test(state ?? ""));
+}
+
+function onlyInode({ before, after }: Difference): boolean {
+	return before?.replace(/ ino:[0-9a-f]+/, "") === after?.replace(/ ino:[0-9a-f]+/, "");
 }
 
 /** Differences between a running program and the same one stopped by a signal. */
@@ -121,7 +150,16 @@ export const stoppedMayDiffer: readonly MayDiffer[] = [
 		pattern: /stat\/blocked|status\/SigBlk/,
 		why: "stopped on its way into sigsuspend, whose mask holds only inside of the call",
 	},
+	{
+		pattern: /status\/ShdPnd/,
+		when: onlyMoreChildNews,
+		why: "SIGCHLD tells a stopped parent that its children have stopped",
+	},
 ];
+
+function onlyMoreChildNews({ before, after }: Difference): boolean {
+	return (BigInt(`0x${before}`) | 0x10000n) === BigInt(`0x${after}`);
+}
 
 /** Differences that the peer makes, allowed only in runs where it had a hand. */
 export const peerMayDiffer: readonly MayDiffer[] = [
@@ -129,6 +167,11 @@ export const peerMayDiffer: readonly MayDiffer[] = [
 		pattern: /smaps\/.*\/VmFlags/,
 		when: sameBut("ac"),
 		why: "the peer maps private files writable first, so they're accounted",
+	},
+	{
+		pattern: /s?maps\/.*\/.*/,
+		when: mergesAlike,
+		why: "the peer premaps what related processes have in common, which lets the kernel join neighbours",
 	},
 	{ pattern: /maps\/.*\/path/, when: isMemfdNow, why: "the peer makes shared anonymous memory of memfds" },
 	{ pattern: /fd\/\d+\/flags/, when: onlyDirectoryBit, why: "the peer opens directories without O_DIRECTORY" },
@@ -142,20 +185,19 @@ function isMemfdNow({ before, after }: Difference): boolean {
 	return after?.replace(/^\/memfd:/, "") === before;
 }
 
-/** The differences that no rule allows. A rule for a field of the process holds for the same field of each thread. */
+/** The differences that no rule allows. A rule for a field of the root holds for that of each thread and descendant. */
 export function findUnexplained(
 	differences: readonly Difference[],
 	before: Snapshot,
 	after: Snapshot,
 	rules: readonly Pick<MayDiffer, "pattern" | "when">[],
 ): Difference[] {
-	return differences.filter(
-		(difference) =>
-			!rules.some((rule) => {
-				const whole = new RegExp(`^(?:${rule.pattern.source})$`);
-				const key = difference.key.replace(/^task\/\d+\//, "");
-				const matches = whole.test(key) || whole.test(difference.key);
-				return matches && (rule.when?.(difference, before, after) ?? true);
-			}),
-	);
+	const whole = rules.map(({ pattern, when }) => ({ pattern: new RegExp(`^(?:${pattern.source})$`), when }));
+	return differences.filter((difference) => {
+		const field = difference.key.replace(/^(proc\/\d+\/)?(task\/\d+\/)?/, "");
+		return !whole.some(({ pattern, when }) => {
+			const matches = pattern.test(field) || pattern.test(difference.key);
+			return matches && (when?.(difference, before, after) ?? true);
+		});
+	});
 }

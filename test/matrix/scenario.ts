@@ -32,8 +32,8 @@ export interface Scenario {
 	/** Arguments of the program after the output file. */
 	args: string[];
 	trigger: Trigger;
-	/** It never sleeps: the harness doesn't wait for state S. */
-	busy: boolean;
+	/** It never sleeps, or the leader does and other threads don't: the harness doesn't wait for state S of those. */
+	busy: "no" | "all" | "threads" | "children";
 	/** Refusal code that our dump must answer with; undefined: the dump must work. */
 	refused: string | undefined;
 	/** Texts that the refusal has to hold besides its code. */
@@ -73,7 +73,7 @@ export function parseScenario(path: string): Scenario {
 		compiler: "gcc",
 		args: [],
 		trigger: "signal",
-		busy: false,
+		busy: "no",
 		refused: undefined,
 		refusalTexts: [],
 		stopped: false,
@@ -110,7 +110,8 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 	else if (tag === "cflags") scenario.cflags.push(...words);
 	else if (tag === "compiler") scenario.compiler = text;
 	else if (tag === "args") scenario.args.push(...words);
-	else if (tag === "busy") scenario.busy = true;
+	else if (tag === "busy" && (text === "" || text === "threads" || text === "children"))
+		scenario.busy = text === "" ? "all" : text;
 	else if (tag === "stopped") scenario.stopped = true;
 	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;
@@ -170,10 +171,15 @@ async function compileIfOlder(scenario: Scenario, target: string): Promise<strin
 	return target;
 }
 
-/** Compiles stage.c likewise. */
-export async function buildStage(): Promise<string> {
-	const source = join(import.meta.dir, "stage.c");
-	const target = join(buildDir, "stage.bin");
+/** Compiles a program of this folder likewise. */
+export async function buildHelper(name: string): Promise<string> {
+	const source = join(import.meta.dir, `${name}.c`);
+	const target = join(buildDir, `${name}.bin`);
 	if (!isFresh(target, [source])) await compile("gcc", [], source, target);
 	return target;
+}
+
+/** The stage, see stage.c. */
+export function buildStage(): Promise<string> {
+	return buildHelper("stage");
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the kernel tells about a process, taken apart into one flat table of named fields, for comparing before and after.
 // Keys look like `stat/utime`, `maps/7f00…-7f01…`, `smaps/7f00…/VmFlags`, `fd/3/pos`, for threads besides the leader
-// `task/12/stat/utime`; values are text (bytes as latin1).
+// `task/12/stat/utime`; in a tree those of descendants begin with `proc/PID/`. Values are text (bytes as latin1).
 
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Field name to value. */
 export type Snapshot = Map<string, string>;
@@ -52,6 +52,15 @@ function readLink(path: string): string {
 	}
 }
 
+/** Names in a folder; none when the process has ended, or is ending right now. */
+function listNames(path: string): string[] {
+	try {
+		return readdirSync(path);
+	} catch {
+		return [];
+	}
+}
+
 /** State letter of a process (`S`, `R`, `T`, …), undefined when there is none of that pid. */
 export function stateOf(procPath: string): string | undefined {
 	const text = readText(`${procPath}/stat`);
@@ -68,13 +77,9 @@ export function statesOf(procPath: string): string {
 }
 
 /** Ids of the threads besides the leader, in /proc's order. */
-function otherThreads(procPath: string): string[] {
-	try {
-		const leader = procPath.slice(procPath.lastIndexOf("/") + 1);
-		return readdirSync(`${procPath}/task`).filter((tid) => tid !== leader);
-	} catch {
-		return []; // it's gone, or is going right now
-	}
+export function otherThreads(procPath: string): string[] {
+	const leader = procPath.slice(procPath.lastIndexOf("/") + 1);
+	return listNames(`${procPath}/task`).filter((tid) => tid !== leader);
 }
 
 function addStat(into: Snapshot, prefix: string, text: string): void {
@@ -96,58 +101,87 @@ function addColonLines(into: Snapshot, prefix: string, text: string): void {
 
 const mapLine = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) ([0-9a-f:]+) (\d+) *(.*)$/;
 
-function addSmaps(into: Snapshot, text: string): void {
+/**
+ * Numbers things by first appearance: inode numbers of pipes, of shared memory and the like are the kernel's choice, but
+ * who shares what is not. One numbering serves all processes of a tree.
+ */
+export class Numbering {
+	private readonly numbers = new Map<string, number>();
+
+	of(thing: string): string {
+		const known = this.numbers.get(thing);
+		if (known !== undefined) return `#${known}`;
+		this.numbers.set(thing, this.numbers.size + 1);
+		return `#${this.numbers.size}`;
+	}
+}
+
+function addSmaps(into: Snapshot, prefix: string, text: string, objects: Numbering): void {
 	let at = "";
 	for (const line of text.split("\n")) {
 		const map = mapLine.exec(line);
 		if (map !== null) {
 			at = `${map[1]}-${map[2]}`;
-			into.set(`maps/${at}/perms`, map[3] ?? "");
-			into.set(`maps/${at}/offset`, map[4] ?? "");
-			into.set(`maps/${at}/dev`, map[5] ?? "");
-			into.set(`maps/${at}/inode`, map[6] ?? "");
-			into.set(`maps/${at}/path`, map[7] ?? "");
+			into.set(`${prefix}maps/${at}/perms`, map[3] ?? "");
+			into.set(`${prefix}maps/${at}/offset`, map[4] ?? "");
+			into.set(`${prefix}maps/${at}/dev`, map[5] ?? "");
+			into.set(`${prefix}maps/${at}/inode`, map[6] ?? "");
+			into.set(`${prefix}maps/${at}/path`, map[7] ?? "");
+			if (map[6] !== "0") into.set(`${prefix}maps/${at}/object`, objects.of(`${map[5]} ${map[6]}`));
 			continue;
 		}
 		const colon = line.indexOf(":");
 		const name = line.slice(0, colon);
-		if (smapsFields.has(name)) into.set(`smaps/${at}/${name}`, line.slice(colon + 1).trim());
+		if (smapsFields.has(name)) into.set(`${prefix}smaps/${at}/${name}`, line.slice(colon + 1).trim());
 	}
 }
 
-/** Inode numbers of pipes and the like are the kernel's choice: number them by first appearance, which keeps who shares what. */
-function addFds(into: Snapshot, procPath: string): void {
-	const fds = existsSync(`${procPath}/fd/.`) ? readdirSync(`${procPath}/fd`).map(Number) : [];
-	const names = new Map<string, string>();
+/** What an epoll watches has a line for each file, in the order of kernel addresses: number and data name it. */
+function addFdinfo(into: Snapshot, prefix: string, text: string): void {
+	const rest = text.replace(/^tfd:\s*(\d+) (.*) data:\s*([0-9a-f]+) +(.*)\n/gm, (_, tfd, events, data, file) => {
+		into.set(`${prefix}/tfd/${tfd}/${data}`, `${events} ${file}`);
+		return "";
+	});
+	addColonLines(into, prefix, rest);
+}
+
+function addFds(into: Snapshot, prefix: string, procPath: string, files: Numbering): void {
+	const fds = listNames(`${procPath}/fd`).map(Number);
 	for (const fd of fds.sort((a, b) => a - b)) {
 		const link = readLink(`${procPath}/fd/${fd}`);
 		const anonymous = /^([a-z_]+):\[(\d+)\]$/.exec(link);
-		let shown = link;
-		if (anonymous !== null) {
-			if (!names.has(link)) names.set(link, `${anonymous[1]}:[#${names.size + 1}]`);
-			shown = names.get(link) ?? link;
-		}
-		into.set(`fd/${fd}/link`, shown);
-		addColonLines(into, `fd/${fd}`, readText(`${procPath}/fdinfo/${fd}`));
+		into.set(`${prefix}fd/${fd}/link`, anonymous === null ? link : `${anonymous[1]}:[${files.of(link)}]`);
+		addFdinfo(into, `${prefix}fd/${fd}`, readText(`${procPath}/fdinfo/${fd}`));
 	}
 }
 
-/** Reads everything that is compared. `procPath` is the process's folder in /proc; the process should be asleep or stopped. */
+/** What the processes of one snapshot share, by first appearance. */
+export interface Shared {
+	objects: Numbering;
+	files: Numbering;
+}
+
+/** Adds everything about one process, each key with the prefix. */
+export function addProcess(into: Snapshot, prefix: string, procPath: string, shared: Shared): void {
+	addStat(into, `${prefix}stat`, readText(`${procPath}/stat`));
+	addColonLines(into, `${prefix}status`, readText(`${procPath}/status`));
+	addSmaps(into, prefix, readText(`${procPath}/smaps`), shared.objects);
+	for (const file of wholeFiles) into.set(`${prefix}${file}`, readText(`${procPath}/${file}`));
+	for (const link of ["exe", "cwd", "root"]) into.set(`${prefix}${link}`, readLink(`${procPath}/${link}`));
+	for (const ns of listNames(`${procPath}/ns`)) into.set(`${prefix}ns/${ns}`, readLink(`${procPath}/ns/${ns}`));
+	const threads = otherThreads(procPath);
+	into.set(`${prefix}tasks`, threads.join(" "));
+	for (const tid of threads) {
+		addStat(into, `${prefix}task/${tid}/stat`, readText(`${procPath}/task/${tid}/stat`));
+		addColonLines(into, `${prefix}task/${tid}/status`, readText(`${procPath}/task/${tid}/status`));
+	}
+	addFds(into, prefix, procPath, shared.files);
+}
+
+/** Reads everything that is compared of a process without its children; it should be asleep or stopped. */
 export function takeSnapshot(procPath: string): Snapshot {
 	const into: Snapshot = new Map();
-	addStat(into, "stat", readText(`${procPath}/stat`));
-	addColonLines(into, "status", readText(`${procPath}/status`));
-	addSmaps(into, readText(`${procPath}/smaps`));
-	for (const file of wholeFiles) into.set(file, readText(`${procPath}/${file}`));
-	for (const link of ["exe", "cwd", "root"]) into.set(link, readLink(`${procPath}/${link}`));
-	for (const ns of readdirSync(`${procPath}/ns`)) into.set(`ns/${ns}`, readLink(`${procPath}/ns/${ns}`));
-	const threads = otherThreads(procPath);
-	into.set("tasks", threads.join(" "));
-	for (const tid of threads) {
-		addStat(into, `task/${tid}/stat`, readText(`${procPath}/task/${tid}/stat`));
-		addColonLines(into, `task/${tid}/status`, readText(`${procPath}/task/${tid}/status`));
-	}
-	addFds(into, procPath);
+	addProcess(into, "", procPath, { objects: new Numbering(), files: new Numbering() });
 	return into;
 }
 
@@ -160,8 +194,7 @@ export interface Difference {
 
 /** All fields with different values or present on one side only, in order of their keys. */
 export function compareSnapshots(before: Snapshot, after: Snapshot): Difference[] {
-	const keys = [...new Set([...before.keys(), ...after.keys()])].sort();
-	return keys
-		.filter((key) => before.get(key) !== after.get(key))
-		.map((key) => ({ key, before: before.get(key), after: after.get(key) }));
+	const changed = [...before.keys()].filter((key) => before.get(key) !== after.get(key));
+	const added = [...after.keys()].filter((key) => !before.has(key));
+	return [...changed, ...added].sort().map((key) => ({ key, before: before.get(key), after: after.get(key) }));
 }

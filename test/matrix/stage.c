@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The stage of one scenario run: pid 1 of a pid namespace of its own, with its own /proc and /run, so that pids are free
-// and runs can be parallel. It starts targets and criu as told on stdin and reports what becomes of them on stdout.
+// The stage of one scenario run: pid 1 of a pid namespace of its own, with its own /proc, /run and System V IPC, so that
+// pids and keys are free and runs can be parallel. It starts targets and criu as told on stdin and reports what becomes of them on stdout.
 // Commands, one a line, fields split by tabs:   start OUT CWD ARGV…   run TAG LOG CWD ARGV…   kill PID SIGNAL
 // Reports: stage PID | started PID | ready | done TAG HOW N | died PID HOW N | killed ERRNO       (HOW: exit, signal)
 // `stage --tty` makes itself the leader of a session on a pty and gives targets and criu that terminal.
@@ -221,7 +221,7 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
-	if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+	if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC) < 0)
 		die("unshare");
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die("mount private");

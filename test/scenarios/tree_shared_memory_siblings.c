@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Shared anonymous memory that the parent no longer maps but two of its children do.
+#include "tree.h"
+
+enum { PAGES = 40 };
+static char *map;
+
+static void run(void *arg)
+{
+	long number = (long)arg;
+	arrive_and_wait();
+	expect_fill("data", map, 10 * PAGE, 6);
+	map[20 * PAGE + number] = 50 + number;
+	if (number == 1)
+		expect("write of the sibling", 50, map[20 * PAGE]);
+}
+
+int main(int argc, char **argv)
+{
+	tree_start(argc, argv);
+	map = shared_memory(PAGES * PAGE);
+	fill(map, 10 * PAGE, 6);
+	pid_t children[2];
+	for (long i = 0; i < 2; i++)
+		children[i] = start_child(run, (void *)i);
+	must(munmap(map, PAGES * PAGE));
+	ready();
+	wait_for_trigger();
+	check_child(children[0]);
+	check_child(children[1]);
+	pass();
+}

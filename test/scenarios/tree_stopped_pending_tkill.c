@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A further SIGSTOP pending for the thread of a stopped child: cancelled by SIGCONT, as it should be.
+// @peer-may-differ stat/signal|status/(ShdPnd|SigPnd) the peer drops the second SIGSTOP, as SIGCONT would
+#include "tree.h"
+
+int main(int argc, char **argv)
+{
+	tree_start(argc, argv);
+	pid_t child = start_sleeper();
+	int status;
+	must(kill(child, SIGSTOP));
+	siginfo_t info;
+	must(waitid(P_PID, child, &info, WSTOPPED | WNOWAIT));
+	must(syscall(SYS_tgkill, child, child, SIGSTOP));
+	ready();
+	wait_for_trigger();
+	expect("stopped child", child, waitpid(child, &status, WUNTRACED | WNOHANG));
+	expect("signal of the stop", SIGSTOP, WSTOPSIG(status));
+	must(kill(child, SIGCONT));
+	expect("continued child", child, waitpid(child, &status, WCONTINUED | WUNTRACED));
+	must_be(WIFCONTINUED(status));
+	check_child(child);
+	pass();
+}
