@@ -28,6 +28,10 @@ struct cr_spawn {
 };
 
 /* One piece of memory to move: `bytes` at `address` of the other process. */
+/* In the address of a piece: pages of it are shared copy-on-write, which process_vm_readv would undo (it pins them, and
+ * for that the kernel unshares: mm/gup.c, gup_must_unshare). Read through /proc/PID/mem instead. */
+#define CR_PIECE_SHARED 1ul
+
 struct cr_piece {
 	uint64_t address;
 	uint64_t bytes;
@@ -46,9 +50,20 @@ struct cr_pump {
 	int32_t pad;
 };
 
+struct cr_seize {
+	uint64_t tids;       /* address of int32_t[nr_tids], threads of one process */
+	uint64_t results;    /* out: address of int32_t[nr_tids]: 0 or -errno for each */
+	uint64_t others;     /* address of int32_t[nr_others]: those of its threads that are seized already */
+	uint32_t nr_tids;
+	uint32_t nr_others;
+	int32_t leader;
+	uint32_t options;    /* PTRACE_O_* */
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
+CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

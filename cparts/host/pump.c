@@ -47,7 +47,12 @@ static void report(struct job *job, int64_t error, uint64_t address, int failed_
 	}
 }
 
-/* Pages that process_vm_readv refuses (no PROT_READ) can be read through /proc/PID/mem. */
+static uint64_t address_of(const struct cr_piece *piece)
+{
+	return piece->address & ~CR_PIECE_SHARED;
+}
+
+/* Pages that process_vm_readv refuses (no PROT_READ), or must not pin, can be read through /proc/PID/mem. */
 static int read_forced(struct job *job, uint64_t address, uint8_t *to, uint64_t bytes)
 {
 	while (bytes) {
@@ -71,28 +76,29 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 	while (filled < bytes) {
 		struct iovec remote[MAX_IOV];
 		uint64_t count = 0, batch = 0, i = index, skip = within;
-		while (count < MAX_IOV && filled + batch < bytes) {
+		int stuck = job->pieces[index].address & CR_PIECE_SHARED;
+		while (!stuck && count < MAX_IOV && filled + batch < bytes && !(job->pieces[i].address & CR_PIECE_SHARED)) {
 			uint64_t part = job->pieces[i].bytes - skip;
 			if (part > bytes - filled - batch)
 				part = bytes - filled - batch;
-			remote[count].iov_base = (void *)(job->pieces[i].address + skip);
+			remote[count].iov_base = (void *)(address_of(&job->pieces[i]) + skip);
 			remote[count++].iov_len = part;
 			batch += part;
 			i++;
 			skip = 0;
 		}
 		struct iovec local = { buffer + filled, batch };
-		ssize_t got = process_vm_readv(job->request->pid, &local, 1, remote, count, 0);
+		ssize_t got = stuck ? 0 : process_vm_readv(job->request->pid, &local, 1, remote, count, 0);
 		if (got < 0) {
 			if (errno != EFAULT) {
-				report(job, -errno, job->pieces[index].address + within, 0);
+				report(job, -errno, address_of(&job->pieces[index]) + within, 0);
 				return -1;
 			}
 			got = 0;
 		}
 		/* Whole pages arrived; what follows is the page that could not be read that way. */
 		uint64_t moved = (uint64_t)got & ~(PAGE - 1);
-		int stuck = moved < batch;
+		stuck = stuck || moved < batch;
 		filled += moved;
 		within += moved;
 		while (index < job->request->nr_pieces && within >= job->pieces[index].bytes) {
@@ -104,7 +110,7 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 		uint64_t rest = job->pieces[index].bytes - within;
 		if (rest > bytes - filled)
 			rest = bytes - filled;
-		if (read_forced(job, job->pieces[index].address + within, buffer + filled, rest))
+		if (read_forced(job, address_of(&job->pieces[index]) + within, buffer + filled, rest))
 			return -1;
 		filled += rest;
 		within += rest;

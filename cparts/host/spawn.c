@@ -9,6 +9,7 @@
 #include <linux/close_range.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -100,7 +101,8 @@ int64_t cr_spawn(struct cr_spawn *request)
 	args.stack = (uint64_t)stack;
 	args.stack_size = STACK_SIZE;
 
-	sigfillset(&all);
+	/* sigfillset(3) leaves out the C library's own signals, 32 and 33. */
+	memset(&all, 0xff, sizeof(all));
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&all, (int64_t)&old, 8, 0, 0);
 	/* The child's frames must not touch ours: it starts on its own stack, right behind the system call. */
 	{

@@ -67,10 +67,41 @@ export function nrPagesFields(nrPages: bigint): { compatNrPages: number; nrPages
 	return { compatNrPages: nrPages < 1n << 32n ? Number(nrPages) : 0, nrPages };
 }
 
-/** Entries of a pagemap and the pieces to copy, in the same order; adjacent runs of equal flags are merged. */
+/** In the address of a piece of the pump: its pages must not be pinned (cparts/host/host.h). */
+const PIECE_SHARED = 1n;
+
+/** Splits runs where the pages begin or end to be shared copy-on-write. */
+function* splitPieces(
+	runs: ReadonlyArray<{ start: bigint; end: bigint }>,
+	shared: Ranges,
+): Generator<[bigint, bigint]> {
+	let at = 0;
+	for (const { start, end } of runs) {
+		let from = start;
+		while (from < end) {
+			while (at < shared.length && (shared[at]?.end ?? 0n) <= from) at++;
+			const next = shared[at];
+			if (next === undefined || next.start >= end) {
+				yield [from, end - from];
+				break;
+			}
+			if (next.start > from) yield [from, next.start - from];
+			from = later(from, next.start);
+			const last = earlier(next.end, end);
+			yield [from | PIECE_SHARED, last - from];
+			from = last;
+		}
+	}
+}
+
+/**
+ * Entries of a pagemap and the pieces to copy, in the same order; adjacent runs of equal flags are merged. `shared`: where
+ * pages are shared copy-on-write.
+ */
 export function planPagemap(
 	data: Ranges,
 	stretches: readonly PrivateRange[],
+	shared: Ranges = [],
 ): { entries: pagemap_entry[]; pieces: BigUint64Array; bytes: bigint } {
 	const runs: Array<{ start: bigint; end: bigint; flags: number }> = [];
 	let bytes = 0n;
@@ -81,10 +112,8 @@ export function planPagemap(
 		else runs.push({ start, end, flags });
 		bytes += end - start;
 	}
-	const pieces = new BigUint64Array(runs.length * 2);
-	const entries = runs.map((run, i) => {
-		pieces[2 * i] = run.start;
-		pieces[2 * i + 1] = run.end - run.start;
+	const pieces = BigUint64Array.from([...splitPieces(runs, shared)].flat());
+	const entries = runs.map((run) => {
 		return create(pagemap_entrySchema, {
 			vaddr: run.start,
 			...nrPagesFields((run.end - run.start) / PAGE),

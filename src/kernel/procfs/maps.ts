@@ -32,6 +32,9 @@ export interface SmapsFacts extends VmaFacts {
 	anonymousKb: number;
 	swapKb: number;
 	lockedKb: number;
+	/** Pages that other mappings have too, dirty or not: after a fork those of anonymous memory as well. */
+	sharedCleanKb: number;
+	sharedDirtyKb: number;
 	anonHugePagesKb: number;
 	privateHugetlbKb: number;
 	sharedHugetlbKb: number;
@@ -47,6 +50,8 @@ const SMAPS_KEYS = {
 	Anonymous: "anonymousKb",
 	Swap: "swapKb",
 	Locked: "lockedKb",
+	Shared_Clean: "sharedCleanKb",
+	Shared_Dirty: "sharedDirtyKb",
 	AnonHugePages: "anonHugePagesKb",
 	Private_Hugetlb: "privateHugetlbKb",
 	Shared_Hugetlb: "sharedHugetlbKb",
@@ -232,6 +237,8 @@ export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
 			anonymousKb: 0,
 			swapKb: 0,
 			lockedKb: 0,
+			sharedCleanKb: 0,
+			sharedDirtyKb: 0,
 			anonHugePagesKb: 0,
 			privateHugetlbKb: 0,
 			sharedHugetlbKb: 0,

@@ -17,7 +17,7 @@ import { scanMemory } from "../../pages/scan.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import { pump } from "../../sys/host.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
-import { dumpSegment } from "./shared-memory.ts";
+import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
 import {
 	type Backing,
 	classifyVma,
@@ -90,7 +90,7 @@ class BackingFinder {
 		const fd = openAt(path, 0);
 		const segment = dumpSegment(fd, link, hugeShift(vma), this.context);
 		if (segment.fd !== fd) closeFd(fd);
-		return segment.fileId;
+		return addMappedSegment(segment, this.context);
 	}
 }
 
@@ -169,7 +169,8 @@ export function dumpPages(task: DumpedTask, draft: TaskDraft, dir: ImageDir, pag
 	const scan = scanMemory(task.pid, task.vmas);
 	mm.vmas.push(...encodeGuards(scan.guards));
 	const ranges = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
-	const { entries, pieces, bytes } = planPagemap(scan.data, ranges);
+	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
+	const { entries, pieces, bytes } = planPagemap(scan.data, ranges, shared);
 	using pages = dir.writer(KINDS.PAGES, pagesId);
 	const { fd, offset } = pages.openStream();
 	using memory = scopedFd(openAt(`/proc/${task.pid}/mem`, 0));
