@@ -38,10 +38,15 @@ export const FAULT_POINTS = [
 	"restore:planned",
 	"restore:spawned",
 	"restore:seized",
+	"restore:step",
+	"restore:thread",
 	"restore:built",
+	"restore:stopped",
 	"restore:left",
 	"restore:registers",
 	"restore:pidfile",
+	"restore:finished",
+	"restore:outlives",
 	"restore:detached",
 ] as const;
 

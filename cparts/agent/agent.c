@@ -191,6 +191,9 @@ static void run_program(struct cr_ctl *ctl)
 	for (u32 i = 0; i < nr_ops; i++) {
 		struct cr_op *op = &ops[i];
 		u64 a[6];
+		/* Soon after the engine's end a seccomp filter that was suspended for this holds again. */
+		if (load(&ctl->lock) & FUTEX_OWNER_DIED)
+			return;
 		for (u32 k = 0; k < 6; k++) {
 			u32 kind = (op->kinds >> (4 * k)) & 15;
 			a[k] = op->arg[k];
@@ -278,6 +281,7 @@ __attribute__((noreturn, used)) void cr_agent(struct cr_ctl *ctl, u64 maker)
 		run_program(ctl);
 		seen = now;
 		__atomic_store_n(&ctl->ack_seq, seen, __ATOMIC_RELEASE);
-		sys6(SYS_futex, (u64)&ctl->ack_seq, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+		if (!(load(&ctl->lock) & FUTEX_OWNER_DIED))
+			sys6(SYS_futex, (u64)&ctl->ack_seq, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 	}
 }

@@ -37,6 +37,7 @@ import {
 	resumeToSyscall,
 	seizeThread,
 	setRegisters,
+	waitStop,
 } from "./tracee.ts";
 
 const SIGKILL = 9;
@@ -59,6 +60,8 @@ export interface BuildRequest {
 	passes: ReadonlyArray<{ from: number; to: number }>;
 	/** The new process is an init; the root task will be a child of it. */
 	asInit: boolean;
+	/** PTRACE_O_* besides those that all have. */
+	traceOptions?: number;
 }
 
 /** A child or thread to be made by an agent. */
@@ -71,6 +74,8 @@ export interface CloneRequest {
 	flags?: bigint;
 	/** Sent to the parent when a child ends; SIGCHLD when it isn't given. */
 	exitSignal?: number | undefined;
+	/** PTRACE_O_* besides those that all have. */
+	traceOptions?: number | undefined;
 }
 
 const THREAD_FLAGS = BigInt(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM);
@@ -88,7 +93,7 @@ function createMemfd(name: string, flags: number): number {
 }
 
 /** An executable memfd; kernels before 6.3 don't know MFD_EXEC and don't need it. */
-function createExecutable(bytes: Uint8Array): number {
+export function createExecutable(bytes: Uint8Array): number {
 	let fd: number;
 	try {
 		fd = createMemfd("criu-agent", MFD_EXEC);
@@ -156,7 +161,7 @@ export class BuiltProcess {
 			const built = new BuiltProcess(pid, request.asInit ? 1 : (request.setTid[0] ?? pid), site, slot, false);
 			try {
 				faultPoint("restore:spawned");
-				built.seize();
+				built.seize(request.traceOptions);
 			} catch (error) {
 				built.kill();
 				throw error;
@@ -185,7 +190,7 @@ export class BuiltProcess {
 		const pid = this.vpid === this.pid ? vpid : this.findOutside(vpid, request.thread);
 		const built = new BuiltProcess(pid, vpid, site, slot, request.thread);
 		try {
-			built.seize();
+			built.seize(request.traceOptions);
 		} catch (error) {
 			// Else its parent, when it's killed, waits for ever for a dead child that we hold.
 			built.kill();
@@ -241,17 +246,35 @@ export class BuiltProcess {
 	end(program: Program): void {
 		this.programs.start(program);
 		this.traced = false;
+		const deadline = performance.now() + STEP_TIMEOUT_MS;
+		for (let stop = waitStop(this.pid, deadline); stop.kind !== "gone"; stop = waitStop(this.pid, deadline))
+			pt.ptrace(pt.PTRACE_CONT, this.pid, 0, stop.kind === "signal" ? stop.signal : 0);
 		passOnDeath(this.pid);
 	}
 
-	private seize(): void {
-		seizeThread(this.pid, pt.PTRACE_O_EXITKILL);
+	/** A thread dies with its leader. */
+	private seize(options = 0): void {
+		try {
+			seizeThread(this.pid, options | (this.isThread ? 0 : pt.PTRACE_O_EXITKILL));
+		} catch (error) {
+			if (options === 0 || !isErrno(error, "EPERM", "EINVAL")) throw error;
+			throw new CriuError("SECCOMP_SUSPEND", `seccomp of task ${this.pid} can't be suspended while it is built`, {
+				cause: error,
+				remedy: "run criu as root and not under seccomp itself (docker: --security-opt seccomp=unconfined)",
+			});
+		}
 		faultPoint("restore:seized");
 	}
 
 	/** Makes it stand still, for good until it is let go. */
 	stop(): void {
 		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
+		faultPoint("restore:stopped");
+	}
+
+	/** From here on it goes on when we die, too, as far as it's finished. */
+	outlive(): void {
+		if (!this.isThread) pt.ptrace(pt.PTRACE_SETOPTIONS, this.pid, 0, pt.PTRACE_O_TRACESYSGOOD);
 	}
 
 	/** Takes the agents' memory out of a process all of whose threads stand still. @throws CriuError, KernelError */
@@ -298,11 +321,27 @@ export class BuiltProcess {
 		if (!this.traced || this.isThread) return;
 		this.traced = false;
 		sendSignal(this.pid, SIGKILL);
+		// The end of a process isn't told before those of its threads that we trace are taken note of.
+		for (const tid of this.listOthers()) collect(tid);
+		collect(this.pid);
+	}
+
+	private listOthers(): number[] {
 		try {
-			waitId(P_PID, this.pid, WEXITED | __WALL);
+			return listThreads(this.pid).filter((tid) => tid !== this.pid);
 		} catch (error) {
-			if (!isErrno(error, "ECHILD")) throw error;
+			if (isErrno(error, "ENOENT", "ESRCH")) return [];
+			throw error;
 		}
+	}
+}
+
+/** Waits for the end of a child or tracee. */
+function collect(tid: number): void {
+	try {
+		waitId(P_PID, tid, WEXITED | __WALL);
+	} catch (error) {
+		if (!isErrno(error, "ECHILD")) throw error;
 	}
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The agent as a program of its own: a static ELF made from its blob, to be executed from a memfd.
+// Static ELF files to be executed from memfds: the agent as a program of its own, made from its blob, and tiny programs.
 //
 //   page 0   ELF header, two program headers (PT_LOAD of page 1, PT_GNU_STACK)
 //   page 1   the blob, its header filled in with where the shared area has to be mapped
@@ -34,15 +34,7 @@ export function buildAgentElf(blob: Uint8Array, request: AgentElfRequest): Uint8
 	const { entryLoop, entryExec } = readBlobHeader(blob);
 	const bytes = new Uint8Array(PAGE_SIZE + blob.length);
 	const view = new DataView(bytes.buffer);
-	bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0]);
-	view.setUint16(16, ET_EXEC, true);
-	view.setUint16(18, EM_X86_64, true);
-	view.setUint32(20, 1, true);
-	view.setBigUint64(24, request.loadAt + BigInt(entryExec), true);
-	view.setBigUint64(32, BigInt(EHDR_SIZE), true);
-	view.setUint16(52, EHDR_SIZE, true);
-	view.setUint16(54, PHDR_SIZE, true);
-	view.setUint16(56, 2, true);
+	writeHeader(view, request.loadAt + BigInt(entryExec), 2);
 	writePhdr(view, EHDR_SIZE, PT_LOAD, PF_RX, PAGE_SIZE, request.loadAt, blob.length);
 	writePhdr(view, EHDR_SIZE + PHDR_SIZE, PT_GNU_STACK, PF_RW, 0, 0n, 0);
 	bytes.set(blob, PAGE_SIZE);
@@ -54,6 +46,31 @@ export function buildAgentElf(blob: Uint8Array, request: AgentElfRequest): Uint8
 	view.setUint32(at + CrBlobHeader.offsets.loop, AREA_BLOB + entryLoop, true);
 	view.setUint32(at + CrBlobHeader.offsets.stack, request.stack, true);
 	return bytes;
+}
+
+/** Where small programs are loaded: anywhere will do. */
+const CODE_AT = 0x400000n;
+
+/** A program of nothing but code, which starts at its first instruction. Pure. */
+export function buildCodeElf(code: Uint8Array): Uint8Array {
+	const bytes = new Uint8Array(PAGE_SIZE + code.length);
+	const view = new DataView(bytes.buffer);
+	writeHeader(view, CODE_AT, 1);
+	writePhdr(view, EHDR_SIZE, PT_LOAD, PF_RX, PAGE_SIZE, CODE_AT, code.length);
+	bytes.set(code, PAGE_SIZE);
+	return bytes;
+}
+
+function writeHeader(view: DataView, entry: bigint, phdrs: number): void {
+	for (const [at, byte] of [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1].entries()) view.setUint8(at, byte); // magic, 64 bit, little endian
+	view.setUint16(16, ET_EXEC, true);
+	view.setUint16(18, EM_X86_64, true);
+	view.setUint32(20, 1, true);
+	view.setBigUint64(24, entry, true);
+	view.setBigUint64(32, BigInt(EHDR_SIZE), true);
+	view.setUint16(52, EHDR_SIZE, true);
+	view.setUint16(54, PHDR_SIZE, true);
+	view.setUint16(56, phdrs, true);
 }
 
 function writePhdr(

@@ -4,31 +4,53 @@
 
 import { BugError, CriuError, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { SYS_mmap, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import {
+	SYS_futex,
+	SYS_futex_waitv,
+	SYS_mmap,
+	SYS_mprotect,
+	SYS_munmap,
+	SYS_restart_syscall,
+	SYS_rt_sigprocmask,
+	SYS_rt_sigreturn,
+} from "../kernel/abi/syscalls.x86_64.ts";
 import type { VmaFacts } from "../kernel/procfs/maps.ts";
+import { log } from "../log.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, chainSize, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { buildChain, type Chain, type ChainRequest, chainSize, getReg, REG, type Registers } from "./chain.x86_64.ts";
 import { AgentChannel, type ProgramResult } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
-import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, CTL_RESTART, readBlobHeader } from "./layout.ts";
+import {
+	AGENT_STACK,
+	AREA_BLOB,
+	AREA_CTL,
+	AREA_PROGRAM,
+	CrCtl,
+	CTL_RESTART,
+	CTL_SPIN,
+	readBlobHeader,
+} from "./layout.ts";
 import type { Program } from "./program.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
-import { getRegisters, interruptThread, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
+import { putSectionBack } from "./rseq-section.ts";
+import { enterAgent, TargetCall } from "./target-call.ts";
+import { interruptThread, isDead, type StoppedThread, setRegisters, skipCall } from "./tracee.ts";
 
 const AREA_LENGTH = 160 * 1024;
 const PROGRAM_LENGTH = AREA_LENGTH - AREA_PROGRAM - AGENT_STACK;
+const PROT_RW = 3n;
+const PROT_RX = 5n;
 const PROT_RWX = 7n;
 const MAP_BITS = 0x100021n; // MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
 const O_RDWR = 2;
+const EACCES = 13n;
 const ALL_SIGNALS = (1n << 64n) - 1n;
-const NO_SYSCALL = (1n << 64n) - 1n;
 const RED_ZONE = 128n;
-const FLAGS_TO_CLEAR = 0x40500n; // TF, DF, AC
 const STEP_TIMEOUT_MS = 10_000;
 /** Frames of earlier, still running cures may lie in the same place: several slots are used in turn. */
 const SLOTS = 8;
@@ -137,16 +159,8 @@ export class InjectedAgent {
 		const blob = agentBlob();
 		const { entryLoop } = readBlobHeader(blob);
 		const area = findHole(facts.vmas, AREA_LENGTH);
-		const readCode = (address: bigint, length: number) => readMemory(tid, address, length);
-		const resumption = resumeContext(nameRestartedCall(thread.regs, readCode));
-		const request = {
-			gadgets: facts.gadgets,
-			resume: resumption.regs,
-			sigmask: thread.sigmask,
-			xstate: thread.xstate,
-			area,
-			areaLength: AREA_LENGTH,
-		};
+		const { request, restartBlock } = requestChain(facts, thread, area);
+		warnOfWindow(facts, thread);
 		const size = chainSize(request);
 		const chain = buildChain(request, placeChain(facts, thread.regs, size));
 		faultPoint("infect:stopped");
@@ -157,16 +171,17 @@ export class InjectedAgent {
 		let mappings: { page: Mapping; shared: Mapping } | undefined;
 		let mapped = false;
 		try {
-			mapInTarget(tid, thread.regs, facts.gadgets, chain, area);
+			const prot = mapInTarget(thread, facts.gadgets, chain, area);
 			mapped = true;
 			faultPoint("infect:mapped");
 			mappings = openArea(facts.pid, area);
+			if (prot === PROT_RX) makeDataWritable(thread, facts.gadgets, chain, area);
 			faultPoint("infect:opened");
 			const { page, shared } = mappings;
 			shared.bytes.set(blob, AREA_BLOB);
 			CrCtl.write(shared.view, AREA_CTL, {
 				lock: lockWord(),
-				flags: resumption.restartBlock ? CTL_RESTART : 0,
+				flags: chooseFlags(thread, restartBlock),
 				area,
 				chain_sp: chain.sigreturnSp,
 				frame_rax: chain.frameRax,
@@ -176,16 +191,8 @@ export class InjectedAgent {
 			});
 			holdLock(page);
 			faultPoint("infect:locked");
-			setRegisters(
-				tid,
-				withRegs(thread.regs, {
-					ip: area + BigInt(AREA_BLOB + entryLoop),
-					sp: area + BigInt(AREA_LENGTH),
-					di: area + BigInt(AREA_CTL),
-					orig_ax: NO_SYSCALL,
-					flags: getReg(thread.regs, REG.flags) & ~FLAGS_TO_CLEAR,
-				}),
-			);
+			const [entry, stack, ctl] = [AREA_BLOB + entryLoop, AREA_LENGTH, AREA_CTL].map((at) => area + BigInt(at));
+			setRegisters(tid, enterAgent(thread.regs, entry ?? 0n, stack ?? 0n, ctl ?? 0n));
 			pt.ptrace(pt.PTRACE_CONT, tid);
 			faultPoint("infect:started");
 			const channel = new AgentChannel(tid, shared, AREA_CTL, AREA_PROGRAM, PROGRAM_LENGTH);
@@ -216,15 +223,7 @@ export class InjectedAgent {
 		const { facts, area } = this;
 		const { tid } = thread;
 		const { gadgets } = facts;
-		const readCode = (address: bigint, length: number) => readMemory(tid, address, length);
-		const request = {
-			gadgets,
-			resume: resumeContext(nameRestartedCall(thread.regs, readCode)).regs,
-			sigmask: thread.sigmask,
-			xstate: thread.xstate,
-			area,
-			areaLength: AREA_LENGTH,
-		};
+		const { request } = requestChain(facts, thread, area);
 		const size = chainSize(request);
 		const chain = buildChain(request, placeChain(facts, thread.regs, size, this.chain));
 		const savedStack = readMemory(tid, chain.address, size);
@@ -233,14 +232,17 @@ export class InjectedAgent {
 		try {
 			let first = true;
 			return this.channel.runOneByOne(program, area, (nr, args) => {
-				const result = callOnce(thread, gadgets, chain, nr, args, first);
+				const call = new TargetCall(thread, gadgets, chain, { nr, args, sp: chain.lastSp });
+				const result = callOnce(call, tid, first);
 				first = false;
 				return result;
 			});
 		} finally {
+			skipCall(tid, performance.now() + STEP_TIMEOUT_MS);
 			pt.setSigmask(tid, thread.sigmask);
 			faultPoint("thread:mask");
 			setRegisters(tid, thread.regs);
+			putSectionBack(tid, thread.section);
 			writeMemory(tid, chain.address, savedStack);
 		}
 	}
@@ -254,10 +256,20 @@ export class InjectedAgent {
 		const deadline = performance.now() + STEP_TIMEOUT_MS;
 		interruptThread(tid, deadline);
 		faultPoint("cure:interrupted");
-		removeArea(tid, this.thread, this.facts.gadgets, this.chain, this.area);
+		removeArea(this.thread, this.facts.gadgets, this.chain, this.area);
 		writeMemory(tid, this.chain.address, this.savedStack);
 		faultPoint("cure:restored");
 		this.release();
+	}
+
+	/** Takes the agent out after a failure; what fails of that is told beside it, unless the target is gone. */
+	undo(error: unknown): void {
+		try {
+			this.cure();
+		} catch (undo) {
+			this.release();
+			if (error instanceof CriuError && !isDead(this.thread.tid)) error.undo.push(undo);
+		}
 	}
 
 	/** Forgets the agent without touching the target, which is about to be killed or is gone. */
@@ -268,79 +280,98 @@ export class InjectedAgent {
 	}
 }
 
-/** One call on an instruction that the thread has anyway; should we die now, it ends in the chain's last frame. */
-function callOnce(
+/** The chain back to where a thread is. */
+function requestChain(
+	facts: InjectionFacts,
 	thread: StoppedThread,
-	gadgets: Gadgets,
-	chain: Chain,
-	nr: number,
-	args: readonly bigint[],
-	first: boolean,
-): bigint {
-	const { tid, regs } = thread;
-	const deadline = performance.now() + STEP_TIMEOUT_MS;
-	const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = args;
-	setRegisters(
-		tid,
-		withRegs(regs, {
-			ip: gadgets.syscallRet,
-			ax: BigInt(nr),
-			di,
-			si,
-			dx,
-			r10,
-			r8,
-			r9,
-			sp: chain.lastSp,
-			orig_ax: NO_SYSCALL,
-			flags: getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR,
-		}),
+	area: bigint,
+): { request: ChainRequest; restartBlock: boolean } {
+	const { tid, sigmask, xstate, rules } = thread;
+	const readCode = (address: bigint, length: number) => readMemory(tid, address, length);
+	const { regs: resume, restartBlock } = resumeContext(nameRestartedCall(thread.regs, readCode));
+	const { gadgets } = facts;
+	const keepArea = rules?.kills(SYS_munmap, [area, BigInt(AREA_LENGTH)], gadgets.syscallRet + 2n) === true;
+	return { request: { gadgets, resume, sigmask, xstate, area, areaLength: AREA_LENGTH, keepArea }, restartBlock };
+}
+
+/** How the agent has to behave: without us its calls are subject to seccomp again. */
+function chooseFlags(thread: StoppedThread, restartBlock: boolean): number {
+	const { rules } = thread;
+	const runs = (...calls: number[]) => rules === undefined || calls.every((nr) => rules.judge(nr) === "runs");
+	return (
+		(restartBlock && runs(SYS_restart_syscall, SYS_rt_sigprocmask) ? CTL_RESTART : 0) |
+		(runs(SYS_futex_waitv, SYS_futex) ? 0 : CTL_SPIN)
 	);
+}
+
+/** Tells when the target has instants in which it wouldn't survive our death: nothing can take seccomp's place then. */
+function warnOfWindow({ pid }: InjectionFacts, { rules }: StoppedThread): void {
+	if (rules === undefined) return;
+	if (rules.kills(SYS_rt_sigreturn))
+		log.warn(
+			`pid ${pid}: its seccomp filter forbids rt_sigreturn: if criu is killed in the next millisecond, so is it`,
+		);
+	else if (rules.kills(SYS_mmap) || rules.kills(SYS_munmap))
+		log.info(
+			`pid ${pid}: its seccomp filter forbids mmap or munmap: criu's death in a microsecond of that would kill it`,
+		);
+}
+
+/** One call of a thread on its own; should we die now, it ends in the chain's last frame. */
+function callOnce(call: TargetCall, tid: number, first: boolean): bigint {
+	const deadline = performance.now() + STEP_TIMEOUT_MS;
+	call.arm();
 	faultPoint("thread:registers");
 	// As with the leader: only once the registers lead to a frame that has the mask.
 	if (first) pt.setSigmask(tid, ALL_SIGNALS);
-	resumeToSyscall(tid, deadline);
+	call.enter(deadline);
 	faultPoint("thread:entry");
-	resumeToSyscall(tid, deadline);
-	return BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
+	return call.finish(deadline);
 }
 
-/** The one bootstrap call: mmap of shared anonymous memory, run on an instruction that the target has anyway. */
-function mapInTarget(tid: number, regs: Registers, gadgets: Gadgets, chain: Chain, area: bigint): void {
+/** A call before the agent is there; should we die now, it ends in the chain. */
+function callEarly(thread: StoppedThread, gadgets: Gadgets, chain: Chain, nr: number, args: readonly bigint[]): bigint {
 	const deadline = performance.now() + STEP_TIMEOUT_MS;
-	setRegisters(
-		tid,
-		withRegs(regs, {
-			ip: gadgets.syscallRet,
-			ax: BigInt(SYS_mmap),
-			di: area,
-			si: BigInt(AREA_LENGTH),
-			dx: PROT_RWX,
-			r10: MAP_BITS,
-			r8: ALL_SIGNALS,
-			r9: 0n,
-			sp: chain.entrySp,
-			orig_ax: NO_SYSCALL,
-			flags: getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR,
-		}),
-	);
+	const call = new TargetCall(thread, gadgets, chain, { nr, args, sp: chain.entrySp });
+	call.arm();
 	faultPoint("infect:registers");
 	// Only now: had we died before the registers were set, the signals would have stayed blocked for ever.
-	pt.setSigmask(tid, ALL_SIGNALS);
+	pt.setSigmask(thread.tid, ALL_SIGNALS);
 	faultPoint("infect:mask");
-	resumeToSyscall(tid, deadline);
+	call.enter(deadline);
 	faultPoint("infect:entry");
-	resumeToSyscall(tid, deadline);
-	const result = BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
-	if (result !== area)
-		throw new KernelError(
-			"mmap",
-			result < 0n ? Number(-result) : 17,
-			`of the agent's memory at ${hex(area)} in task ${tid}`,
-			{
-				remedy: "check the program's address space limit (ulimit -v), locked memory limit and memory cgroup",
-			},
-		);
+	return call.finish(deadline);
+}
+
+/** The bootstrap call: mmap of shared anonymous memory. Gives the protection that the target could have it with. */
+function mapInTarget(thread: StoppedThread, gadgets: Gadgets, chain: Chain, area: bigint): bigint {
+	const map = (prot: bigint) =>
+		callEarly(thread, gadgets, chain, SYS_mmap, [area, BigInt(AREA_LENGTH), prot, MAP_BITS, ALL_SIGNALS, 0n]);
+	let prot = PROT_RWX;
+	let result = map(prot);
+	if (result === -EACCES) {
+		// PR_SET_MDWE, or a security module, forbids what is writable and executable at a time.
+		prot = PROT_RX;
+		result = map(prot);
+	}
+	if (result === area) return prot;
+	const errno = result < 0n ? Number(-result) : 17;
+	throw new KernelError("mmap", errno, `of the agent's memory at ${hex(area)} in task ${thread.tid}`, {
+		remedy: "check the program's address space limit (ulimit -v), locked memory limit and memory cgroup",
+	});
+}
+
+/** Gives up the right to execute all of the area but the code, for the right to write: under PR_SET_MDWE nothing gains it. */
+function makeDataWritable(thread: StoppedThread, gadgets: Gadgets, chain: Chain, area: bigint): void {
+	for (const [from, to] of [
+		[AREA_CTL, AREA_BLOB],
+		[AREA_PROGRAM, AREA_LENGTH],
+	] as const) {
+		const args = [area + BigInt(from), BigInt(to - from), PROT_RW];
+		const result = callEarly(thread, gadgets, chain, SYS_mprotect, args);
+		if (result !== 0n)
+			throw new KernelError("mprotect", Number(-result), `of the agent's memory at ${hex(area)} in task ${thread.tid}`);
+	}
 }
 
 /** Opens the memory just mapped in the target and maps it here, with a page of our own before it. */
@@ -355,28 +386,20 @@ function openArea(pid: number, area: bigint): { page: Mapping; shared: Mapping }
 }
 
 /** munmap of the area on the target's own instruction, then its mask and registers as they were. */
-function removeArea(tid: number, thread: StoppedThread, gadgets: Gadgets, chain: Chain, area: bigint): void {
+function removeArea(thread: StoppedThread, gadgets: Gadgets, chain: Chain, area: bigint): void {
+	const { tid } = thread;
 	const deadline = performance.now() + STEP_TIMEOUT_MS;
-	setRegisters(
-		tid,
-		withRegs(thread.regs, {
-			ip: gadgets.syscallRet,
-			ax: BigInt(SYS_munmap),
-			di: area,
-			si: BigInt(AREA_LENGTH),
-			sp: chain.lastSp,
-			orig_ax: NO_SYSCALL,
-			flags: getReg(thread.regs, REG.flags) & ~FLAGS_TO_CLEAR,
-		}),
-	);
+	const args = [area, BigInt(AREA_LENGTH)];
+	const call = new TargetCall(thread, gadgets, chain, { nr: SYS_munmap, args, sp: chain.lastSp });
+	call.arm();
 	faultPoint("cure:registers");
-	resumeToSyscall(tid, deadline);
-	resumeToSyscall(tid, deadline);
-	const result = BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
+	call.enter(deadline);
+	const result = call.finish(deadline);
 	faultPoint("cure:unmapped");
 	pt.setSigmask(tid, thread.sigmask);
 	faultPoint("cure:mask");
 	setRegisters(tid, thread.regs);
+	putSectionBack(tid, thread.section);
 	if (result !== 0n) throw new BugError(`munmap of the agent's memory in task ${tid} gave ${result}`);
 }
 
@@ -394,10 +417,12 @@ function undoInfection(
 		const { tid } = thread;
 		if (mapped) {
 			interruptThread(tid, performance.now() + STEP_TIMEOUT_MS);
-			removeArea(tid, thread, facts.gadgets, chain, area);
+			removeArea(thread, facts.gadgets, chain, area);
 		} else {
+			skipCall(tid, performance.now() + STEP_TIMEOUT_MS);
 			pt.setSigmask(tid, thread.sigmask);
 			setRegisters(tid, thread.regs);
+			putSectionBack(tid, thread.section);
 		}
 		writeMemory(tid, chain.address, savedStack);
 	} catch (undo) {

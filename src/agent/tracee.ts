@@ -10,8 +10,9 @@ import { syscall } from "../sys/host.ts";
 import { __WALL, P_PID, readMemory, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { stopTimeout } from "./blocked-stop.ts";
-import { REGS_SIZE, type Registers, withRegs } from "./chain.x86_64.ts";
+import { getReg, REG, REGS_SIZE, type Registers, withRegs } from "./chain.x86_64.ts";
 import { mendInterruption, nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
+import { type CriticalSection, findThreadSection } from "./rseq-section.ts";
 import { SeccompRules } from "./seccomp-rules.ts";
 
 const SIGTRAP = 5;
@@ -38,6 +39,8 @@ export interface StoppedThread {
 	readonly groupStop: number;
 	/** Where it's under seccomp: suspended as long as we trace it. */
 	readonly rules?: SeccompRules | undefined;
+	/** A restartable sequence that it goes on in; one that is to be aborted has been. */
+	readonly section?: CriticalSection | undefined;
 }
 
 const pause = new BigInt64Array(2);
@@ -110,7 +113,8 @@ export function checkInterrupt(tid: number): number | "gone" | undefined {
 		if (stop === undefined) return undefined;
 		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
 		if (stop.kind === "gone") {
-			passOnDeath(tid);
+			// Never blocks: by now a thread that executes a program may have the number.
+			passOnDeath(tid, isOurChild(tid), WNOHANG);
 			return "gone";
 		}
 		if (!tryContinue(tid, stop.kind === "signal" ? stop.signal : 0)) return undefined;
@@ -212,18 +216,30 @@ export function getXstate(tid: number): Uint8Array {
 }
 
 /**
- * Reads all register state of a thread that stands still, and mends a call that only our stop has ended with EINTR.
+ * Reads all register state of a thread that stands still, mends a call that only our stop has ended with EINTR, and aborts a
+ * restartable sequence as the kernel would: it doesn't once the thread has run code of ours.
  * `handlerPending`: a signal with a handler waits, so that EINTR is what the program has to see. `seccomp`: its mode.
  */
 export function readStoppedThread(tid: number, groupStop: number, handlerPending: boolean, seccomp = 0): StoppedThread {
 	let regs = getRegisters(tid);
 	const rules = SeccompRules.of(tid, seccomp);
-	const mended = (handlerPending ? undefined : mendInterruption(regs)) ?? mendRestart(tid, regs, rules);
+	const section = findThreadSection(tid, getReg(regs, REG.ip));
+	const mended = abortSection(regs, section) ?? (handlerPending ? undefined : mendCall(tid, regs, rules));
 	if (mended !== undefined) {
 		setRegisters(tid, mended);
 		regs = mended;
 	}
-	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop, rules };
+	const goesOn = section?.noRestart === true ? section : undefined;
+	return { tid, regs, xstate: getXstate(tid), sigmask: pt.getSigmask(tid), groupStop, rules, section: goesOn };
+}
+
+function abortSection(regs: Registers, section: CriticalSection | undefined): Registers | undefined {
+	if (section === undefined || section.noRestart) return undefined;
+	return withRegs(regs, { ip: section.abortIp, orig_ax: (1n << 64n) - 1n });
+}
+
+function mendCall(tid: number, regs: Registers, rules: SeccompRules | undefined): Registers | undefined {
+	return mendInterruption(regs) ?? mendRestart(tid, regs, rules);
 }
 
 /** A call that our stop makes the kernel resume by restart_syscall, which would kill: it's issued again instead. */
@@ -279,6 +295,16 @@ export function passOnDeath(tid: number, isOwnChild = isOurChild(tid), flags = 0
 	}
 }
 
+/** The next stop of a thread, or its end; also of one that isn't ours any more, as it executed a program or was executed away. */
+function waitEnd(tid: number, deadline: number): Stop {
+	try {
+		return waitStop(tid, deadline);
+	} catch (error) {
+		if (isErrno(error, "ECHILD")) return { kind: "gone", status: 0, killed: false };
+		throw error;
+	}
+}
+
 /**
  * Lets go of a seized thread; it goes on where its registers say. One that runs is stopped for it, as only a stopped thread
  * can be detached; the death of one that was killed is passed on to its parent. A thread that isn't ours is no error.
@@ -289,7 +315,7 @@ export function detachThread(tid: number, deadline = performance.now() + DETACH_
 	let signal = 0;
 	while (!tryDetach(tid, signal)) {
 		if (!tryInterrupt(tid)) return;
-		const stop = waitStop(tid, deadline);
+		const stop = waitEnd(tid, deadline);
 		if (stop.kind === "gone") {
 			// A dead leader of living threads can't be passed on.
 			passOnDeath(tid, isOurChild(tid), WNOHANG);

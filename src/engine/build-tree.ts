@@ -8,7 +8,7 @@ import { ProgramRunner } from "../agent/runner.ts";
 import { BugError, CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
-import { PR_SET_CHILD_SUBREAPER } from "../kernel/abi/prctl.ts";
+import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { CLONE_FILES, CLONE_FS } from "../kernel/abi/sched.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
@@ -21,6 +21,7 @@ import type { Timings } from "./timings.ts";
 /** Pids that a go-between tries until one is free. */
 const HELPER_TRIES = 64;
 const THREADS_FROM: Stage = "state";
+const TASK_STOPPED = 3;
 const __WALL = 0x40000000;
 const SIGCHLD = 17;
 
@@ -53,6 +54,8 @@ export class TreeBuilder {
 	private readonly threads = new Map<number, BuiltThread[]>();
 	/** Tasks that see children die while they're built: signals of that must not stay. */
 	private readonly bereaved = new Set<number>();
+	/** Go-betweens: helpers without a pid of their own in the plan. */
+	private readonly between = new Set<BuiltProcess>();
 	private readonly runner = new ProgramRunner();
 	private nextHelper: number;
 
@@ -72,7 +75,10 @@ export class TreeBuilder {
 		this.runStages(tree.root, early);
 		this.runner.settleAll();
 		timings.lap("memory");
-		for (const step of tree.steps) this.carryOut(step, early);
+		for (const step of tree.steps) {
+			this.carryOut(step, early);
+			faultPoint("restore:step");
+		}
 		this.runner.settleAll();
 		if (tree.steps.length > 0) timings.lap("fork");
 		for (const group of later) {
@@ -101,18 +107,25 @@ export class TreeBuilder {
 
 	/** Lets all of it run. Children first: a parent finds them as they were. */
 	detach(): void {
+		// First of all: should we die from here on, all of it goes on, and not a part.
+		for (const task of this.tree.tasks.values()) this.processOf(task.pid).outlive();
+		faultPoint("restore:outlives");
 		for (const task of [...this.tree.tasks.values()].reverse())
 			for (const { built } of this.threadsOf(task).reverse()) built.detach();
+		for (const task of this.tree.tasks.values())
+			for (const { built, plan } of this.threadsOf(task)) for (const step of plan.afterDetach) step.run(built.pid);
 	}
 
-	/** Pids as we see them, the root's first. */
-	get pids(): number[] {
-		return [...this.tree.tasks.keys()].map((pid) => this.processOf(pid).pid);
+	/** Pids, as we see them, of tasks that nothing has stopped. */
+	get runningPids(): number[] {
+		return [...this.tree.tasks.values()]
+			.filter(({ image }) => image.core.tc?.taskState !== TASK_STOPPED)
+			.map(({ pid }) => this.processOf(pid).pid);
 	}
 
 	/** Ends all that was made. Children first: else they become orphans that we'd wait for in vain. */
 	kill(): void {
-		for (const built of [...this.built.values()].reverse()) built.kill();
+		for (const built of [...this.built.values(), ...this.between].reverse()) built.kill();
 	}
 
 	private processOf(pid: number): BuiltProcess {
@@ -128,10 +141,15 @@ export class TreeBuilder {
 	/** Starts the stages of a task and its threads; other tasks' programs may still run beside them. */
 	private runStages(task: PlannedTask, stages: readonly Stage[]): void {
 		if (stages.includes(THREADS_FROM) && this.bereaved.has(task.pid)) this.forgetDeaths(task.pid);
-		for (const pid of task.awaits) this.runner.settle(this.processOf(pid));
+		// What isn't made yet is needed by a later stage.
+		for (const pid of task.awaits) {
+			const other = this.built.get(pid);
+			if (other !== undefined) this.runner.settle(other);
+		}
 		for (const { built, plan } of this.threadsOf(task)) {
 			const program = joinPrograms(stages.map((stage) => plan.programs[stage]));
 			if (program.ops.length > 0) this.runner.start(built, program);
+			if (plan === task && task.leaderFirst) this.runner.settle(built);
 		}
 	}
 
@@ -156,6 +174,7 @@ export class TreeBuilder {
 				this.run(step.pid, (program) =>
 					program.syscall(`lead session ${step.pid}`, nr.SYS_setsid, [], { check: { equal: step.pid } }),
 				);
+				this.beginSession(step.pid);
 				return;
 			case "setpgid":
 				this.run(step.pid, (program) =>
@@ -175,6 +194,15 @@ export class TreeBuilder {
 		}
 	}
 
+	/** The controlling terminal: children have their parent's. */
+	private beginSession(pid: number): void {
+		const session = this.tree.tasks.get(pid)?.session;
+		if (session === undefined || session.ops.length === 0) return;
+		const built = this.processOf(pid);
+		this.runner.start(built, session);
+		this.runner.settle(built);
+	}
+
 	/** What a child shares with its maker from birth. */
 	private sharedFlags(maker: number, pid: number): bigint {
 		const own = this.tree.tasks.get(pid)?.image.ids;
@@ -188,14 +216,17 @@ export class TreeBuilder {
 		const task = tasks.get(pid);
 		const slot = task?.slot ?? slots.get(pid);
 		if (slot === undefined) throw new BugError(`no slot for pid ${pid}`);
-		const { tc } = task?.image.core ?? {};
+		const { tc } = (task?.image ?? this.tree.dead.get(pid))?.core ?? {};
 		const exitSignal = tc !== undefined && hasField(tc, "exitSignal") ? tc.exitSignal : undefined;
 		const flags = this.sharedFlags(maker, pid);
 		this.built.set(
 			pid,
-			takingPid(pid, () => this.clone(from, { vpid: pid, slot, thread: false, flags, exitSignal })),
+			takingPid(pid, () =>
+				this.clone(from, { vpid: pid, slot, thread: false, flags, exitSignal, traceOptions: task?.traceOptions }),
+			),
 		);
 		if (task !== undefined) this.runStages(task, early);
+		else this.run(pid, (program) => program.syscall("outlive the maker", nr.SYS_prctl, [PR_SET_PDEATHSIG, 0]));
 	}
 
 	/** The maker's memory and descriptors have to be whole by then, and the room for its program free. */
@@ -207,7 +238,9 @@ export class TreeBuilder {
 	/** A child whose parent ends at once. */
 	private forkOrphan(maker: number, pid: number, early: readonly Stage[]): void {
 		const between = this.makeHelper(this.processOf(maker));
+		this.between.add(between);
 		this.fork(between, maker, pid, early);
+		this.between.delete(between);
 		this.end(between, maker);
 	}
 
@@ -223,9 +256,10 @@ export class TreeBuilder {
 
 	/** Ends a helper and lets its maker collect it. */
 	private end(helper: BuiltProcess, maker: number): void {
+		// Children of it must have been told to outlive it.
+		this.runner.settleAll();
 		const last = new Program();
 		last.syscall("end a helper", nr.SYS_exit_group, [0]);
-		this.runner.free(helper);
 		helper.end(last);
 		this.run(maker, (program) => program.syscall("collect a helper", nr.SYS_wait4, [helper.vpid, 0, __WALL, 0]));
 		this.bereaved.add(maker);
@@ -240,21 +274,26 @@ export class TreeBuilder {
 	private die(pid: number): void {
 		const death = this.tree.deaths.get(pid);
 		if (death === undefined) throw new BugError(`pid ${pid} can't die`);
-		const built = this.processOf(pid);
-		this.runner.free(built);
-		built.end(death);
+		this.runner.settleAll();
+		this.processOf(pid).end(death);
 		this.built.delete(pid);
 		for (const task of this.tree.tasks.values()) this.bereaved.add(task.pid);
 	}
 
-	/** SIGCHLD waits at most once; it's blocked here, like all signals. */
+	/** The signals of ended children wait: all are blocked here. SIGCHLD waits once, those of other children once each. */
 	private forgetDeaths(pid: number): void {
-		const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(SIGCHLD - 1)).buffer);
-		this.run(pid, (program) =>
-			program.syscall("forget the signals of ended helpers", nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], {
-				check: { okOr: "EAGAIN" },
-			}),
-		);
+		const signals = [SIGCHLD];
+		for (const { pstree, core } of this.tree.dead.values())
+			if (pstree.ppid === pid && core.tc !== undefined && hasField(core.tc, "exitSignal"))
+				signals.push(core.tc.exitSignal);
+		this.run(pid, (program) => {
+			for (const signal of signals) {
+				if (signal < 1) continue;
+				const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(signal - 1)).buffer);
+				const what = "forget the signal of an ended child";
+				program.syscall(what, nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], { check: { okOr: "EAGAIN" } });
+			}
+		});
 	}
 
 	private makeThreads(): void {
@@ -263,11 +302,14 @@ export class TreeBuilder {
 			const leader = this.processOf(task.pid);
 			const list: BuiltThread[] = [{ built: leader, plan: task }];
 			this.threads.set(task.pid, list);
-			for (const plan of task.threads)
+			for (const plan of task.threads) {
+				const { tid: vpid, slot, traceOptions } = plan;
 				list.push({
-					built: takingPid(plan.tid, () => this.clone(leader, { vpid: plan.tid, slot: plan.slot, thread: true })),
+					built: takingPid(vpid, () => this.clone(leader, { vpid, slot, thread: true, traceOptions })),
 					plan,
 				});
+				faultPoint("restore:thread");
+			}
 		}
 		this.timings.lap("threads");
 	}

@@ -5,7 +5,7 @@ import type { ProgramResult } from "../agent/channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
-import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, KernelError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -18,7 +18,6 @@ import {
 import { fs_entrySchema } from "../images/gen/file_pb.ts";
 import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
-import { seccomp_entrySchema } from "../images/gen/security_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { readMaps } from "../kernel/procfs/maps.ts";
 import { closeCopies } from "../kinds/file/fd-table.ts";
@@ -33,11 +32,12 @@ import type {
 	ThreadDraft,
 } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
-import { dumpSegmentPages, listSegments } from "../kinds/mm/shared-memory.ts";
+import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
 import { findNamespaceBlockers, namespaceIds, ownIds, readNamespaces } from "../kinds/ns/namespaces.ts";
 import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { encodeDead } from "../kinds/task/dead.ts";
+import { encodeSeccomp } from "../kinds/task/seccomp.ts";
 import { sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
@@ -45,7 +45,7 @@ import { planTreeShape } from "../plan/tree-shape.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
-import { type FrozenTree, freezeTree } from "./freeze.ts";
+import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { isInNewPidns } from "./new-pidns.ts";
 import { writeDumpStats } from "./stats.ts";
@@ -63,6 +63,8 @@ class Dump implements DumpContext {
 	constructor(
 		readonly options: Options,
 		readonly dir: ImageDir | undefined,
+		readonly tasks: readonly DumpedTask[],
+		readonly dead: readonly DeadTask[],
 	) {}
 
 	once<T>(key: string, make: () => T): T {
@@ -204,7 +206,7 @@ function collectTask(task: DumpedTask, context: Dump, facts: InjectionFacts): Co
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
 	} catch (error) {
-		agent.cure();
+		agent.undo(error);
 		throw error;
 	}
 	agent.cure();
@@ -260,17 +262,18 @@ function encodePstree(task: DumpedTask | DeadTask, threads: number[]): pstree_en
 	});
 }
 
-/** Parents come before their children, zombies right behind the last task. */
+/** Parents come before their children, siblings in the order of their birth. */
 function writeTree(collected: readonly CollectedTask[], dead: readonly DeadTask[], dir: ImageDir): void {
-	dir.writeEntries(KINDS.PSTREE, undefined, [
-		...collected.map(({ task }) =>
-			encodePstree(
-				task,
-				task.threads.map(({ vtid }) => vtid),
-			),
-		),
-		...dead.map((task) => encodePstree(task, [0])),
-	]);
+	const entries = [
+		...collected.map(({ task }) => ({ task, threads: task.threads.map(({ vtid }) => vtid) })),
+		...dead.map((task) => ({ task, threads: [0] })),
+	];
+	entries.sort((a, b) => a.task.order - b.task.order);
+	dir.writeEntries(
+		KINDS.PSTREE,
+		undefined,
+		entries.map(({ task, threads }) => encodePstree(task, threads)),
+	);
 }
 
 /**
@@ -299,13 +302,8 @@ function writeImages(
 	}
 	for (const task of dead) dir.writeEntry(KINDS.CORE, task.vpid, encodeDead(task));
 	context.files.writeImages(dir);
-	const segments = listSegments(context);
-	dir.writeEntries(
-		KINDS.MEMFD_INODE,
-		undefined,
-		segments.map(({ inode }) => inode),
-	);
-	dir.writeEntry(KINDS.SECCOMP, undefined, create(seccomp_entrySchema));
+	writeSegments(context, dir);
+	dir.writeEntry(KINDS.SECCOMP, undefined, encodeSeccomp(context));
 	writeTree(collected, dead, dir);
 	const [rootTaskIds] = ids;
 	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
@@ -350,8 +348,29 @@ function carryOut(
 	return pages;
 }
 
+/** All that stands against a dump, and what it needs to know. @throws CriuError when it can't even be looked at */
+function examine({ tasks, dead }: FrozenTree, context: Dump, hint: Gadgets | undefined) {
+	try {
+		const blockers = findBlockers(tasks, dead, context);
+		return { blockers, facts: collectFacts(tasks, hint, blockers) };
+	} catch (error) {
+		closeAllCopies(tasks, context);
+		throw nameLoss(error, tasks);
+	}
+}
+
 function closeAllCopies(tasks: readonly DumpedTask[], context: Dump): void {
 	for (const task of tasks) closeCopies(task, context);
+}
+
+/** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */
+function guessGadgets(pid: number): Gadgets | undefined {
+	try {
+		return findGadgets(pid, readMaps(pid));
+	} catch (error) {
+		if (error instanceof KernelError) return undefined;
+		throw error;
+	}
 }
 
 /**
@@ -367,14 +386,13 @@ export function dump(options: Options): DumpResult {
 	const target = readTarget(pid);
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
-	const gadgets = findGadgets(pid, readMaps(pid));
+	const gadgets = guessGadgets(pid);
 	timings.lap("prepare");
 	using frozen = freezeTree(pid, options.timeoutSec, () => timings.lap("freeze"));
 	const { tasks, dead } = frozen;
 	timings.lap("facts");
-	const context = new Dump(options, dir);
-	const blockers = findBlockers(tasks, dead, context);
-	const facts = collectFacts(tasks, gadgets, blockers);
+	const context = new Dump(options, dir, tasks, dead);
+	const { blockers, facts } = examine(frozen, context, gadgets);
 	if (blockers.length > 0) {
 		closeAllCopies(tasks, context);
 		throw new BlockedError(`${describeProcess(target)} can't be dumped as it is`, blockers);
@@ -388,7 +406,7 @@ export function dump(options: Options): DumpResult {
 		pages = carryOut(frozen, context, dir, facts, timings);
 	} catch (error) {
 		context.files.undo();
-		throw error;
+		throw nameLoss(error, tasks);
 	} finally {
 		closeAllCopies(tasks, context);
 	}
@@ -419,7 +437,7 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	raiseFdLimit();
 	readTarget(pid);
 	using frozen = freezeTree(pid, options.timeoutSec);
-	const context = new Dump(options, undefined);
+	const context = new Dump(options, undefined, frozen.tasks, frozen.dead);
 	const found = findBlockers(frozen.tasks, frozen.dead, context);
 	closeAllCopies(frozen.tasks, context);
 	collectFacts(frozen.tasks, undefined, found);

@@ -128,7 +128,8 @@ export function readImages(dir: ImageDir): DumpImages {
 	const { rootIds, ...inventory } = readInventory(dir);
 	const tasks: TaskImage[] = [];
 	const dead: DeadImage[] = [];
-	for (const pstree of readPstree(dir)) {
+	const entries = readPstree(dir);
+	for (const pstree of entries) {
 		const core = readCore(dir, pstree.pid);
 		if (core.tc === undefined) throw corrupt(`core-${pstree.pid}.img`, "the task's state is missing");
 		const { taskState } = core.tc;
@@ -142,5 +143,5 @@ export function readImages(dir: ImageDir): DumpImages {
 	for (const { pstree } of [...tasks, ...dead])
 		if (pstree.ppid !== 0 && !parents.has(pstree.ppid))
 			throw corrupt("pstree.img", `pid ${pstree.ppid} is dead, but has a child`);
-	return { inventory, rootIds, root, tasks, dead, files: readFiles(dir) };
+	return { inventory, rootIds, pstree: entries, root, tasks, dead, files: readFiles(dir) };
 }

@@ -66,7 +66,7 @@ export function isInNewPidns(pid: number): boolean {
 }
 
 /** Makes the init, and the task below it. */
-export function startBelowInit(init: BuiltProcess, pid: number): BuiltProcess {
+export function startBelowInit(init: BuiltProcess, pid: number, traceOptions = 0): BuiltProcess {
 	init.programs.run(prepareInit());
-	return init.clone({ vpid: pid, slot: 0, thread: false });
+	return init.clone({ vpid: pid, slot: 0, thread: false, traceOptions });
 }

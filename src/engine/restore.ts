@@ -43,10 +43,11 @@ function startRoot(options: Options, tree: PlannedTree): Started {
 			areaFd: tree.areaFd,
 			execFd: tree.execFd,
 			passes: tree.numbers.passes,
+			traceOptions: options.newPidns ? 0 : tree.root.traceOptions,
 		});
 		if (!options.newPidns) return { task: first, init: undefined };
 		try {
-			return { task: startBelowInit(first, pid), init: first };
+			return { task: startBelowInit(first, pid, tree.root.traceOptions), init: first };
 		} catch (error) {
 			first.kill();
 			throw error;
@@ -143,7 +144,8 @@ export function restore(options: Options): RestoreResult {
 		removePidfile = writePidfile(options.pidfile, built.pid);
 		faultPoint("restore:pidfile");
 		builder.finish();
-		if (options.leaveStopped) for (const pid of builder.pids) sendSignal(pid, SIGSTOP);
+		if (options.leaveStopped) for (const pid of builder.runningPids) sendSignal(pid, SIGSTOP);
+		faultPoint("restore:finished");
 	} catch (error) {
 		builder.kill();
 		init?.kill();

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The process that a user named: does it exist, and is it one that can be dumped at all.
 
+import { backOff } from "../agent/tracee.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { makePrintable } from "../log.ts";
 
+/** At a zombie, within a few milliseconds. */
+const LOOKS = 40;
 const PF_KTHREAD = 0x00200000;
 const decoder = new TextDecoder();
+
+const isDead = ({ state, numThreads }: ProcStat) => (state === "Z" || state === "X") && numThreads < 2;
 
 /** A process for messages: pid and name. */
 export function describeProcess(stat: ProcStat): string {
@@ -22,6 +27,11 @@ export function readTarget(pid: number): ProcStat {
 	let stat: ProcStat;
 	try {
 		stat = readStat(pid);
+		// A thread that executes a program takes the place of a leader that looks dead for an instant.
+		for (let round = 0; round < LOOKS && isDead(stat); round++) {
+			backOff(round);
+			stat = readStat(pid);
+		}
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
 		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, {
@@ -31,7 +41,8 @@ export function readTarget(pid: number): ProcStat {
 	}
 	if (pid === process.pid)
 		throw new UsageError("OWN_PID", `pid ${pid} is criu itself`, { remedy: "name the process to dump with -t PID" });
-	if (stat.state === "Z" || stat.state === "X")
+	// One with living threads is refused for that reason, when it's looked at closely.
+	if (isDead(stat))
 		throw new CriuError(
 			"ZOMBIE",
 			`${describeProcess(stat)} is dead and waits for its parent (pid ${stat.ppid}) to take notice`,

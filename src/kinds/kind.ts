@@ -33,6 +33,8 @@ export interface DumpedTask {
 	readonly isRoot: boolean;
 	/** In the tree; undefined for the root. */
 	readonly parent: DumpedTask | undefined;
+	/** Rises from parents to children, and with the birth of siblings. */
+	readonly order: number;
 	/** A descriptor for the process, for pidfd_getfd. */
 	readonly pidfd: number;
 	readonly stat: ProcStat;
@@ -63,6 +65,7 @@ export interface DeadTask {
 	readonly pid: number;
 	readonly vpid: number;
 	readonly parent: DumpedTask;
+	readonly order: number;
 	/** Has the exit code. */
 	readonly stat: ProcStat;
 	readonly status: ProcStatus;
@@ -99,6 +102,10 @@ export interface FileRegistry {
 /** What all kinds see of a dump. */
 export interface DumpContext {
 	readonly options: Options;
+	/** All tasks of the tree, parents before their children. */
+	readonly tasks: readonly DumpedTask[];
+	/** Its zombies. */
+	readonly dead: readonly DeadTask[];
 	/** Undefined in a preflight, which writes nothing. */
 	readonly dir: ImageDir | undefined;
 	readonly files: FileRegistry;
@@ -170,8 +177,12 @@ export interface FdNumbers {
 /** The plan of one thread. Threads but leaders come into being after the stage "files". */
 export interface ThreadPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
+	/** PTRACE_O_* with which it is traced while it's built. */
+	traceOptions: number;
 	/** What is done when the thread has its last registers, right before it is let go: a stop that must hold it back. */
 	readonly beforeDetach: OutsideStep[];
+	/** What is done once the whole tree has been let go. */
+	readonly afterDetach: OutsideStep[];
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
 	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };
 }
@@ -179,8 +190,12 @@ export interface ThreadPlan {
 /** The plan of one task, and of its leader. Pure data but for `outside`. */
 export interface TaskPlan extends ThreadPlan {
 	readonly pid: number;
+	/** What a session leader does right after setsid(2), before it makes children that are to have it by birth. */
+	readonly session: Program;
 	/** Tasks that must have made what this one takes from them. */
 	readonly awaits: Set<number>;
+	/** Its other threads begin the stages of a group when the leader has ended them: it acts on all of them. */
+	leaderFirst: boolean;
 	readonly outside: OutsideStep[];
 	readonly numbers: FdNumbers;
 	/** The agent's own memory in the new process, [start, end). */
@@ -197,6 +212,10 @@ export interface RestoreContext {
 	readonly dir: ImageDir;
 	/** files.img by id. */
 	readonly files: ReadonlyMap<number, file_entry>;
+	/** All tasks, parents before their children. */
+	readonly tasks: readonly TaskImage[];
+	/** Pids of all tasks and zombies. */
+	readonly pids: ReadonlySet<number>;
 	/** The task whose memory and descriptors each child starts with, by the child's pid. */
 	readonly makers: ReadonlyMap<number, TaskImage>;
 	once<T>(key: string, make: () => T): T;
@@ -246,6 +265,22 @@ export interface FilePlan {
 	readonly image: TaskImage;
 }
 
+/** A descriptor that a task of the tree has. */
+export interface FileRef {
+	readonly plan: TaskPlan;
+	readonly number: number;
+}
+
+/** Completes a description when all descriptors of all tasks are at their numbers. `program` is of the stage "release". */
+export interface FileFinish extends FilePlan {
+	/** Its descriptor in this task. */
+	readonly number: number;
+	/** The tasks that have it in their tables, in the order of the tree. */
+	readonly holders: readonly TaskImage[];
+	/** A descriptor of a description, in whichever task; undefined when no task has one. */
+	find(id: number): FileRef | undefined;
+}
+
 /** A kind of open file. */
 export interface FileKind {
 	readonly name: string;
@@ -262,6 +297,8 @@ export interface FileKind {
 	 * number. Owner (F_SETOWN), descriptor numbers and FD_CLOEXEC are the planner's business.
 	 */
 	plan(entry: file_entry, file: FilePlan): OpRef;
+	/** Adds what has to wait until all descriptors of all tasks are in place: references to others, timers. */
+	finish?(entry: file_entry, file: FileFinish): void;
 }
 
 /** A kind of file that exists and that this version can't dump. */

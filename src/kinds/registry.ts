@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All kinds of state that a task has: one line each. Order is the order of work within a stage.
 
-import { fdTable } from "./file/fd-table.ts";
+import { fdFinish, fdTable } from "./file/fd-table.ts";
 import { fs } from "./file/fs.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
+import { affinity } from "./task/affinity.ts";
 import { comm } from "./task/comm.ts";
 import { creds } from "./task/creds.ts";
 import { outside } from "./task/outside.ts";
@@ -17,10 +18,12 @@ import { rlimits } from "./task/rlimits.ts";
 import { robustList } from "./task/robust-list.ts";
 import { rseq } from "./task/rseq.ts";
 import { schedule } from "./task/sched.ts";
+import { seccomp } from "./task/seccomp.ts";
 import { session } from "./task/session.ts";
 import { sharing } from "./task/sharing.ts";
 import { sigactions } from "./task/sigactions.ts";
 import { sigaltstack } from "./task/sigaltstack.ts";
+import { threadSharing } from "./task/thread-sharing.ts";
 import { tidAddress } from "./task/tid-address.ts";
 import { timers } from "./task/timers.ts";
 
@@ -29,10 +32,12 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	registers,
 	session,
 	sharing,
+	threadSharing,
 	comm,
 	personality,
 	memoryMap,
 	fdTable,
+	fdFinish,
 	fs,
 	sigactions,
 	sigaltstack,
@@ -40,9 +45,11 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	tidAddress,
 	rseq,
 	schedule,
+	affinity,
 	rlimits,
 	pendingSignals,
 	timers,
+	seccomp,
 	creds,
 	prctlMisc,
 	outside,

@@ -15,6 +15,8 @@ export interface DeadImage extends CoreImage {
 export interface DumpImages {
 	inventory: inventory_entry;
 	rootIds: task_kobj_ids_entry;
+	/** All processes in the order of their birth, as far as siblings go; parents first. */
+	pstree: readonly pstree_entry[];
 	root: TaskImage;
 	/** Parents before their children, the root first. */
 	tasks: readonly TaskImage[];

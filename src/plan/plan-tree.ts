@@ -11,6 +11,7 @@ import { remap_type } from "../images/gen/file_pb.ts";
 import { type ImageDir, KINDS } from "../images/index.ts";
 import { PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { SYS_close_range, SYS_prctl } from "../kernel/abi/syscalls.x86_64.ts";
+import { listWatchedNumbers } from "../kinds/file/epoll.ts";
 import { FdNumberTable } from "../kinds/file/fd-numbers.ts";
 import { estimateGhostPrograms } from "../kinds/file/ghost-plan.ts";
 import { keptFilesOf } from "../kinds/file/kept-files.ts";
@@ -31,7 +32,7 @@ import { planTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { planDeath } from "../kinds/task/dead.ts";
 import type { Options } from "../options.ts";
-import type { DumpImages } from "./model.ts";
+import type { DeadImage, DumpImages } from "./model.ts";
 import { planTreeShape, type TreeStep } from "./tree-shape.ts";
 
 const SCRATCH_ALIGN = 1n << 30n;
@@ -47,6 +48,8 @@ const MAX_FD = 0xffffffff;
 class Restore implements RestoreContext {
 	private readonly shared = new Map<string, unknown>();
 	readonly files: ReadonlyMap<number, file_entry>;
+	readonly tasks: readonly TaskImage[];
+	readonly pids: ReadonlySet<number>;
 	readonly makers: ReadonlyMap<number, TaskImage>;
 
 	constructor(
@@ -56,6 +59,8 @@ class Restore implements RestoreContext {
 		readonly steps: readonly TreeStep[],
 	) {
 		this.files = images.files;
+		this.tasks = images.tasks;
+		this.pids = new Set([...images.tasks, ...images.dead].map(({ tid }) => tid));
 		this.makers = findMakers(images, steps);
 	}
 
@@ -89,6 +94,8 @@ export interface PlannedTree {
 	readonly root: PlannedTask;
 	/** By pid, parents before their children. */
 	readonly tasks: ReadonlyMap<number, PlannedTask>;
+	/** Zombies by pid. */
+	readonly dead: ReadonlyMap<number, DeadImage>;
 	/** How zombies end, by pid. */
 	readonly deaths: ReadonlyMap<number, Program>;
 	readonly steps: readonly TreeStep[];
@@ -110,11 +117,13 @@ export interface PlannedTree {
  */
 class TaskNumbers implements FdNumbers {
 	readonly passed: number[] = [];
+	/** Sets the purposes of this task apart from those of others. */
+	prefix = "";
 
 	constructor(private readonly table: FdNumberTable) {}
 
 	reserve(purpose: string): number {
-		return this.table.reserve(purpose);
+		return this.table.reserve(this.prefix + purpose);
 	}
 
 	pass(ownFd: number, purpose: string): number {
@@ -128,7 +137,8 @@ class TaskNumbers implements FdNumbers {
 function estimateProgram(image: TaskImage, images: DumpImages, context: RestoreContext): number {
 	const names = context.once("names-room", () => {
 		let bytes = 0;
-		for (const entry of images.files.values()) bytes += (entry.reg?.name.length ?? 0) + PER_ITEM;
+		for (const { reg, epfd } of images.files.values())
+			bytes += (reg?.name.length ?? 0) + PER_ITEM + (epfd?.tfd.length ?? 0) * (PER_ITEM / 8);
 		return bytes;
 	});
 	const runs = context.dir.findHeaded(KINDS.PAGEMAP, image.tid)?.entries.length ?? 0;
@@ -160,10 +170,8 @@ function sizeLargest(tree: PlannedTree): number {
  * @throws ImageError, UnsupportedError, CriuError
  */
 export function planTree(options: Options, dir: ImageDir, images: DumpImages): PlannedTree {
-	const steps = planTreeShape([
-		...images.tasks.map(({ pstree }) => ({ ...pstree, dead: false })),
-		...images.dead.map(({ pstree }) => ({ ...pstree, dead: true })),
-	]);
+	const dead = new Set(images.dead.map(({ tid }) => tid));
+	const steps = planTreeShape(images.pstree.map((entry) => ({ ...entry, dead: dead.has(entry.pid) })));
 	const context = new Restore(options, dir, images, steps);
 	const room = Math.max(...images.tasks.map((task) => estimateProgram(task, images, context)));
 	const tree = planWithin(room, context, images);
@@ -201,12 +209,16 @@ class SlotCounter {
 function newTask(image: TaskImage, table: FdNumberTable, slots: SlotCounter, shared: SharedParts): PlannedTask {
 	return {
 		pid: image.tid,
+		session: new Program(),
 		awaits: new Set(),
+		leaderFirst: false,
 		image,
 		slot: slots.take(),
 		programs: newPrograms(),
+		traceOptions: 0,
 		outside: [],
 		beforeDetach: [],
+		afterDetach: [],
 		numbers: new TaskNumbers(table),
 		final: {},
 		...shared,
@@ -214,10 +226,31 @@ function newTask(image: TaskImage, table: FdNumberTable, slots: SlotCounter, sha
 			tid,
 			slot: slots.take(),
 			programs: newPrograms(),
+			traceOptions: 0,
 			beforeDetach: [],
+			afterDetach: [],
 			final: {},
 		})),
 	};
+}
+
+/** Tasks as they are made: what one takes from another has to be there. */
+function inOrder(images: DumpImages, steps: readonly TreeStep[]): TaskImage[] {
+	const byPid = new Map(images.tasks.map((image) => [image.tid, image]));
+	const made = steps.flatMap((step) => (step.do === "fork" || step.do === "fork-orphan" ? [step.pid] : []));
+	return [images.root.tid, ...made].flatMap((pid) => byPid.get(pid) ?? []);
+}
+
+/** Tasks that share a table of descriptors work in it one after the other, each with numbers of its own. */
+function shareTables(tasks: readonly PlannedTask[]): void {
+	const users = new Map<number, PlannedTask[]>();
+	for (const task of tasks) {
+		const others = users.get(task.image.ids.filesId) ?? [];
+		users.set(task.image.ids.filesId, [...others, task]);
+		if (others.length === 0) continue;
+		task.numbers.prefix = `pid ${task.pid}: `;
+		for (const other of others) task.awaits.add(other.pid);
+	}
 }
 
 type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths">;
@@ -230,20 +263,23 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 	const layout = layOutSite(room, agents + images.dead.length + helpers.length);
 	const start = findCommonHole(images, layout.areaLength + PAGE_SIZE * 32);
 	const end = start + BigInt(layout.areaLength);
-	const table = new FdNumberTable(images.tasks.flatMap(({ fds }) => fds.map(({ fd }) => fd)));
+	const restored = images.tasks.flatMap(({ fds }) => fds.map(({ fd }) => fd));
+	const table = new FdNumberTable([...restored, ...listWatchedNumbers(images.files.values())]);
 	const shared: SharedParts = {
 		area: { start, end },
 		scratch: (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n),
 		temporaryPaths: [],
 	};
 	const slots = new SlotCounter();
-	const tasks = new Map(images.tasks.map((image) => [image.tid, newTask(image, table, slots, shared)]));
+	const tasks = new Map(inOrder(images, steps).map((image) => [image.tid, newTask(image, table, slots, shared)]));
+	shareTables([...tasks.values()]);
 	const root = tasks.get(images.root.tid);
 	if (root === undefined) throw new BugError("a tree without a root");
 	for (const pid of [...images.dead.map(({ tid }) => tid), ...helpers]) slots.byPid.set(pid, slots.take());
 	const tree: PlannedTree = {
 		root,
 		tasks,
+		dead: new Map(images.dead.map((image) => [image.tid, image])),
 		deaths: new Map(images.dead.map((image) => [image.tid, planDeath(image)])),
 		steps,
 		slots: slots.byPid,

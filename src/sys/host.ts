@@ -16,6 +16,7 @@ const SYMBOLS = {
 	},
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
 
@@ -45,6 +46,17 @@ export const CrPump = defineStruct("cr_pump", 56, {
 	failed_at: ["u64", 40],
 	failed_write: ["i32", 48],
 	pad: ["i32", 52],
+});
+
+/** Mirrors `struct cr_seize` (cparts/host/host.h). */
+export const CrSeize = defineStruct("cr_seize", 40, {
+	tids: ["u64", 0],
+	results: ["u64", 8],
+	others: ["u64", 16],
+	nr_tids: ["u32", 24],
+	nr_others: ["u32", 28],
+	leader: ["i32", 32],
+	options: ["u32", 36],
 });
 
 const MFD_CLOEXEC = 1;
@@ -209,6 +221,35 @@ export function pump(request: PumpRequest): number {
 			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at ${at}`);
 	}
 	return bytes;
+}
+
+/**
+ * PTRACE_SEIZE of threads of one process, `others` of which are seized already. Gives 0 or -errno for each. Blocks while one
+ * of them executes a program.
+ *
+ * @throws KernelError EAGAIN
+ */
+export function seizeTogether(
+	leader: number,
+	tids: readonly number[],
+	others: readonly number[],
+	options: number,
+): Int32Array {
+	const [targets, rest] = [Int32Array.from(tids), Int32Array.from(others)];
+	const results = new Int32Array(tids.length);
+	const address = (list: Int32Array) => (list.length === 0 ? 0n : addressOf(list));
+	const block = CrSeize.encode({
+		tids: address(targets),
+		results: address(results),
+		others: address(rest),
+		nr_tids: tids.length,
+		nr_others: others.length,
+		leader,
+		options,
+	});
+	const ret = Number((library ?? loadLibrary()).symbols.cr_seize(ptr(block)));
+	if (ret < 0) throw new KernelError("pthread_create", -ret, "of a helper that freezes threads");
+	return results;
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */

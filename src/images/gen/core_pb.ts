@@ -45,13 +45,13 @@ export const file_core: GenFile = /*@__PURE__*/
     "rseq_entry":
       "rseq_abi_pointer:1:!:uint64 rseq_abi_size:2:!:uint32 signature:3:!:uint32 rseq_cs_pointer:4:?:uint64",
     "task_core_entry":
-      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32",
+      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32 coredump_filter:4204:?:uint32::hex",
     "task_kobj_ids_entry":
       "vm_id:1:!:uint32 files_id:2:!:uint32 fs_id:3:!:uint32 sighand_id:4:!:uint32 pid_ns_id:5:?:uint32 net_ns_id:6:?:uint32 ipc_ns_id:7:?:uint32 uts_ns_id:8:?:uint32 mnt_ns_id:9:?:uint32 user_ns_id:10:?:uint32 cgroup_ns_id:11:?:uint32 time_ns_id:12:?:uint32",
     "thread_sas_entry":
       "ss_sp:1:!:uint64 ss_size:2:!:uint64 ss_flags:3:!:uint32",
     "thread_core_entry":
-      "futex_rla:1:!:uint64 futex_rla_len:2:!:uint32 sched_nice:3:?:sint32 sched_policy:4:?:uint32 sched_prio:5:?:uint32 blk_sigset:6:?:uint64 sas:7:?:thread_sas_entry pdeath_sig:8:?:uint32 signals_p:9:?:signal_queue_entry creds:10:?:creds_entry seccomp_mode:11:?:seccomp_mode seccomp_filter:12:?:uint32 comm:13:?:bytes::text blk_sigset_extended:14:?:uint64 rseq_entry:15:?:rseq_entry cg_set:16:?:uint32 timer_slack_ns:4201:?:uint64 ioprio:4202:?:uint32",
+      "futex_rla:1:!:uint64 futex_rla_len:2:!:uint32 sched_nice:3:?:sint32 sched_policy:4:?:uint32 sched_prio:5:?:uint32 blk_sigset:6:?:uint64 sas:7:?:thread_sas_entry pdeath_sig:8:?:uint32 signals_p:9:?:signal_queue_entry creds:10:?:creds_entry seccomp_mode:11:?:seccomp_mode seccomp_filter:12:?:uint32 comm:13:?:bytes::text blk_sigset_extended:14:?:uint64 rseq_entry:15:?:rseq_entry cg_set:16:?:uint32 timer_slack_ns:4201:?:uint64 ioprio:4202:?:uint32 cpu_affinity:4203:?:bytes",
     "task_rlimits_entry":
       "rlimits:1:*:rlimit_entry",
     "core_entry":
@@ -930,7 +930,7 @@ export type task_core_entry = Message<"task_core_entry"> & {
   membarrierRegistrationMask: number;
 
   /**
-   * Ours: `personality` holds hex digits read as decimal and can't tell every value; PR_SET_MDWE.
+   * Ours: `personality` holds hex digits read as decimal and can't tell every value; PR_SET_MDWE; proc_pid_coredump_filter(5).
    *
    * @generated from field: optional uint32 full_personality = 4201;
    */
@@ -945,6 +945,11 @@ export type task_core_entry = Message<"task_core_entry"> & {
    * @generated from field: optional uint32 exit_signal = 4203;
    */
   exitSignal: number;
+
+  /**
+   * @generated from field: optional uint32 coredump_filter = 4204;
+   */
+  coredumpFilter: number;
 };
 
 /**
@@ -1138,7 +1143,7 @@ export type thread_core_entry = Message<"thread_core_entry"> & {
   cgSet: number;
 
   /**
-   * Ours: PR_SET_TIMERSLACK, ioprio_set(2).
+   * Ours: PR_SET_TIMERSLACK, ioprio_set(2), sched_setaffinity(2) (a bit for each CPU, the first byte has 0 to 7).
    *
    * @generated from field: optional uint64 timer_slack_ns = 4201;
    */
@@ -1148,6 +1153,11 @@ export type thread_core_entry = Message<"thread_core_entry"> & {
    * @generated from field: optional uint32 ioprio = 4202;
    */
   ioprio: number;
+
+  /**
+   * @generated from field: optional bytes cpu_affinity = 4203;
+   */
+  cpuAffinity: Uint8Array;
 };
 
 /**

@@ -29,7 +29,7 @@ export const file_file: GenFile = /*@__PURE__*/
     "eventfd_file_entry":
       "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry counter:4:!:uint64 semaphore:4201:?:bool",
     "eventpoll_tfd_entry":
-      "id:1:!:uint32 tfd:2:!:uint32 events:3:!:uint32 data:4:!:uint64 dev:5:?:uint32 inode:6:?:uint64 pos:7:?:uint64 added_as:4201:?:uint32 holder:4202:?:uint32",
+      "id:1:!:uint32 tfd:2:!:uint32 events:3:!:uint32 data:4:!:uint64 dev:5:?:uint32 inode:6:?:uint64 pos:7:?:uint64 added_as:4201:?:uint32 holder:4202:?:uint32 ready:4203:?:uint32::hex",
     "eventpoll_file_entry":
       "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry tfd:4:*:eventpoll_tfd_entry busy_poll:4201:?:uint64::hex",
     "signalfd_entry":
@@ -335,6 +335,11 @@ export type eventpoll_tfd_entry = Message<"eventpoll_tfd_entry"> & {
    * @generated from field: optional uint32 holder = 4202;
    */
   holder: number;
+
+  /**
+   * @generated from field: optional uint32 ready = 4203;
+   */
+  ready: number;
 };
 
 /**

@@ -163,6 +163,12 @@ export const PIDFD_GET_TIME_NAMESPACE = _IO(0xff, 7);
 export const PIDFD_GET_TIME_FOR_CHILDREN_NAMESPACE = _IO(0xff, 8);
 export const PIDFD_GET_USER_NAMESPACE = _IO(0xff, 9);
 export const PIDFD_GET_UTS_NAMESPACE = _IO(0xff, 10);
+/** With the first version of `struct pidfd_info`. Since: 6.13. */
+export const PIDFD_GET_INFO = _IOWR(0xff, 11, 64);
+
+// epoll (6.9)
+export const EPIOCSPARAMS = _IOW(0x8a, 1, 8);
+export const EPIOCGPARAMS = _IOR(0x8a, 2, 8);
 
 // timerfd, tun
 export const TFD_IOC_SET_TICKS = _IOW("T", 0, 8);

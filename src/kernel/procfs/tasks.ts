@@ -2,6 +2,7 @@
 // Which threads, children and descriptors a process has: directories of /proc/PID and the children files.
 
 import { readdirSync } from "node:fs";
+import { statPath } from "../../sys/file.ts";
 import { ProcCursor } from "./parse.ts";
 import { PROC_ROOT, readProcFile, withKernelErrors } from "./reader.ts";
 
@@ -17,6 +18,11 @@ function numericEntries(path: string): number[] {
 /** The thread ids of a process, ascending; the leader's is its pid. Not atomic: threads may come and go. @throws KernelError */
 export function listThreads(pid: number | "self", procRoot = PROC_ROOT): number[] {
 	return numericEntries(`${procRoot}/${pid}/task`);
+}
+
+/** How many threads a process has at this instant, dead ones that nobody has reaped included. @throws KernelError */
+export function countThreads(pid: number, procRoot = PROC_ROOT): number {
+	return statPath(`${procRoot}/${pid}/task`).nlink - 2;
 }
 
 /** The open descriptors of a process, ascending. For "self" the one that reads the directory is among them. @throws KernelError */

@@ -7,18 +7,16 @@ import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../images/gen/fdinfo_pb.ts";
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
-import { FD_CLOEXEC, O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
-import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
-import { readFdLink } from "../../kernel/procfs/links.ts";
-import { listFds } from "../../kernel/procfs/tasks.ts";
-import { closeFd, showPath, statFd } from "../../sys/file.ts";
-import { compareKernel, getPidfdFd, KCMP_FILE } from "../../sys/process.ts";
+import { showPath } from "../../sys/file.ts";
 import type {
 	DumpContext,
 	DumpedTask,
 	FdFacts,
 	FileKind,
+	FilePlan,
+	FileRef,
 	RestoreContext,
 	TaskDraft,
 	TaskImage,
@@ -27,33 +25,13 @@ import type {
 	UnsupportedFileKind,
 } from "../kind.ts";
 import { firstSharer } from "../task/sharing.ts";
-import { emptyFown, planFown, readFown } from "./fown.ts";
+import { planFown } from "./fown.ts";
 import { corruptImage, MAX_FDS } from "./image-checks.ts";
 import { FILE_KINDS, findKindOfType } from "./index.ts";
-import { type KeptRef, planShare } from "./kept-files.ts";
+import { planShare } from "./kept-files.ts";
+import { collectFds, compareDescriptors, Descriptions } from "./open-files.ts";
 
-function readFd(task: DumpedTask, fd: number): FdFacts {
-	const info = readFdinfo(task.pid, fd);
-	const link = readFdLink(task.pid, fd);
-	const ownFd = getPidfdFd(task.pidfd, fd);
-	try {
-		const fown = (info.flags & O_PATH) === 0 ? readFown(task, ownFd) : emptyFown();
-		return { task, fd, link, stat: statFd(ownFd), info, ownFd, fown };
-	} catch (error) {
-		closeFd(ownFd);
-		throw error;
-	}
-}
-
-/** All open descriptors of a standing task, read once; copies of ours are closed when the dump is over. */
-function collectFds(task: DumpedTask, context: DumpContext): readonly FdFacts[] {
-	return context.once(`fds:${task.pid}`, () => listFds(task.pid).map((fd) => readFd(task, fd)));
-}
-
-/** Closes the copies of a task's descriptors. */
-export function closeCopies(task: DumpedTask, context: DumpContext): void {
-	for (const { ownFd } of context.once<readonly FdFacts[]>(`fds:${task.pid}`, () => [])) closeFd(ownFd);
-}
+export { closeCopies, Descriptions } from "./open-files.ts";
 
 function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
 	return FILE_KINDS.find((kind) => kind.matches(file));
@@ -79,45 +57,13 @@ function findFdBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 		if (kind !== undefined && !("unsupported" in kind))
 			return [...(kind.findBlockers?.(file, context) ?? []), ...locks];
 		const object = `pid ${task.pid}: fd ${file.fd} (${showPath(file.link)})`;
-		const what = kind === undefined ? "is of an unknown kind" : `is a ${kind.name}: ${kind.reason}`;
+		const what =
+			kind === undefined
+				? "is of an unknown kind"
+				: `is ${/^[aeio]/.test(kind.name) ? "an" : "a"} ${kind.name}: ${kind.reason}`;
 		const remedy = kind?.remedy ?? "close it in the program first";
 		return [new UnsupportedError("UNSUPPORTED_FILE", `${object} ${what}`, { remedy }), ...locks];
 	});
-}
-
-/** 0 for descriptors of one open file description, 1 or 2 for an order, as kcmp(2) gives it. */
-type Compare = (a: FdFacts, b: FdFacts) => number;
-
-/** Open file descriptions that a dump has met. Only descriptors that look alike are compared. */
-export class Descriptions<T> {
-	private readonly buckets = new Map<string, { file: FdFacts; value: T }[]>();
-
-	constructor(private readonly compare: Compare) {}
-
-	/** What belongs to the description of a descriptor; made when it's met first. */
-	of(file: FdFacts, make: () => T): T {
-		const { stat, info } = file;
-		const key = [stat.devMajor, stat.devMinor, stat.ino, info.flags & ~O_CLOEXEC, info.pos, info.mntId].join(":");
-		const bucket = this.buckets.get(key) ?? [];
-		this.buckets.set(key, bucket);
-		let low = 0;
-		let high = bucket.length;
-		while (low < high) {
-			const middle = (low + high) >> 1;
-			const known = bucket[middle] as { file: FdFacts; value: T };
-			const order = this.compare(file, known.file);
-			if (order === 0) return known.value;
-			if (order === 1) high = middle;
-			else low = middle + 1;
-		}
-		const value = make();
-		bucket.splice(low, 0, { file, value });
-		return value;
-	}
-}
-
-function compareDescriptors(a: FdFacts, b: FdFacts): number {
-	return compareKernel(a.task.pid, b.task.pid, KCMP_FILE, a.fd, b.fd);
 }
 
 function dumpFds(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
@@ -155,16 +101,48 @@ function checkFds(image: TaskImage): Map<number, fdinfo_entry[]> {
 }
 
 function fownOf(entry: file_entry): fown_entry | undefined {
-	return entry.reg?.fown ?? entry.pipe?.fown ?? entry.tty?.fown;
+	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd } = entry;
+	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd)?.fown;
+}
+
+/** All descriptions of a restore, in the order of making. */
+class MadeFiles {
+	readonly refs = new Map<number, FileRef>();
+	/** Tasks that have a description in their tables, by its id. */
+	readonly holders = new Map<number, TaskImage[]>();
+	/** What still has to be done to descriptions of a task. */
+	readonly unfinished = new Map<TaskPlan, ((find: (id: number) => FileRef | undefined) => void)[]>();
+
+	addHolder(id: number, image: TaskImage): void {
+		const known = this.holders.get(id);
+		if (known === undefined) this.holders.set(id, [image]);
+		else known.push(image);
+	}
+
+	/** Notes what the kind does when all descriptors are in place. */
+	finishLater(kind: FileKind, entry: file_entry, file: FilePlan, number: number): void {
+		const { finish } = kind;
+		if (finish === undefined) return;
+		const list = this.unfinished.get(file.plan) ?? [];
+		this.unfinished.set(file.plan, list);
+		list.push((find) => {
+			const holders = this.holders.get(entry.id) ?? [];
+			finish(entry, { ...file, program: file.plan.programs.release, number, holders, find });
+		});
+	}
+}
+
+function madeFilesOf(context: RestoreContext): MadeFiles {
+	return context.once("made-files", () => new MadeFiles());
 }
 
 function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
 	const tables = context.once("fd-tables", () => new Set<number>());
 	const groups = checkFds(image);
+	const made = madeFilesOf(context);
 	// A child that shares its maker's table has all of it from birth.
 	if (tables.has(image.ids.filesId)) return;
 	tables.add(image.ids.filesId);
-	const made = context.once("descriptions", () => new Map<number, KeptRef>());
 	const program = plan.programs.files;
 	for (const [id, fds] of groups) {
 		const entry = context.files.get(id);
@@ -172,12 +150,13 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 		if (entry === undefined || first === undefined) throw corruptImage("files.img", `no file for id ${id}`);
 		if (entry.type !== first.type)
 			throw corruptImage("files.img", `file ${id} is of type ${entry.type}, not ${first.type}`);
-		const owner = made.get(id);
+		made.addHolder(id, image);
+		const owner = made.refs.get(id);
 		if (owner !== undefined) {
 			planTargets(program, planShare(program, owner, plan), fds, plan);
 			continue;
 		}
-		made.set(id, { plan, number: first.fd });
+		made.refs.set(id, { plan, number: first.fd });
 		const kind = findKindOfType(entry.type);
 		if (kind === undefined)
 			throw new UnsupportedError(
@@ -187,8 +166,9 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 					remedy: "restore these images with the original criu",
 				},
 			);
-		const opened = kind.plan(entry, { program, plan, context, image });
-		planTargets(program, opened, fds, plan);
+		const file: FilePlan = { program, plan, context, image };
+		planTargets(program, kind.plan(entry, file), fds, plan);
+		made.finishLater(kind, entry, file, first.fd);
 		// O_PATH files have no owner; all others may.
 		const fown = fownOf(entry);
 		if (fown !== undefined && (fown.pid !== 0 || fown.signum !== 0)) planFown(program, first.fd, fown);
@@ -206,6 +186,15 @@ function planTargets(program: Program, opened: OpRef, fds: readonly fdinfo_entry
 		});
 	program.syscall("close the copy", SYS_close, [number]);
 }
+
+/** Runs once the descriptors of all tasks are planned. */
+function planFinish(_image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const { refs, unfinished } = madeFilesOf(context);
+	for (const finish of unfinished.get(plan) ?? []) finish((id) => refs.get(id));
+}
+
+/** What some kinds of file need when all descriptors of all tasks are in place: comes right behind the table. */
+export const fdFinish: TaskKind = { name: "fds in place", plan: planFinish };
 
 /** Open descriptors of a task. */
 export const fdTable: TaskKind = { name: "fds", findBlockers: findFdBlockers, dump: dumpFds, plan: planFds };

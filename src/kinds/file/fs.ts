@@ -7,12 +7,12 @@ import type { CriuError } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import { O_DIRECTORY, O_PATH } from "../../kernel/abi/fcntl.ts";
 import { S_IFDIR, S_IFMT } from "../../kernel/abi/stat.ts";
-import { SYS_chroot, SYS_close, SYS_dup2, SYS_fchdir, SYS_umask } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_chroot, SYS_fchdir, SYS_umask } from "../../kernel/abi/syscalls.x86_64.ts";
 import { type MagicLink, readMagicLink } from "../../kernel/procfs/links.ts";
 import { openAt, scopedFd, showPath, statFd } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
-import { ownFdPath } from "./kept-files.ts";
+import { keptFilesOf, ownFdPath } from "./kept-files.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 import { getRegFile } from "./reg-plan.ts";
 
@@ -42,7 +42,7 @@ function dumpFs(task: DumpedTask, draft: TaskDraft, _ask: Program, context: Dump
 	return undefined;
 }
 
-/** Runs after all other files are open: their paths are those of the mount namespace, not of the task's own root. */
+/** Takes effect when all tasks have their files: the paths of these are those of the mount namespace, not of a task's root. */
 function planFs(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
 	const { cwdId, rootId, umask } = image.fs;
 	const file = `fs-${image.pstree.pid}.img`;
@@ -52,20 +52,21 @@ function planFs(image: TaskImage, plan: TaskPlan, context: RestoreContext): void
 	for (const dir of [getRegFile(cwdId, context.files.get(cwdId)), root])
 		if (hasField(dir, "mode") && (dir.mode & S_IFMT) !== S_IFDIR)
 			throw corruptImage(file, `file ${dir.id}, ${showPath(dir.name)}, is no directory`);
-	const cwd = context.openMapped(program, cwdId, O_PATH | O_DIRECTORY, plan);
+	// Tasks that share them have them from their maker.
+	const known = context.once("fs-planned", () => new Set<number>());
+	if (known.has(image.ids.fsId)) return;
+	known.add(image.ids.fsId);
+	const kept = keptFilesOf(plan);
+	const cwd = kept.keep(program, context.openMapped(program, cwdId, O_PATH | O_DIRECTORY, plan));
+	const { release } = plan.programs;
 	if (Buffer.compare(root.name, SLASH) !== 0) {
-		const dir = context.openMapped(program, rootId, O_PATH | O_DIRECTORY, plan);
-		const number = plan.numbers.reserve("root directory");
-		program.syscall("keep the root directory", SYS_dup2, [dir, number]);
-		program.syscall("change the root directory", SYS_chroot, [ownFdPath(number)]);
-		program.syscall("close the root directory", SYS_close, [number]);
-		program.syscall("close the root directory", SYS_close, [dir]);
+		const number = kept.keep(program, context.openMapped(program, rootId, O_PATH | O_DIRECTORY, plan));
+		release.syscall("change the root directory", SYS_chroot, [ownFdPath(number)]);
 	}
-	program.syscall("change the working directory", SYS_fchdir, [cwd], {
+	release.syscall("change the working directory", SYS_fchdir, [cwd], {
 		remedies: { EACCES: "check the permissions of the working directory" },
 	});
-	program.syscall("close the working directory", SYS_close, [cwd]);
-	program.syscall("set the umask", SYS_umask, [umask], { check: "any" });
+	release.syscall("set the umask", SYS_umask, [umask], { check: "any" });
 }
 
 /** Directories of a task. */

@@ -3,8 +3,14 @@
 
 import type { fd_types } from "../../images/gen/fdinfo_pb.ts";
 import type { FileKind, UnsupportedFileKind } from "../kind.ts";
+import { epoll } from "./epoll.ts";
+import { eventfd } from "./eventfd.ts";
+import { memfd } from "./memfd.ts";
+import { pidfd } from "./pidfd.ts";
 import { pipe } from "./pipe.ts";
 import { regFile } from "./reg-file.ts";
+import { signalfd } from "./signalfd.ts";
+import { timerfd } from "./timerfd.ts";
 import { tty } from "./tty.ts";
 import { UNSUPPORTED_KINDS, unknownFile } from "./unsupported.ts";
 
@@ -12,6 +18,12 @@ export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	regFile,
 	pipe,
 	tty,
+	eventfd,
+	signalfd,
+	timerfd,
+	epoll,
+	memfd,
+	pidfd,
 	...UNSUPPORTED_KINDS,
 	unknownFile,
 ];

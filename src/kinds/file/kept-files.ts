@@ -6,7 +6,7 @@ import type { OpRef, Program } from "../../agent/program.ts";
 import { F_DUPFD } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_dup3, SYS_fcntl, SYS_pidfd_getfd, SYS_pidfd_open } from "../../kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../sys/file.ts";
-import type { TaskPlan } from "../kind.ts";
+import type { FileRef, TaskPlan } from "../kind.ts";
 
 /** Path by which the process itself reaches one of its descriptors. */
 export function ownFdPath(number: number): Uint8Array {
@@ -14,22 +14,28 @@ export function ownFdPath(number: number): Uint8Array {
 }
 
 /** A descriptor that a task of the tree keeps. */
-export interface KeptRef {
-	readonly plan: TaskPlan;
-	readonly number: number;
-}
+export type KeptRef = FileRef;
 
 /** Path by which a task reaches a kept descriptor, its own or another's. */
 export function keptPath(ref: KeptRef, plan: TaskPlan): Uint8Array {
-	if (ref.plan === plan) return ownFdPath(ref.number);
-	plan.awaits.add(ref.plan.pid);
-	return toCString(`/proc/${ref.plan.pid}/fd/${ref.number}`);
+	if (ref.plan !== plan) plan.awaits.add(ref.plan.pid);
+	return takePath(ref, plan);
 }
 
-/** Adds what gives a task another descriptor of the same description, of its own or of another task. */
+/** The same for a descriptor that was made in an earlier group of stages, by whichever task. */
+export function takePath(ref: KeptRef, plan: TaskPlan): Uint8Array {
+	return ref.plan === plan ? ownFdPath(ref.number) : toCString(`/proc/${ref.plan.pid}/fd/${ref.number}`);
+}
+
+/** Adds what gives a task another descriptor of the same description, of its own or of another task that makes it before. */
 export function planShare(program: Program, ref: KeptRef, plan: TaskPlan): OpRef {
+	if (ref.plan !== plan) plan.awaits.add(ref.plan.pid);
+	return planTake(program, ref, plan);
+}
+
+/** The same for a descriptor that was made in an earlier group of stages, by whichever task. */
+export function planTake(program: Program, ref: KeptRef, plan: TaskPlan): OpRef {
 	if (ref.plan === plan) return program.syscall("share a file", SYS_fcntl, [ref.number, F_DUPFD, 0]);
-	plan.awaits.add(ref.plan.pid);
 	const remedies = { EPERM: "run criu as root, with kernel.yama.ptrace_scope below 3" };
 	const owner = program.syscall(`find pid ${ref.plan.pid}`, SYS_pidfd_open, [ref.plan.pid, 0]);
 	const fd = program.syscall(`share a file of pid ${ref.plan.pid}`, SYS_pidfd_getfd, [owner, ref.number, 0], {

@@ -35,13 +35,8 @@ const NO_STATE = "the kernel doesn't tell its state";
 
 /** In the order of matching. */
 export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
-	anon("eventfd", "[eventfd", fd_types.EVENTFD),
-	anon("epoll", "[eventpoll]", fd_types.EVENTPOLL),
-	anon("signalfd", "[signalfd]", fd_types.SIGNALFD),
-	anon("timerfd", "[timerfd]", fd_types.TIMERFD),
 	anon("inotify", "inotify", fd_types.INOTIFY),
 	anon("fanotify", "[fanotify]", fd_types.FANOTIFY),
-	anon("pidfd", "[pidfd]", fd_types.PIDFD),
 	anon("bpf map", "bpf-map", fd_types.BPFMAP),
 	anon("bpf program", "bpf-prog", undefined, NO_STATE, CLOSE),
 	anon("bpf link", "bpf", undefined, NO_STATE, CLOSE),
@@ -53,8 +48,6 @@ export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
 	anon("file system context", "[fscontext]", undefined, NO_STATE, CLOSE),
 	anon("KVM object", "kvm", undefined, "it belongs to the hardware's virtual machine", "end the virtual machine first"),
 	anon("sync file", "sync_file", undefined, "it belongs to a graphics device", CLOSE),
-	refuse("pidfd", fd_types.PIDFD, hasLink("pidfd:["), LATER, ORIGINAL),
-	refuse("memfd", fd_types.MEMFD, (file) => hasLink("/memfd:")(file) && file.stat.nlink === 0, LATER, ORIGINAL),
 	refuse("secret memory", undefined, hasLink("/secretmem"), "nobody but the process may read it", CLOSE),
 	refuse("DMA buffer", undefined, hasLink("/dmabuf:"), "it's memory of a device", CLOSE),
 	refuse("namespace handle", fd_types.NS, ({ link }) => isNamespaceLink(link), LATER, ORIGINAL),

@@ -4,7 +4,6 @@
 
 import type { OpRef, Program } from "../../agent/program.ts";
 import { ImageError, UnsupportedError } from "../../errors.ts";
-import type { memfd_inode_entry } from "../../images/gen/file_pb.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 
 import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
@@ -12,11 +11,11 @@ import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { type PageRun, totalBytes } from "../../pages/pagemap.ts";
-import { statFd, toCString } from "../../sys/file.ts";
+import { statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
 import { corruptMemory, PageIndex, planImageVdso, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
-import { planSeals, planSegment, readSegments } from "./shared-memory.ts";
+import { findSegment, planMappedSegment } from "./shared-memory.ts";
 import * as v from "./vma.ts";
 
 const PAGE = 4096n;
@@ -122,13 +121,7 @@ function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: b
 }
 
 /** Opens each file once and maps all VMAs of it. */
-function planFileMappings(
-	program: Program,
-	vmas: readonly MappedVma[],
-	plan: TaskPlan,
-	context: RestoreContext,
-	inodes: Map<number, memfd_inode_entry>,
-): void {
+function planFileMappings(program: Program, vmas: readonly MappedVma[], plan: TaskPlan, context: RestoreContext): void {
 	const groups = new Map<string, MappedVma[]>();
 	for (const mapped of vmas) {
 		const { vma } = mapped;
@@ -144,7 +137,7 @@ function planFileMappings(
 	for (const [key, group] of groups) {
 		const id = Number(group[0]?.vma.shmid ?? 0n);
 		if (key.startsWith("memfd:")) {
-			planSegmentMappings(program, id, group, plan, context, inodes);
+			planSegmentMappings(program, id, group, plan, context);
 			continue;
 		}
 		const fd = context.openMapped(program, id, Number(key.split(":")[1]), plan);
@@ -159,34 +152,16 @@ function planSegmentMappings(
 	group: readonly MappedVma[],
 	plan: TaskPlan,
 	context: RestoreContext,
-	inodes: Map<number, memfd_inode_entry>,
 ): void {
-	const inode = inodes.get(context.files.get(fileId)?.memfd?.inodeId ?? -1);
-	if (inode === undefined) throw corruptMemory("memfd.img", `mapped memfd ${fileId} has no inode entry`);
+	const inode = findSegment(fileId, context);
 	const isWritten = group.some(
 		({ vma }) => (vma.status & v.VMA_FILE_SHARED) !== 0 && (vma.prot & mman.PROT_WRITE) !== 0,
 	);
 	if (isWritten && (inode.seals & F_SEAL_WRITE) !== 0)
 		throw corruptMemory("memfd.img", `memory ${inode.shmid} is sealed against writing, but mapped to be written`);
-	const { start, end } = group[0]?.vma ?? { start: 0n, end: 0n };
-	const first = context.once(`segment:${inode.inodeId}`, () => ({ plan, start, end }));
-	const isFirst = first.plan === plan;
-	const fd = isFirst ? planSegment(inode, program, plan, context) : openSegment(program, first, plan);
+	const fd = planMappedSegment(inode, group[0]?.vma ?? { start: 0n, end: 0n }, program, plan, context);
 	for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from shared memory ${inode.shmid}`);
-	if (isFirst) planSeals(inode, fd, program);
 	program.syscall("close the shared memory", nr.SYS_close, [fd]);
-}
-
-/** The segment that an earlier task has made, through a mapping of that. */
-function openSegment(program: Program, first: { plan: TaskPlan; start: bigint; end: bigint }, plan: TaskPlan): OpRef {
-	plan.awaits.add(first.plan.pid);
-	const link = `/proc/${first.plan.pid}/map_files/${first.start.toString(16)}-${first.end.toString(16)}`;
-	return program.syscall(`open shared memory of pid ${first.plan.pid}`, nr.SYS_openat, [
-		-100,
-		toCString(link),
-		O_RDWR,
-		0,
-	]);
 }
 
 function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
@@ -287,8 +262,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const isAnonymous = ({ vma }: MappedVma) => (vma.status & v.VMA_ANON_PRIVATE) !== 0;
 	for (const m of mapped) if (isAnonymous(m)) planMapping(program, m.vma, -1, m.lifted, "(anonymous)");
 	const backed = mapped.filter((m) => !isAnonymous(m));
-	const needsInodes = backed.some(({ vma }) => (vma.status & v.VMA_AREA_MEMFD) !== 0);
-	planFileMappings(program, backed, plan, context, needsInodes ? readSegments(context.dir) : new Map());
+	planFileMappings(program, backed, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (pages !== undefined) {
 		if (!inherited.vdso) planImageVdso(pagemapFile, program, runs, mappings, pages, context);

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Shared anonymous memory and mapped memfds: one inode of the kernel's own tmpfs, mapped in pieces by one or more tasks.
+// Shared anonymous memory and memfds: one inode of the kernel's own tmpfs, mapped or open in one or more tasks.
 // Images: memfd.img (memfd_inode_entry), files.img (memfd_file_entry), pagemap-shmem-INO.img.
 // Source: memfd_create(2), mmap(2) MAP_SHARED | MAP_ANONYMOUS, lseek(2) SEEK_DATA.
 
-import type { OpRef, Program } from "../../agent/program.ts";
-import { ImageError, KernelError } from "../../errors.ts";
+import type { Arg, OpRef, Program } from "../../agent/program.ts";
+import { BugError, ImageError, KernelError } from "../../errors.ts";
 import { fd_types, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { memfd_file_entrySchema, type memfd_inode_entry, memfd_inode_entrySchema } from "../../images/gen/file_pb.ts";
 import { fown_entrySchema } from "../../images/gen/fown_pb.ts";
 import { pagemap_entrySchema, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import {
+	AT_FDCWD,
 	F_ADD_SEALS,
 	F_GET_SEALS,
 	F_SEAL_EXEC,
@@ -25,10 +26,11 @@ import {
 } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { collectRuns, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
+import { collectRuns, earlier, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
 import { appendRange, type Ranges } from "../../pages/scan.ts";
 import { readAt, statFd, toCString, writeAll } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
+import { type KeptRef, keptFilesOf, planShare } from "../file/kept-files.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 
 const PAGE = 4096n;
@@ -40,11 +42,9 @@ const decoder = new TextDecoder("latin1");
 
 /** A segment that a dump has met. */
 export interface DumpedSegment {
-	inode: memfd_inode_entry;
-	/** Of the MEMFD entry in files.img that mappings refer to. */
-	fileId: number;
+	readonly inode: memfd_inode_entry;
 	/** A readable descriptor of ours. */
-	fd: number;
+	readonly fd: number;
 }
 
 /** The segment's name as memfd.img has it: no `/memfd:`, no ` (deleted)`. */
@@ -54,12 +54,11 @@ function segmentName(link: Uint8Array): Uint8Array {
 	return Uint8Array.from(Buffer.from(name, "latin1"));
 }
 
-/** Registers a segment once, however many mappings it has. `hugeShift` is log2 of its huge page size, 0 for none. */
+/** Registers a segment once, whoever has it. `hugeShift` is log2 of its huge page size, 0 for none. */
 export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, context: DumpContext): DumpedSegment {
 	const stat = statFd(fd);
 	return context.once(`shmem:${stat.devMajor}:${stat.devMinor}:${stat.ino}`, () => {
 		const seals = syscall(nr.SYS_fcntl, fd, F_GET_SEALS, 0);
-		const fileId = context.files.newId();
 		const inodes = context.once("memfd-inodes", () => ({ list: [] as DumpedSegment[] }));
 		const inode = create(memfd_inode_entrySchema, {
 			inodeId: BigInt(inodes.list.length + 1),
@@ -72,12 +71,22 @@ export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, con
 			mode: stat.mode,
 			...(hugeShift === 0 ? {} : { hugetlbFlag: Number(BigInt(mman.MFD_HUGETLB) | (BigInt(hugeShift) << HUGE_SHIFT)) }),
 		});
+		const segment = { inode, fd };
+		inodes.list.push(segment);
+		return segment;
+	});
+}
+
+/** Id of the MEMFD entry in files.img that all mappings of a segment refer to. */
+export function addMappedSegment({ inode }: DumpedSegment, context: DumpContext): number {
+	return context.once(`mapped-segment:${inode.inodeId}`, () => {
+		const id = context.files.newId();
 		context.files.add(
 			create(file_entrySchema, {
 				type: fd_types.MEMFD,
-				id: fileId,
+				id,
 				memfd: create(memfd_file_entrySchema, {
-					id: fileId,
+					id,
 					flags: 0,
 					pos: 0n,
 					fown: create(fown_entrySchema, { uid: 0, euid: 0, signum: 0, pidType: 0, pid: 0 }),
@@ -85,15 +94,19 @@ export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, con
 				}),
 			}),
 		);
-		const segment = { inode, fileId, fd };
-		inodes.list.push(segment);
-		return segment;
+		return id;
 	});
 }
 
 /** Segments that a dump has met so far. */
 export function listSegments(context: DumpContext): readonly DumpedSegment[] {
 	return context.once("memfd-inodes", () => ({ list: [] as DumpedSegment[] })).list;
+}
+
+/** Writes memfd.img. @throws ImageError */
+export function writeSegments(context: DumpContext, dir: ImageDir): void {
+	const inodes = listSegments(context).map(({ inode }) => inode);
+	dir.writeEntries(KINDS.MEMFD_INODE, undefined, inodes);
 }
 
 /** Parts of a file that hold data, page aligned. */
@@ -143,15 +156,17 @@ function copyFileRange(from: number, start: bigint, to: number, length: bigint):
 /** Writes pagemap-shmem-INO.img and its pages. Gives the number of pages. */
 export function dumpSegmentPages(segment: DumpedSegment, dir: ImageDir, pagesId: number): bigint {
 	if (segment.inode.size === 0n) return 0n;
-	const size = (segment.inode.size + PAGE - 1n) & ~(PAGE - 1n);
-	const ranges = findDataRanges(segment.fd, size);
+	const ranges = findDataRanges(segment.fd, segment.inode.size);
 	using pagemap = dir.writer(KINDS.SHMEM_PAGEMAP, segment.inode.shmid);
 	pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
 	using pages = dir.writer(KINDS.PAGES, pagesId);
 	let count = 0n;
 	const { fd } = pages.openStream();
 	for (const { start, end } of ranges) {
-		copyFileRange(segment.fd, start, fd, end - start);
+		// The file may end inside of its last page; images hold whole ones.
+		const last = earlier(end, segment.inode.size);
+		copyFileRange(segment.fd, start, fd, last - start);
+		if (last < end) writeAll(fd, new Uint8Array(Number(end - last)));
 		count += (end - start) / PAGE;
 		pagemap.write(
 			create(pagemap_entrySchema, {
@@ -187,12 +202,19 @@ function checkInode(inode: memfd_inode_entry): void {
 	// Memory that has no descriptor can't be sealed further than it is from the start.
 	const isAnonymous = ANONYMOUS_NAMES.has(decoder.decode(name));
 	if (isAnonymous && seals !== F_SEAL_SEAL && seals !== 0) throw fail(`is anonymous, but has seals ${seals}`);
-	if (size > MAX_SEGMENT || size === 0n) throw fail(`has ${size} bytes`);
+	if (size > MAX_SEGMENT) throw fail(`has ${size} bytes`);
 	if (uid === NO_ID || gid === NO_ID) throw fail("has an owner that is no id");
 }
 
-/** The inode entries of memfd.img by inode id. @throws ImageError */
-export function readSegments(dir: ImageDir): Map<number, memfd_inode_entry> {
+/** The inode entry of a MEMFD entry of files.img. @throws ImageError */
+export function findSegment(fileId: number, context: RestoreContext): memfd_inode_entry {
+	const inodes = context.once("segments", () => readSegments(context.dir));
+	const inode = inodes.get(context.files.get(fileId)?.memfd?.inodeId ?? -1);
+	if (inode === undefined) throw corrupt("memfd.img", `memfd ${fileId} has no inode entry`);
+	return inode;
+}
+
+function readSegments(dir: ImageDir): Map<number, memfd_inode_entry> {
 	const inodes = new Map<number, memfd_inode_entry>();
 	for (const inode of dir.readEntries(KINDS.MEMFD_INODE)) {
 		checkInode(inode);
@@ -203,47 +225,138 @@ export function readSegments(dir: ImageDir): Map<number, memfd_inode_entry> {
 	return inodes;
 }
 
+/** True when a descriptor of some task refers to the segment, not mappings alone. */
+function isHeld(inode: memfd_inode_entry, context: RestoreContext): boolean {
+	const held = context.once("held-segments", () => {
+		const inodeIds = new Set<number>();
+		for (const { fds } of context.tasks)
+			for (const { id } of fds) {
+				const memfd = context.files.get(id)?.memfd;
+				if (memfd !== undefined) inodeIds.add(memfd.inodeId);
+			}
+		return inodeIds;
+	});
+	return held.has(Number(inode.inodeId));
+}
+
+/** A segment by the descriptor that its maker keeps. */
+export interface KeptSegment extends KeptRef {
+	/** Made when the memory of tasks was built, before any of them got its files. */
+	readonly early: boolean;
+}
+
+/** Where the task that has made a segment has it: a descriptor that it keeps or, when nobody else needs one, a mapping. */
+type MadeSegment = KeptSegment | { readonly plan: TaskPlan; readonly link: Uint8Array };
+
 /**
- * Adds operations that make a segment with its content. Gives its descriptor (read and write); the caller closes it
- * after the last mapping. The temporary mapping lies at plan.scratch.
+ * Adds what gives a descriptor for mapping a segment; its first user makes it. `mapping`: the first mapping that will be made
+ * from it. The caller closes the descriptor.
+ *
+ * @throws ImageError
  */
-export function planSegment(
+export function planMappedSegment(
 	inode: memfd_inode_entry,
+	mapping: { readonly start: bigint; readonly end: bigint },
 	program: Program,
 	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef {
-	const name = decoder.decode(inode.name);
-	const huge = BigInt(inode.hugetlbFlag) & ~BigInt(mman.MFD_HUGETLB);
-	const isHuge = (inode.hugetlbFlag & mman.MFD_HUGETLB) !== 0;
-	const length = (inode.size + PAGE - 1n) & ~(PAGE - 1n);
+	if (inode.size === 0n) throw corrupt("memfd.img", `inode ${inode.inodeId} is mapped, but empty`);
+	if (isHeld(inode, context)) return planShare(program, planHeldSegment(inode, program, plan, context), plan);
+	const fresh: OpRef[] = [];
+	const made = context.once<MadeSegment>(`segment:${inode.inodeId}`, () => {
+		fresh.push(makeSegment(inode, program, plan, context));
+		const link = toCString(`/proc/${plan.pid}/map_files/${mapping.start.toString(16)}-${mapping.end.toString(16)}`);
+		if (isSealedLate(inode)) {
+			const { release } = plan.programs;
+			const fd = openSegment(release, plan, link);
+			planSeals(inode, fd, release);
+			release.syscall("close the shared memory", nr.SYS_close, [fd]);
+		}
+		return { plan, link };
+	});
+	const [fd] = fresh;
+	if (fd !== undefined) return fd;
+	if (!("link" in made)) throw new BugError(`segment ${inode.inodeId} is kept`);
+	if (made.plan !== plan) plan.awaits.add(made.plan.pid);
+	return openSegment(program, made.plan, made.link);
+}
+
+function openSegment(program: Program, plan: TaskPlan, link: Uint8Array): OpRef {
+	return program.syscall(`open shared memory of pid ${plan.pid}`, nr.SYS_openat, [AT_FDCWD, link, O_RDWR, 0]);
+}
+
+/**
+ * The descriptor by which a segment is reached that some task has open: that of memfd_create(2), which doesn't count as
+ * open for writing. It's kept until all tasks have their files; its first user makes it.
+ *
+ * @throws ImageError
+ */
+export function planHeldSegment(
+	inode: memfd_inode_entry,
+	program: Program,
+	plan: TaskPlan,
+	context: RestoreContext,
+): KeptSegment {
+	return context.once<KeptSegment>(`segment:${inode.inodeId}`, () => {
+		const fd = makeSegment(inode, program, plan, context);
+		const number = keptFilesOf(plan).keep(program, fd);
+		if (isSealedLate(inode)) planSeals(inode, number, plan.programs.release);
+		return { plan, number, early: program === plan.programs.memory };
+	});
+}
+
+/**
+ * Adds operations that make a segment with its content. Gives its descriptor (read and write). The temporary mapping lies at
+ * plan.scratch.
+ */
+function makeSegment(inode: memfd_inode_entry, program: Program, plan: TaskPlan, context: RestoreContext): OpRef {
 	const what = `shared memory ${inode.shmid}`;
-	const remedies = { ENOMEM: "free memory or huge pages (vm.nr_hugepages)" };
-	const at = plan.scratch;
-	let fd: OpRef;
-	if (ANONYMOUS_NAMES.has(name)) {
-		const flags = BigInt(mman.MAP_SHARED | mman.MAP_ANONYMOUS | mman.MAP_FIXED_NOREPLACE | mman.MAP_NORESERVE);
-		const hugeFlags = isHuge ? BigInt(mman.MAP_HUGETLB) | huge : 0n;
-		program.syscall(`create ${what}`, nr.SYS_mmap, [at, length, 3, flags | hugeFlags, -1, 0], {
-			check: { equal: at },
-			remedies,
-		});
-		const link = `/proc/self/map_files/${at.toString(16)}-${(at + length).toString(16)}`;
-		fd = program.syscall(`open ${what}`, nr.SYS_openat, [-100, toCString(link), O_RDWR, 0]);
-	} else {
-		const sealable = (inode.seals & F_SEAL_SEAL) !== 0 && inode.seals === F_SEAL_SEAL ? 0 : mman.MFD_ALLOW_SEALING;
-		const flags = sealable | (isHuge ? Number(BigInt(inode.hugetlbFlag)) : 0);
-		fd = program.syscall(`create ${what}`, nr.SYS_memfd_create, [toCString(inode.name), flags]);
-		program.syscall(`size ${what}`, nr.SYS_ftruncate, [fd, inode.size], { remedies });
-		program.syscall(`map ${what}`, nr.SYS_mmap, [at, length, 3, mman.MAP_SHARED | mman.MAP_FIXED_NOREPLACE, fd, 0], {
-			check: { equal: at },
-			remedies,
-		});
-	}
-	planContent(inode, program, plan, context, at, what);
+	// Only mappings can belong to memory that mmap itself has made; a memfd may have any name.
+	const isAnonymous = ANONYMOUS_NAMES.has(decoder.decode(inode.name)) && !isHeld(inode, context);
+	const fd = isAnonymous ? makeAnonymous(inode, program, plan, what) : makeMemfd(inode, program, plan, what);
+	if (inode.size > 0n) planContent(inode, program, plan, context, plan.scratch, what);
 	program.syscall(`own ${what}`, nr.SYS_fchown, [fd, inode.uid, inode.gid]);
 	if (inode.mode !== 0) program.syscall(`set the mode of ${what}`, nr.SYS_fchmod, [fd, inode.mode & 0o7777]);
-	program.syscall(`unmap ${what}`, nr.SYS_munmap, [at, length]);
+	if (inode.size > 0n) program.syscall(`unmap ${what}`, nr.SYS_munmap, [plan.scratch, wholePages(inode.size)]);
+	if (!isSealedLate(inode)) planSeals(inode, fd, program);
+	return fd;
+}
+
+const MAKE_REMEDIES = { ENOMEM: "free memory or huge pages (vm.nr_hugepages)" };
+
+function wholePages(size: bigint): bigint {
+	return (size + PAGE - 1n) & ~(PAGE - 1n);
+}
+
+function makeAnonymous(inode: memfd_inode_entry, program: Program, plan: TaskPlan, what: string): OpRef {
+	const at = plan.scratch;
+	const length = wholePages(inode.size);
+	const isHuge = (inode.hugetlbFlag & mman.MFD_HUGETLB) !== 0;
+	const huge = BigInt(inode.hugetlbFlag) & ~BigInt(mman.MFD_HUGETLB);
+	const flags = BigInt(mman.MAP_SHARED | mman.MAP_ANONYMOUS | mman.MAP_FIXED_NOREPLACE | mman.MAP_NORESERVE);
+	const hugeFlags = isHuge ? BigInt(mman.MAP_HUGETLB) | huge : 0n;
+	program.syscall(`create ${what}`, nr.SYS_mmap, [at, length, 3, flags | hugeFlags, -1, 0], {
+		check: { equal: at },
+		remedies: MAKE_REMEDIES,
+	});
+	const link = `/proc/self/map_files/${at.toString(16)}-${(at + length).toString(16)}`;
+	return program.syscall(`open ${what}`, nr.SYS_openat, [AT_FDCWD, toCString(link), O_RDWR, 0]);
+}
+
+function makeMemfd(inode: memfd_inode_entry, program: Program, plan: TaskPlan, what: string): OpRef {
+	const sealable = inode.seals === F_SEAL_SEAL ? 0 : mman.MFD_ALLOW_SEALING;
+	const fd = program.syscall(`create ${what}`, nr.SYS_memfd_create, [
+		toCString(inode.name),
+		sealable | inode.hugetlbFlag,
+	]);
+	if (inode.size === 0n) return fd;
+	program.syscall(`size ${what}`, nr.SYS_ftruncate, [fd, inode.size], { remedies: MAKE_REMEDIES });
+	const flags = mman.MAP_SHARED | mman.MAP_FIXED_NOREPLACE;
+	program.syscall(`map ${what}`, nr.SYS_mmap, [plan.scratch, wholePages(inode.size), 3, flags, fd, 0], {
+		check: { equal: plan.scratch },
+		remedies: MAKE_REMEDIES,
+	});
 	return fd;
 }
 
@@ -283,8 +396,13 @@ function planContent(
 	program.syscall("close the pages image", nr.SYS_close, [remote]);
 }
 
-/** Seals that the segment had; added after all of its mappings exist. */
-export function planSeals(inode: memfd_inode_entry, fd: OpRef, program: Program): void {
+/** A seal that leaves the writable mappings of before as they are has to wait for these. */
+function isSealedLate({ seals }: memfd_inode_entry): boolean {
+	return (seals & F_SEAL_FUTURE_WRITE) !== 0 && (seals & F_SEAL_WRITE) === 0;
+}
+
+/** Adds the seals that the segment had. */
+function planSeals(inode: memfd_inode_entry, fd: Arg, program: Program): void {
 	if (inode.seals === F_SEAL_SEAL || inode.seals === 0) return;
 	program.syscall("seal shared memory", nr.SYS_fcntl, [fd, F_ADD_SEALS, inode.seals], {
 		remedies: { EINVAL: "this kernel lacks one of the seals: restore on the kernel of the dump or a newer one" },

@@ -56,11 +56,12 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (name === "[uprobes]") return { blocked: "uprobes" };
 	if (vma.vmFlags.has("um") || vma.vmFlags.has("uw") || vma.vmFlags.has("ui")) return { blocked: "uffd" };
 	if (vma.vmFlags.has("ss")) return { blocked: "shadow-stack" };
+	// The inode of a System V segment is its id, which may be 0.
+	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return { blocked: "sysv" };
 	if (vma.ino === 0n || name === "") return "anonymous";
 	// The kernel's own shared memory lies on a mount without a device number to be seen: names tell.
 	if (name === "/dev/zero (deleted)" && vma.shared) return "shared-memory";
 	if (name === "/anon_hugepage (deleted)") return vma.shared ? "shared-memory" : "anonymous";
-	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return { blocked: "sysv" };
 	if (name.startsWith("/memfd:")) return "shared-memory";
 	if (name.startsWith("/[aio]")) return { blocked: "aio" };
 	if (name.startsWith("anon_inode:[io_uring]")) return { blocked: "io_uring" };

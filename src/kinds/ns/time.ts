@@ -46,6 +46,21 @@ function readOffsets(pid: number | "self"): { monotonic: bigint; boottime: bigin
 	return offsets;
 }
 
+/** What a clock shows to a task now, in nanoseconds. */
+export function readTaskClock(pid: number, clock: number): bigint {
+	const now = readClock(clock);
+	const name = clock === CLOCK_MONOTONIC ? "monotonic" : clock === CLOCK_BOOTTIME ? "boottime" : undefined;
+	return name === undefined ? now : now - readOffsets("self")[name] + readOffsets(pid)[name];
+}
+
+/** What a clock will show to restored tasks when they begin to run, as far as that's known now, in nanoseconds. */
+export function readRestoredClock(dir: ImageDir, timeNsId: number, clock: number): bigint {
+	const name = clock === CLOCK_MONOTONIC ? "monotonic" : clock === CLOCK_BOOTTIME ? "boottime" : undefined;
+	const stored = dir.findEntry(KINDS.TIMENS, 0) ?? dir.findEntry(KINDS.TIMENS, timeNsId);
+	const time = name === undefined || !hasTimeNamespaces() ? undefined : stored?.[name];
+	return time === undefined ? readClock(clock) : time.tvSec * NSEC + time.tvNsec;
+}
+
 /** What the task's clocks show now. */
 export function dumpTimeNamespace(pid: number): timens_entry {
 	const ours = readOffsets("self");

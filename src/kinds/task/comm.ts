@@ -4,12 +4,13 @@
 
 import { hasField } from "../../images/index.ts";
 import { PR_SET_NAME } from "../../kernel/abi/prctl.ts";
-import { _NSIG, SIGCHLD, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU } from "../../kernel/abi/signal.ts";
+import { _NSIG, SIGCHLD, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, signalBit } from "../../kernel/abi/signal.ts";
 import { SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { sendSignal } from "../../sys/process.ts";
 import type {
 	DumpedTask,
 	DumpedThread,
+	RestoreContext,
 	TaskDraft,
 	TaskImage,
 	TaskKind,
@@ -19,6 +20,7 @@ import type {
 	ThreadPlan,
 } from "../kind.ts";
 import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+import { ACTION_SIGNALS } from "./sigactions.ts";
 
 const TASK_ALIVE = 1;
 const TASK_STOPPED = 3;
@@ -58,7 +60,7 @@ function planName(image: ThreadImage, plan: ThreadPlan): void {
 	plan.programs.state.syscall("set the name", SYS_prctl, [PR_SET_NAME, text]);
 }
 
-function planState(image: TaskImage, plan: TaskPlan): void {
+function planState(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
 	const tc = getTaskCore(image);
 	checkRange(image, "tc.exit_signal", tc.exitSignal, 0, _NSIG);
 	if (tc.taskState !== TASK_ALIVE && tc.taskState !== TASK_STOPPED)
@@ -66,8 +68,23 @@ function planState(image: TaskImage, plan: TaskPlan): void {
 	if (tc.taskState !== TASK_STOPPED) return;
 	if (hasField(tc, "stopSigno") && !STOP_SIGNALS.includes(tc.stopSigno))
 		throw corruptCore(image, `tc.stop_signo is ${tc.stopSigno}`);
-	// Always SIGSTOP: the others may be blocked, caught, or void in a group that is orphaned now.
-	plan.beforeDetach.push({ what: "stop it again", run: (pid) => void sendSignal(pid, SIGSTOP) });
+	const signal = tc.stopSigno !== 0 && stopsFor(image, tc.stopSigno, context) ? tc.stopSigno : SIGSTOP;
+	plan.beforeDetach.push({ what: "stop it again", run: (pid) => void sendSignal(pid, signal) });
+}
+
+/** Whether that signal would stop the task: blocked, caught or ignored it doesn't, nor in a group that is orphaned. */
+function stopsFor(image: TaskImage, signo: number, context: RestoreContext): boolean {
+	if (signo === SIGSTOP) return true;
+	const { blkSigset, sigactions } = getTaskCore(image);
+	const action = sigactions[ACTION_SIGNALS.indexOf(signo)];
+	if ((blkSigset & signalBit(signo)) !== 0n || action === undefined || action.sigaction !== 0n) return false;
+	const { pgid, sid } = image.pstree;
+	const byPid = context.once("tasks-by-pid", () => new Map(context.tasks.map((task) => [task.tid, task])));
+	for (const { pstree } of context.tasks) {
+		const parent = byPid.get(pstree.ppid)?.pstree;
+		if (pstree.pgid === pgid && parent !== undefined && parent.pgid !== pgid && parent.sid === sid) return true;
+	}
+	return false;
 }
 
 /** Name, flags and run state. */

@@ -13,7 +13,7 @@ import { create } from "../../images/index.ts";
 import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../kernel/abi/prctl.ts";
 import { RLIMIT_CORE, Rlimit64 } from "../../kernel/abi/resource.ts";
 import { KernelSigaction } from "../../kernel/abi/sigaction.x86_64.ts";
-import { signalBit, signalName } from "../../kernel/abi/signal.ts";
+import { SIGCHLD, signalBit, signalName } from "../../kernel/abi/signal.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import type { CoreImage, DeadTask } from "../kind.ts";
 import { corruptCore, getTaskCore } from "./image-checks.ts";
@@ -38,6 +38,7 @@ export function encodeDead({ stat }: DeadTask): core_entry {
 			flags: 0,
 			blkSigset: 0n,
 			comm: stat.comm,
+			...(stat.exitSignal === SIGCHLD ? {} : { exitSignal: stat.exitSignal }),
 		}),
 	});
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What hangs on a task without being its own doing: score for the out-of-memory killer, audit login id, cgroup set.
-// Source: proc_pid_oom_score_adj(5), proc_pid_loginuid(5). Images: core-PID.img, task_core_entry.
+// What hangs on a task without being its own doing: score for the out-of-memory killer, audit login id, cgroup set,
+// what goes into a core file. Source: proc_pid_oom_score_adj(5), proc_pid_loginuid(5), proc_pid_coredump_filter(5). Images: core-PID.img, task_core_entry.
 
-import { messageOf } from "../../errors.ts";
+import { isErrno, messageOf } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import { O_WRONLY } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_openat, SYS_write } from "../../kernel/abi/syscalls.x86_64.ts";
-import { readLoginuid, readOomScoreAdj } from "../../kernel/procfs/task-files.ts";
+import { readCoredumpFilter, readLoginuid, readOomScoreAdj } from "../../kernel/procfs/task-files.ts";
 import { log } from "../../log.ts";
 import { toCString, writeFileText } from "../../sys/file.ts";
 import type {
@@ -26,6 +26,8 @@ const OOM_MIN = -1000;
 const OOM_MAX = 1000;
 /** The one set that dumps of this version have: criu's own. */
 const OWN_CGROUP_SET = 1;
+/** Source: linux/mm_types.h:MMF_DUMP_FILTER_DEFAULT. */
+const DEFAULT_FILTER = 0x33;
 const AT_FDCWD = -100;
 
 function dumpOutside(task: DumpedTask, draft: TaskDraft): undefined {
@@ -35,7 +37,19 @@ function dumpOutside(task: DumpedTask, draft: TaskDraft): undefined {
 	const loginuid = readLoginuid(task.pid);
 	if (loginuid !== undefined) tc.loginuid = loginuid;
 	tc.cgSet = OWN_CGROUP_SET;
+	const filter = readFilter(task.pid);
+	if (filter !== undefined && filter !== DEFAULT_FILTER) tc.coredumpFilter = filter;
 	return undefined;
+}
+
+/** Undefined in a kernel that writes no core files. */
+function readFilter(pid: number | "self"): number | undefined {
+	try {
+		return readCoredumpFilter(pid);
+	} catch (error) {
+		if (isErrno(error, "ENOENT")) return undefined;
+		throw error;
+	}
 }
 
 function dumpCgroupSet(_thread: DumpedThread, draft: ThreadDraft): undefined {
@@ -48,13 +62,26 @@ function planOomScore(image: TaskImage, plan: TaskPlan, context: RestoreContext)
 	if (!hasField(tc, "oomScoreAdj")) return;
 	const score = checkRange(image, "tc.oom_score_adj", tc.oomScoreAdj, OOM_MIN, OOM_MAX);
 	if (score === context.once("own:oom_score_adj", () => readOomScoreAdj("self"))) return;
+	setFromOutside(plan, "oom_score_adj", String(score));
+}
+
+function planFilter(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const tc = getTaskCore(image);
+	// Children have their parent's; images of the original tell nothing.
+	if (!hasField(tc, "coredumpFilter") || tc.coredumpFilter === context.once("own:filter", () => readFilter("self")))
+		return;
+	setFromOutside(plan, "coredump_filter", `0x${tc.coredumpFilter.toString(16)}`);
+}
+
+/** Writes a file of /proc/PID; a failure isn't one of the restore. */
+function setFromOutside(plan: TaskPlan, name: string, value: string): void {
 	plan.outside.push({
-		what: `set oom_score_adj ${score}`,
+		what: `set ${name} ${value}`,
 		run: (pid) => {
 			try {
-				writeFileText(`/proc/${pid}/oom_score_adj`, String(score));
+				writeFileText(`/proc/${pid}/${name}`, value);
 			} catch (error) {
-				log.warn(`oom_score_adj ${score} of pid ${pid} isn't restored: ${messageOf(error)}`);
+				log.warn(`${name} ${value} of pid ${pid} isn't restored: ${messageOf(error)}`);
 			}
 		},
 	});
@@ -75,7 +102,7 @@ function planLoginuid(image: TaskImage, plan: TaskPlan, context: RestoreContext)
 	tree.syscall("close loginuid", SYS_close, [fd], { check: "any" });
 }
 
-/** Out-of-memory score, login id, cgroup set. */
+/** Out-of-memory score, login id, cgroup set, filter of core files. */
 export const outside: TaskKind = {
 	name: "outside",
 	dump: dumpOutside,
@@ -83,5 +110,6 @@ export const outside: TaskKind = {
 	plan: (image, plan, context) => {
 		planOomScore(image, plan, context);
 		planLoginuid(image, plan, context);
+		planFilter(image, plan, context);
 	},
 };

@@ -6,7 +6,15 @@ import { siginfo_entrySchema, type signal_queue_entry, signal_queue_entrySchema 
 import { create } from "../../images/index.ts";
 import { parseSiginfoHead, SIGINFO_SIZE } from "../../kernel/abi/siginfo.ts";
 import { _NSIG, SI_TIMER, SIGKILL, SIGSTOP, signalName } from "../../kernel/abi/signal.ts";
-import { SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo } from "../../kernel/abi/syscalls.x86_64.ts";
+import {
+	SYS_rt_sigqueueinfo,
+	SYS_rt_tgsigqueueinfo,
+	SYS_sched_yield,
+	SYS_tkill,
+} from "../../kernel/abi/syscalls.x86_64.ts";
+import { readStat } from "../../kernel/procfs/stat.ts";
+import { log } from "../../log.ts";
+import { mustSyscall, syscall } from "../../sys/host.ts";
 import { sendSignal } from "../../sys/process.ts";
 import { peekSiginfo } from "../../sys/ptrace.ts";
 import type {
@@ -23,6 +31,8 @@ import type {
 } from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 
+const TASK_STOPPED = 3;
+const STOP_TIMEOUT_MS = 1000;
 /** More than any sane RLIMIT_SIGPENDING; bounds the plan of a hostile image. */
 const MAX_PENDING = 1 << 18;
 /** Where a timer's siginfo keeps si_sys_private, by which older kernels find the timer to arm again. */
@@ -76,9 +86,27 @@ const REMEDIES = {
 	EAGAIN: "too many signals wait for this user: raise the limit of pending signals (ulimit -i) for criu",
 };
 
-function stopAgain(plan: ThreadPlan): void {
-	plan.beforeDetach.push({ what: "send SIGSTOP", run: (task) => void sendSignal(task, SIGSTOP) });
+/** SIGSTOP can't be queued beforehand: nothing blocks it. A task that stands still keeps it waiting. */
+function stopAgain(isStopped: boolean, plan: ThreadPlan, send: (task: number) => void): void {
+	if (!isStopped) plan.beforeDetach.push({ what: "send SIGSTOP", run: send });
+	else
+		plan.afterDetach.push({
+			what: "send SIGSTOP",
+			run: (task) => {
+				awaitGroupStop(task);
+				send(task);
+			},
+		});
 }
+
+/** Waits until a task that was sent a stop has taken it. */
+function awaitGroupStop(tid: number): void {
+	for (const deadline = performance.now() + STOP_TIMEOUT_MS; performance.now() < deadline; syscall(SYS_sched_yield))
+		if (readStat(tid).state === "T") return;
+	log.warn(`task ${tid} isn't stopped yet: a second SIGSTOP is lost`);
+}
+
+const isStopped = (image: TaskImage) => getTaskCore(image).taskState === TASK_STOPPED;
 
 function planShared(image: TaskImage, plan: TaskPlan): void {
 	const { pid } = image.pstree;
@@ -87,7 +115,7 @@ function planShared(image: TaskImage, plan: TaskPlan): void {
 			remedies: REMEDIES,
 		}),
 	);
-	if (stops) stopAgain(plan);
+	if (stops) stopAgain(isStopped(image), plan, (task) => void sendSignal(task, SIGSTOP));
 }
 
 function planPrivate(image: ThreadImage, plan: ThreadPlan): void {
@@ -100,7 +128,8 @@ function planPrivate(image: ThreadImage, plan: ThreadPlan): void {
 			{ remedies: REMEDIES },
 		),
 	);
-	if (stops) stopAgain(plan);
+	const toThread = (tid: number) => void mustSyscall(`to task ${tid}`, SYS_tkill, tid, SIGSTOP);
+	if (stops) stopAgain(isStopped(image.task), plan, toThread);
 }
 
 /** Signals that wait to be delivered. */

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Tasks that this version can't keep as a whole: traced ones, threads, seccomp, shadow stacks, the dead, the kernel's.
+// Tasks that this version can't keep as a whole: traced ones, shadow stacks, the dead, the kernel's.
 
 import { type CriuError, UnsupportedError } from "../../errors.ts";
-import { core_entry_march, seccomp_mode } from "../../images/gen/core_pb.ts";
-import { hasField } from "../../images/index.ts";
+import { core_entry_march } from "../../images/gen/core_pb.ts";
 import { readComm } from "../../kernel/procfs/task-files.ts";
 import type { DumpedTask, TaskImage, TaskKind } from "../kind.ts";
-import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 
 const PF_KTHREAD = 0x00200000;
-const ORIGINAL = "use the original criu";
 
 function describeTracer(pid: number): string {
 	try {
@@ -17,6 +14,13 @@ function describeTracer(pid: number): string {
 	} catch {
 		return `pid ${pid}`;
 	}
+}
+
+/** The refusal of a task that somebody else traces. */
+export function tracedError(pid: number, tracer: number): CriuError {
+	return new UnsupportedError("TRACED", `pid ${pid} is traced by ${describeTracer(tracer)}`, {
+		remedy: "detach the debugger first",
+	});
 }
 
 /** The task is dead, or the kernel's own: nothing else counts then. */
@@ -39,14 +43,7 @@ function findRefusals(task: DumpedTask): CriuError[] {
 	const found: CriuError[] = [];
 	const refuse = (code: string, message: string, remedy: string) =>
 		found.push(new UnsupportedError(code, `pid ${pid} ${message}`, { remedy }));
-	if (status.tracerPid !== 0 && status.tracerPid !== process.pid)
-		refuse("TRACED", `is traced by ${describeTracer(status.tracerPid)}`, "detach the debugger first");
-	if (status.seccomp !== undefined && status.seccomp !== 0)
-		refuse(
-			"UNSUPPORTED_SECCOMP",
-			`is under seccomp (${status.seccomp === 1 ? "strict mode" : "a filter"}), which this version doesn't keep`,
-			ORIGINAL,
-		);
+	if (status.tracerPid !== 0 && status.tracerPid !== process.pid) found.push(tracedError(pid, status.tracerPid));
 	if (status.threadFeatures.includes("shstk"))
 		refuse(
 			"UNSUPPORTED_SHSTK",
@@ -61,14 +58,6 @@ function checkImage(image: TaskImage): void {
 	if (core.mtype !== core_entry_march.X86_64)
 		throw new UnsupportedError("FOREIGN_ARCH", `pid ${pstree.pid} was dumped on another kind of machine`, {
 			remedy: "restore on a machine of that kind",
-		});
-	const thread = getThreadCore(image);
-	const mode = hasField(thread, "seccompMode") ? thread.seccompMode : getTaskCore(image).oldSeccompMode;
-	if (![seccomp_mode.disabled, seccomp_mode.strict, seccomp_mode.filter].includes(mode))
-		throw corruptCore(image, `thread_core.seccomp_mode is ${mode}`);
-	if (mode !== seccomp_mode.disabled)
-		throw new UnsupportedError("UNSUPPORTED_SECCOMP", `pid ${pstree.pid} was under seccomp`, {
-			remedy: `restore these images with the original criu`,
 		});
 }
 

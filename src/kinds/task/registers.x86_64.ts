@@ -33,7 +33,6 @@ import type {
 	ThreadPlan,
 } from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
-import { findThreadSection } from "./rseq.ts";
 import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
 
 /** GDT slots for thread-local storage. Source: arch/x86/include/asm/segment.h. */
@@ -153,12 +152,11 @@ function dumpRegisters(
 	if (tc !== undefined) tc.blkSigset = thread.sigmask;
 	else if (threadCore !== undefined) threadCore.blkSigset = thread.sigmask;
 	const host = context.once("xstate-host", describeXstateHost);
-	const section = findThreadSection(dumped);
 	const resume = (handler: "none" | "restart" | "interrupt") => {
 		const named = nameRestartedCall(thread.regs, (address, length) => readMemory(thread.tid, address, length));
 		const resumption = resumeFromImage(named, handler);
 		tellInterruption(dumped, resumption);
-		return section === undefined || section.noRestart ? resumption.regs : abort(resumption.regs, section.abortIp);
+		return resumption.regs;
 	};
 	const waiting = findWaitingHandler(dumped);
 	draft.core.threadInfo = create(thread_info_x86Schema, {
@@ -177,12 +175,6 @@ function dumpRegisters(
 		const handler = (sa_flags & BigInt(SA_RESTART)) === 0n ? "interrupt" : "restart";
 		if (threadInfo !== undefined) threadInfo.gpregs = encodeRegs(resume(handler));
 	};
-}
-
-function abort(regs: Registers, ip: bigint): Registers {
-	const copy = regs.slice();
-	copy[REG.ip] = ip;
-	return copy;
 }
 
 /** The registers that ptrace sets last. Selectors and privileged flags are this kernel's, whatever the image says. */

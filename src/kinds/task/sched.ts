@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Scheduling of a thread: policy, real-time priority, nice value; timer slack and I/O priority in fields of our own. CPU
-// affinity isn't kept, as the original doesn't. Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
+// Scheduling of a thread: policy, real-time priority, nice value; timer slack and I/O priority in fields of our own.
+// Source: sched(7), sched_setattr(2). Images: core-PID.img, thread_core_entry.
 
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import type { thread_core_entry } from "../../images/gen/core_pb.ts";
@@ -14,17 +14,14 @@ import {
 	SYS_ioprio_get,
 	SYS_ioprio_set,
 	SYS_prctl,
-	SYS_sched_getaffinity,
 	SYS_sched_getattr,
 	SYS_sched_setattr,
 	SYS_setpriority,
 } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readStat } from "../../kernel/procfs/stat.ts";
 import { readTimerslackNs } from "../../kernel/procfs/task-files.ts";
-import { log } from "../../log.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
 import type {
-	DumpContext,
 	DumpedTask,
 	DumpedThread,
 	RestoreContext,
@@ -42,7 +39,6 @@ const NICE_MAX = 19;
 const IOPRIO_WHO_PROCESS = 1;
 const IOPRIO_CLASS_SHIFT = 13;
 const DEFAULT_SLACK_NS = 50_000n;
-const AFFINITY_BYTES = 1024;
 
 function isRealTime(policy: number): boolean {
 	return policy === sched.SCHED_FIFO || policy === sched.SCHED_RR;
@@ -74,22 +70,14 @@ function derivedIoprio(policy: number, nice: number): number {
 	return (ioClass << IOPRIO_CLASS_SHIFT) | Math.floor((nice + 20) / 5);
 }
 
-function readAffinity(tid: number): string {
-	const bytes = new Uint8Array(AFFINITY_BYTES);
-	const length = syscall(SYS_sched_getaffinity, tid, bytes.length, bytes);
-	return length < 0 ? "" : Buffer.from(bytes.subarray(0, length)).toString("hex");
-}
-
 /** What CRIU's images have no field for: kept in fields of ours where it differs from what every task starts with. */
-function dumpExtras(thread: DumpedThread, core: thread_core_entry, attr: sched.SchedAttr, context: DumpContext): void {
+function dumpExtras(thread: DumpedThread, core: thread_core_entry, attr: sched.SchedAttr): void {
 	const { tid } = thread;
 	const slack = readTimerslackNs(tid);
 	if (slack !== DEFAULT_SLACK_NS && slack !== 0n) core.timerSlackNs = slack;
 	const ioprio = syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, tid);
 	if (ioprio >>> IOPRIO_CLASS_SHIFT !== 0 && ioprio > 0 && ioprio !== derivedIoprio(attr.sched_policy, core.schedNice))
 		core.ioprio = ioprio;
-	const own = context.once("own:affinity", () => readAffinity(0));
-	if (readAffinity(tid) !== own) log.warn(`task ${tid}: the CPUs that it is bound to aren't kept`);
 }
 
 function planExtras(core: thread_core_entry, plan: ThreadPlan): void {
@@ -102,7 +90,7 @@ function planExtras(core: thread_core_entry, plan: ThreadPlan): void {
 		});
 }
 
-function dumpSched(thread: DumpedThread, draft: ThreadDraft, _ask: unknown, context: DumpContext): undefined {
+function dumpSched(thread: DumpedThread, draft: ThreadDraft): undefined {
 	const { threadCore } = draft.core;
 	if (threadCore === undefined) return undefined;
 	const attr = readAttributes(thread.tid);
@@ -111,7 +99,7 @@ function dumpSched(thread: DumpedThread, draft: ThreadDraft, _ask: unknown, cont
 	if (isRealTime(attr.sched_policy)) threadCore.schedPrio = attr.sched_priority;
 	// Real-time policies hide it from sched_getattr(2). The system call gives 20 - nice.
 	threadCore.schedNice = 20 - mustSyscall(`of task ${thread.tid}`, SYS_getpriority, PRIO_PROCESS, thread.tid);
-	dumpExtras(thread, threadCore, attr, context);
+	dumpExtras(thread, threadCore, attr);
 	return undefined;
 }
 

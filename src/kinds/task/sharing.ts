@@ -2,7 +2,7 @@
 // Which kernel objects tasks share: memory, descriptor table, directories, signal handlers. Equal numbers in ids-PID.img
 // mean the same object. Source: kcmp(2), clone(2) CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND.
 
-import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
 import { compareKernel, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM } from "../../sys/process.ts";
 import type { DumpContext, DumpedTask, TaskKind } from "../kind.ts";
 
@@ -66,25 +66,32 @@ export function firstSharer(kind: Shared, task: DumpedTask, context: DumpContext
 	return objectsOf(context).find(kind, task).task;
 }
 
-function refuse(task: DumpedTask, other: DumpedTask, what: string, remedy: string): CriuError {
+function refuse(task: DumpedTask, other: { pid: number }, what: string, remedy: string): CriuError {
 	return new UnsupportedError("SHARED_BY_TASKS", `pid ${task.pid} shares its ${what} with pid ${other.pid}`, {
 		remedy,
 	});
+}
+
+const WAIT_FOR_VFORK =
+	"wait until its vfork(2) or posix_spawn(3) is over; programs that share memory between processes for good can't be dumped";
+
+/** The root's parent, if that has lent it its memory: it stands outside of the tree. */
+function findLender({ pid, isRoot, stat }: DumpedTask): { pid: number } | undefined {
+	if (!isRoot || stat.ppid === 0) return undefined;
+	try {
+		return compareKernel(pid, stat.ppid, KCMP_VM) === 0 ? { pid: stat.ppid } : undefined;
+	} catch (error) {
+		if (isErrno(error, "ESRCH", "EPERM")) return undefined;
+		throw error;
+	}
 }
 
 /** The shared object has to come from the parent: a child is made with it. */
 function findSharingBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	const found: CriuError[] = [];
 	const vm = firstSharer("vm", task, context);
-	if (vm !== task)
-		found.push(
-			refuse(
-				task,
-				vm,
-				"memory",
-				"wait until its vfork(2) or posix_spawn(3) is over; programs that share memory between processes for good can't be dumped",
-			),
-		);
+	const lender = vm === task ? findLender(task) : vm;
+	if (lender !== undefined) found.push(refuse(task, lender, "memory", WAIT_FOR_VFORK));
 	const sighand = firstSharer("sighand", task, context);
 	if (sighand !== task && vm === task)
 		found.push(

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One system call of a stopped target, on an instruction that it has anyway. Whatever becomes of us in between, the target is
+// led on to its cure chain.
+
+import { SYS_rt_sigreturn } from "../kernel/abi/syscalls.x86_64.ts";
+import { type Chain, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import type { Gadgets } from "./gadgets.x86_64.ts";
+import { getRegisters, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
+
+export const NO_SYSCALL = (1n << 64n) - 1n;
+export const FLAGS_TO_CLEAR = 0x40500n; // TF, DF, AC
+const SYSCALL_LENGTH = 2n;
+
+/** The call, and rsp for the `ret` behind it. */
+export interface CallRequest {
+	readonly nr: number;
+	readonly args: readonly bigint[];
+	readonly sp: bigint;
+}
+
+/** A call under way: arm, enter, finish. */
+export class TargetCall {
+	/** Registers that the call is made with, but for its number. */
+	private readonly change: Partial<Record<keyof typeof REG, bigint>>;
+	private readonly escapes: boolean;
+
+	constructor(
+		private readonly thread: StoppedThread,
+		private readonly gadgets: Gadgets,
+		private readonly chain: Chain,
+		private readonly request: CallRequest,
+	) {
+		const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = request.args;
+		this.change = { di, si, dx, r10, r8, r9, sp: request.sp };
+		const { rules } = thread;
+		const ip = gadgets.syscallRet + SYSCALL_LENGTH;
+		this.escapes = rules?.kills(request.nr, request.args, ip) === true && !rules.kills(SYS_rt_sigreturn, [], ip);
+	}
+
+	/**
+	 * Sets the registers for the call. If it would kill the target without us, they are set for a call that takes it back
+	 * to where it was; then it becomes the other one on entry, an instant before it's let through.
+	 */
+	arm(): void {
+		const { thread, gadgets, chain, request } = this;
+		const { tid, regs } = thread;
+		const way = this.escapes ? { ax: BigInt(SYS_rt_sigreturn), sp: chain.lastSigreturnSp } : { ax: BigInt(request.nr) };
+		const flags = getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR;
+		const change = { ...this.change, ip: gadgets.syscallRet, orig_ax: NO_SYSCALL, flags };
+		setRegisters(tid, withRegs(regs, { ...change, ...way }));
+	}
+
+	/** Runs the target up to the call's entry. */
+	enter(deadline: number): void {
+		resumeToSyscall(this.thread.tid, deadline);
+	}
+
+	/** Runs the target from the entry up to the call's end; gives its result. */
+	finish(deadline: number): bigint {
+		const { tid } = this.thread;
+		if (this.escapes)
+			setRegisters(tid, withRegs(getRegisters(tid), { ...this.change, orig_ax: BigInt(this.request.nr) }));
+		resumeToSyscall(tid, deadline);
+		return BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
+	}
+}
+
+/** The registers of a thread, set to go on at an address of our own code. */
+export function enterAgent(regs: Registers, ip: bigint, sp: bigint, di: bigint): Registers {
+	return withRegs(regs, { ip, sp, di, orig_ax: NO_SYSCALL, flags: getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR });
+}

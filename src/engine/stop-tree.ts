@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Stopping a tree that goes on meanwhile: it forks, makes threads, dies and executes programs until all of it stands still.
+
+import { stopTimeout } from "../agent/blocked-stop.ts";
+import { backOff, checkInterrupt, detachThread, isDead, requestStop } from "../agent/tracee.ts";
+import { BlockedError, CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
+import { faultPoint } from "../fault.ts";
+import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
+import { countThreads, listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
+import { tracedError } from "../kinds/task/refusals.ts";
+import { closeFd } from "../sys/file.ts";
+import { seizeTogether } from "../sys/host.ts";
+import { openPidfd } from "../sys/process.ts";
+import * as pt from "../sys/ptrace.ts";
+
+/** So many rounds take a millisecond. */
+const DOUBTFUL_ROUNDS = 24;
+const EPERM = 1;
+const ESRCH = 3;
+const EINVAL = 22;
+
+/** A process that has been stopped, not looked at yet. */
+export interface StoppedProcess {
+	readonly pid: number;
+	readonly pidfd: number;
+	readonly parent: StoppedProcess | undefined;
+	/** Group stop signals by thread. */
+	readonly threads: Map<number, number>;
+	/** Threads that were asked to stop and haven't yet. */
+	readonly pending: Set<number>;
+}
+
+/** What `read` gives; `gone` when the task that it looks at isn't there any more. */
+function unlessGone<T>(read: () => T, gone: T): T {
+	try {
+		return read();
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ESRCH")) return gone;
+		throw error;
+	}
+}
+
+const isDeadState = ({ state }: ProcStat) => state === "Z" || state === "X";
+const findStat = (pid: number) => unlessGone<ProcStat | undefined>(() => readStat(pid), undefined);
+
+/** Stops processes one by one, each with all its threads, parents first: what stands still makes no more children. */
+export class TreeFreezer {
+	readonly processes: StoppedProcess[] = [];
+	readonly dead = new Map<number, { stat: ProcStat; parent: StoppedProcess }>();
+	private readonly known = new Set<number>();
+	private order: Map<number, number> | undefined;
+
+	constructor(private readonly deadline: number) {}
+
+	/** @throws CriuError STOP_TIMEOUT, FREEZE_TIMEOUT, TASK_GONE; BlockedError TRACED, UNSUPPORTED_DEAD_LEADER; KernelError */
+	freezeAll(root: number): void {
+		if (!this.stop(root, undefined))
+			throw new CriuError("TASK_GONE", `task ${root} ended while it was being frozen`, {
+				remedy: "nothing is left to dump; start it again",
+			});
+		// A child may make siblings of itself (CLONE_PARENT), and leave orphans to tasks that stand still already, until it
+		// stands still or is gone as well: only a look at all that finds nobody new is the last one.
+		for (let news = true; news; ) {
+			news = false;
+			for (let i = 0; i < this.processes.length; i++)
+				if (this.stopChildren(this.processes[i] as StoppedProcess)) news = true;
+		}
+	}
+
+	/** True when there was a child that wasn't known yet, even if it's gone by now. */
+	private stopChildren(parent: StoppedProcess): boolean {
+		let news = false;
+		for (const tid of parent.threads.keys())
+			for (const child of unlessGone(() => listThreadChildren(parent.pid, tid), [])) {
+				if (this.known.has(child)) continue;
+				news = true;
+				this.checkTime(`the tree grows faster than it can be stopped (pid ${child} is its latest process)`);
+				const stat = findStat(child);
+				if (stat === undefined) continue;
+				// A leader is a zombie, too, when others of its threads live on.
+				const runs = !isDeadState(stat) || stat.numThreads > 1;
+				if (runs && this.stop(child, parent)) continue;
+				const end = findStat(child);
+				// A thread that executes a program takes the place of a leader that looks dead for an instant.
+				if (end === undefined || !isDeadState(end) || end.numThreads > 1) continue;
+				this.known.add(child);
+				this.dead.set(child, { stat: end, parent });
+			}
+		return news;
+	}
+
+	private checkTime(what: string): void {
+		if (performance.now() > this.deadline)
+			throw new CriuError("FREEZE_TIMEOUT", what, {
+				remedy: "give it longer with --timeout SECONDS, or freeze its cgroup first (--freeze-cgroup)",
+			});
+	}
+
+	/** False when it has ended meanwhile. */
+	private stop(pid: number, parent: StoppedProcess | undefined): boolean {
+		let process: StoppedProcess;
+		try {
+			process = { pid, pidfd: openPidfd(pid), parent, threads: new Map(), pending: new Set() };
+		} catch (error) {
+			if (isErrno(error, "ESRCH", "EINVAL")) return false;
+			throw error;
+		}
+		this.known.add(pid);
+		this.processes.push(process);
+		this.stopThreads(process);
+		if (process.threads.has(pid)) return true;
+		this.processes.pop();
+		this.known.delete(pid);
+		closeFd(process.pidfd);
+		return false;
+	}
+
+	/**
+	 * A running thread can make others: until as many stand still as there are. A list of threads isn't made at one instant,
+	 * their number is.
+	 */
+	private stopThreads(process: StoppedProcess): void {
+		const { pid, threads } = process;
+		for (let round = 0; ; round++) {
+			const listed = unlessGone(() => listThreads(pid), []);
+			const fresh = listed.filter((tid) => !threads.has(tid));
+			seizeThreads(process, fresh, round > DOUBTFUL_ROUNDS);
+			this.awaitStops(process);
+			faultPoint("dump:seized");
+			const count = unlessGone(() => countThreads(pid), 0);
+			if (count === threads.size && this.holdsLeader(process)) return;
+			if (!threads.has(pid) && count === threads.size + 1 && isDead(pid)) {
+				if (threads.size > 0) throw deadLeader(pid);
+				return;
+			}
+			this.checkTime(`pid ${pid} makes threads faster than they can be stopped, or doesn't get done with dying`);
+			dropDead(process);
+			backOff(round);
+		}
+	}
+
+	/** A thread that executes a program takes the leader's place, which stood still. */
+	private holdsLeader({ pid, threads }: StoppedProcess): boolean {
+		if (!threads.has(pid) || typeof checkInterrupt(pid) === "number") return true;
+		threads.delete(pid);
+		return false;
+	}
+
+	/** Waits for all that are pending: each stands still or is gone afterwards. */
+	private awaitStops(process: StoppedProcess): void {
+		const { pid, threads, pending } = process;
+		for (let round = 0; pending.size > 0; round++) {
+			for (const tid of pending) {
+				const state = checkInterrupt(tid);
+				if (state === undefined) continue;
+				pending.delete(tid);
+				if (state !== "gone") threads.set(tid, state);
+			}
+			if (round % 16 === 15) {
+				// One that executes a program waits until those are gone that it has ended, although they stood still.
+				dropDead(process);
+				// Its first thread ended by itself, which nobody is told while others live.
+				if (pending.has(pid) && isDead(pid)) pending.delete(pid);
+			}
+			const [late] = pending;
+			if (late !== undefined && performance.now() > this.deadline) throw stopTimeout(late);
+			if (pending.size > 0) backOff(round);
+		}
+	}
+
+	/** Processes in the order in which they were found: parents first, siblings as they were born. */
+	orderOf(pid: number): number {
+		this.order ??= new Map([...this.known].map((one, index) => [one, index]));
+		return this.order.get(pid) ?? this.known.size;
+	}
+
+	/** Lets all of it run on. All threads are tried, also when it fails for one. @throws KernelError, CriuError */
+	letGo(until?: number): void {
+		let failure: { error: unknown } | undefined;
+		for (const { threads, pending } of this.processes) {
+			// The death of a leader isn't told before those of its threads have been passed on.
+			for (const tid of [...threads.keys(), ...pending].reverse()) {
+				try {
+					detachThread(tid, until);
+				} catch (error) {
+					// One that doesn't stop at all is let go when we end; why is what the user was told already.
+					const known = pending.has(tid) && error instanceof CriuError && error.code === "STOP_TIMEOUT";
+					if (!known) failure ??= { error };
+				}
+			}
+		}
+		if (failure !== undefined) throw failure.error;
+	}
+
+	close(): void {
+		for (const { pidfd } of this.processes) closeFd(pidfd);
+	}
+}
+
+/** Forgets threads that somebody has ended while they stood still; their ends are passed on. */
+function dropDead({ threads }: StoppedProcess): void {
+	for (const tid of [...threads.keys()].reverse()) if (checkInterrupt(tid) === "gone") threads.delete(tid);
+}
+
+/**
+ * Seizes threads and asks them to stop: those that haven't ended are pending then. A task that ends or executes a program
+ * refuses, too: only when it's `certain` that it goes on doing so it's an error.
+ *
+ * @throws BlockedError TRACED; KernelError
+ */
+function seizeThreads({ pid, threads, pending }: StoppedProcess, tids: readonly number[], certain: boolean): void {
+	const others = [...threads.keys()];
+	const results = seizeFreely(pid, tids, others);
+	for (const tid of tids) if (results.get(tid) === 0 && requestStop(tid)) pending.add(tid);
+	for (const tid of tids) {
+		const errno = results.get(tid) ?? 0;
+		if (errno === 0 || errno === ESRCH || (errno === EPERM && isDead(tid))) continue;
+		const failure = new KernelError("ptrace", errno, `PTRACE_SEIZE of task ${tid}`);
+		const tracer = errno === EPERM ? unlessGone(() => readStatus(tid).tracerPid, undefined) : 0;
+		// Ours already: a thread that we had seized has executed a program and is the leader by that.
+		if (tracer === process.pid && requestStop(tid)) pending.add(tid);
+		else if (tracer === 0 && certain) throw failure;
+		else if (tracer !== undefined && tracer !== 0 && tracer !== process.pid)
+			throw refuse(pid, tracedError(pid, tracer));
+	}
+}
+
+/** False once the kernel has refused to suspend seccomp: it can't, or criu itself is under a filter. */
+let suspendsSeccomp = true;
+
+/** Seizes threads so that no seccomp filter keeps them from the calls that a dump asks of them. Gives errno by thread. */
+function seizeFreely(pid: number, tids: readonly number[], others: readonly number[]): Map<number, number> {
+	const results = new Map<number, number>();
+	const seize = (wanted: readonly number[], options: number) => {
+		const held = wanted === tids ? others : [...others, ...tids];
+		const errors = seizeTogether(pid, wanted, held, pt.PTRACE_O_TRACESYSGOOD | options);
+		for (const [i, tid] of wanted.entries()) results.set(tid, -(errors[i] ?? 0));
+	};
+	seize(tids, suspendsSeccomp ? pt.PTRACE_O_SUSPEND_SECCOMP : 0);
+	const refused = tids.filter((tid) => [EPERM, EINVAL].includes(results.get(tid) ?? 0));
+	if (!suspendsSeccomp || refused.length === 0) return results;
+	seize(refused, 0);
+	if (refused.some((tid) => results.get(tid) === 0)) suspendsSeccomp = false;
+	return results;
+}
+
+function deadLeader(pid: number): BlockedError {
+	return refuse(
+		pid,
+		new UnsupportedError("UNSUPPORTED_DEAD_LEADER", `the first thread of pid ${pid} has ended, others go on`, {
+			remedy: "dump before the program ends its main thread; such a process can't be built anew",
+		}),
+	);
+}
+
+const refuse = (pid: number, reason: CriuError) => new BlockedError(`pid ${pid} can't be dumped as it is`, [reason]);

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The open descriptors of standing tasks, read once, and which of them are one open file description.
+// Source: /proc/PID/fd, /proc/PID/fdinfo, pidfd_getfd(2), kcmp(2).
+
+import { O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
+import { readFdLink } from "../../kernel/procfs/links.ts";
+import { listFds } from "../../kernel/procfs/tasks.ts";
+import { closeFd, statFd } from "../../sys/file.ts";
+import { compareKernel, getPidfdFd, KCMP_FILE } from "../../sys/process.ts";
+import type { DumpContext, DumpedTask, FdFacts } from "../kind.ts";
+import { emptyFown, readFown } from "./fown.ts";
+
+function readFd(task: DumpedTask, fd: number): FdFacts {
+	const info = readFdinfo(task.pid, fd);
+	const link = readFdLink(task.pid, fd);
+	const ownFd = getPidfdFd(task.pidfd, fd);
+	try {
+		const fown = (info.flags & O_PATH) === 0 ? readFown(task, ownFd) : emptyFown();
+		return { task, fd, link, stat: statFd(ownFd), info, ownFd, fown };
+	} catch (error) {
+		closeFd(ownFd);
+		throw error;
+	}
+}
+
+/** All open descriptors of a standing task, read once; copies of ours are closed when the dump is over. */
+export function collectFds(task: DumpedTask, context: Pick<DumpContext, "once">): readonly FdFacts[] {
+	return context.once(`fds:${task.pid}`, () => listFds(task.pid).map((fd) => readFd(task, fd)));
+}
+
+/** Closes the copies of a task's descriptors. */
+export function closeCopies(task: DumpedTask, context: Pick<DumpContext, "once">): void {
+	for (const { ownFd } of context.once<readonly FdFacts[]>(`fds:${task.pid}`, () => [])) closeFd(ownFd);
+}
+
+/** 0 for descriptors of one open file description, 1 or 2 for an order, as kcmp(2) gives it. */
+export type Compare = (a: FdFacts, b: FdFacts) => number;
+
+/** Compares two descriptors of standing tasks. @throws KernelError */
+export function compareDescriptors(a: FdFacts, b: FdFacts): number {
+	return compareKernel(a.task.pid, b.task.pid, KCMP_FILE, a.fd, b.fd);
+}
+
+/** Where in a list that's in the kernel's order something belongs, by kcmp(2) of it with an element, and what's equal to it. */
+export function searchOrdered<T>(list: readonly T[], compareTo: (element: T) => number): { at: number; found?: T } {
+	let low = 0;
+	let high = list.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		const element = list[middle] as T;
+		const order = compareTo(element);
+		if (order === 0) return { at: middle, found: element };
+		if (order === 1) high = middle;
+		else low = middle + 1;
+	}
+	return { at: low };
+}
+
+/** Open file descriptions that a dump has met. Only descriptors that look alike are compared. */
+export class Descriptions<T> {
+	private readonly buckets = new Map<string, { file: FdFacts; value: T }[]>();
+
+	constructor(private readonly compare: Compare) {}
+
+	/** What belongs to the description of a descriptor; made when it's met first. */
+	of(file: FdFacts, make: () => T): T {
+		const { stat, info } = file;
+		// All event counters have one inode, but each has a number of its own.
+		const own = info.kind.type === "eventfd" ? info.kind.id : undefined;
+		const key = [stat.devMajor, stat.devMinor, stat.ino, info.flags & ~O_CLOEXEC, info.pos, info.mntId, own].join(":");
+		const bucket = this.buckets.get(key) ?? [];
+		this.buckets.set(key, bucket);
+		const { at, found } = searchOrdered(bucket, (known) => this.compare(file, known.file));
+		if (found !== undefined) return found.value;
+		const value = make();
+		bucket.splice(at, 0, { file, value });
+		return value;
+	}
+}
