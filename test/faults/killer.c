@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Ends `criu dump -R` by a signal at random instants and looks after each time whether the target is as it was:
-//   killer CRIU PID PAGE IMAGES ROUNDS SEED SIGNAL [poke|stopped|storm]
-// PAGE is the score file of target.c. Every other kill falls into the time in which the target is traced, which is short
-// beside criu's start. One line per casualty, then `summary KEY=VALUE …`. Exit code 0 only without casualties.
+//   killer CRIU PID PAGE IMAGES ROUNDS SEED SIGNAL [poke|stopped|storm]      killer throw PID: only the storm of signals
+// The target is PID with all its threads and descendants; PAGE is the score file of target.c. Every other kill falls into the
+// time in which the target is traced, which is short beside criu's start. One line per casualty, then `summary KEY=VALUE …`. Exit code 0 only without casualties.
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,22 +14,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define STATE_SIZE (256 * 1024)
+#define STATE_SIZE (1024 * 1024)
+#define MAX_TASKS 64
+#define MAX_SLOTS 64
 #define SETTLE_NS 5000000000ll
-#define STORM_NS 100000
+#define NUDGE_NS 50000000
 
 struct score {
-	uint64_t ready, progress, errors, error_kind, eintr, signals, late_ns;
+	uint64_t ready, progress, errors, error_kind, eintr, signals, late_ns, pid;
 };
 
 static const char *criu, *images;
 static char pid_text[16];
 static pid_t pid;
-static volatile struct score *score;
+static volatile struct score *slots;
+static pid_t pids[MAX_TASKS], tids[MAX_TASKS], halted[MAX_TASKS]; // tids[i] is a thread of owners[i]
+static pid_t owners[MAX_TASKS];
+static int nr_pids, nr_tids, nr_halted;
 static int poke, stopped, storm, end_signal;
 static int rounds, ended, traced, continued, refused, casualties;
 static int64_t dump_ns, traced_ns;
@@ -69,26 +76,25 @@ static void report_casualty(const char *form, ...)
 	casualties++;
 }
 
-static size_t read_proc(const char *name, char *buffer, size_t room)
+static size_t read_proc(pid_t of, const char *name, char *buffer, size_t room)
 {
 	char path[64];
 	size_t have = 0;
 	ssize_t n;
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	snprintf(path, sizeof(path), "/proc/%d/%s", of, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	while (have < room - 1 && (n = read(fd, buffer + have, room - 1 - have)) > 0)
+	while (fd >= 0 && have < room - 1 && (n = read(fd, buffer + have, room - 1 - have)) > 0)
 		have += n;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	buffer[have] = 0;
 	return have;
 }
 
-static long read_field(const char *name)
+static long read_field(pid_t of, const char *name)
 {
 	static char status[8192];
-	read_proc("status", status, sizeof(status));
+	read_proc(of, "status", status, sizeof(status));
 	char *at = strstr(status, name);
 	if (!at)
 		return -1;
@@ -98,35 +104,70 @@ static long read_field(const char *name)
 	return name[0] == 'S' && name[1] == 't' ? *at : atol(at);
 }
 
-static int run_state(void)
+static int run_state(pid_t of)
 {
-	return (int)read_field("State:");
+	return (int)read_field(of, "State:");
 }
 
-// Everything that has to stay as it is, as one text: mappings, signal lines of status, descriptors.
-static size_t read_state(char *into)
+// Threads of a process, their children, and so on.
+static void find_tasks(pid_t of)
+{
+	char path[64], text[1024];
+	snprintf(path, sizeof(path), "/proc/%d/task", of);
+	if (nr_pids < MAX_TASKS)
+		pids[nr_pids++] = of;
+	if (run_state(of) == 'T' && nr_halted < MAX_TASKS)
+		halted[nr_halted++] = of;
+	DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (entry->d_name[0] == '.' || nr_tids == MAX_TASKS)
+			continue;
+		pid_t tid = atoi(entry->d_name);
+		owners[nr_tids] = of;
+		tids[nr_tids++] = tid;
+		snprintf(path, sizeof(path), "task/%d/children", tid);
+		read_proc(of, path, text, sizeof(text));
+		char *end;
+		for (char *at = text; strtol(at, &end, 10) > 0; at = end)
+			find_tasks(strtol(at, NULL, 10));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+// Signals of one thread, as status tells them.
+static size_t read_signals(pid_t tid, char *into)
 {
 	static char status[8192];
 	static const char *const lines[] = { "SigPnd:", "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:", "Threads:" };
-	size_t have = read_proc("maps", into, STATE_SIZE - 16384);
-	read_proc("status", status, sizeof(status));
+	size_t have = 0;
+	read_proc(tid, "status", status, sizeof(status));
 	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		char *at = strstr(status, lines[i]);
 		unsigned long long value = at ? strtoull(at + strlen(lines[i]), NULL, 16) : 0;
 		if (storm && i < 3)
 			value &= ~(1ull << (SIGUSR1 - 1));
-		have += sprintf(into + have, "%s%llx\n", lines[i], value);
-	}
-	for (int fd = 0; fd < 16; fd++) {
-		char name[32], link[256];
-		snprintf(name, sizeof(name), "/proc/%d/fd/%d", pid, fd);
-		ssize_t n = readlink(name, link, sizeof(link) - 1);
-		if (n < 0)
-			continue;
-		link[n] = 0;
-		have += sprintf(into + have, "fd%d:%s\n", fd, link);
+		have += sprintf(into + have, "%d %s%llx\n", tid, lines[i], value);
 	}
 	return have;
+}
+
+// Everything that has to stay as it is, as one text: mappings, signal lines of status, descriptors.
+static void read_state(char *into)
+{
+	size_t have = 0;
+	for (int i = 0; i < nr_pids; i++) {
+		have += read_proc(pids[i], "maps", into + have, STATE_SIZE - have - 65536);
+		for (int fd = 0; fd < 16; fd++) {
+			char name[32], link[256];
+			snprintf(name, sizeof(name), "/proc/%d/fd/%d", pids[i], fd);
+			ssize_t n = readlink(name, link, sizeof(link) - 1);
+			if (n >= 0)
+				have += sprintf(into + have, "%d fd%d:%.*s\n", pids[i], fd, (int)n, link);
+		}
+	}
+	for (int i = 0; i < nr_tids; i++)
+		have += read_signals(tids[i], into + have);
 }
 
 static const char *find_difference(const char *before, const char *after)
@@ -170,7 +211,7 @@ static void measure(void)
 		int64_t start = now_ns(), first = 0, last = 0;
 		pid_t child = start_dump();
 		while (!is_over(child)) {
-			if (read_field("TracerPid:") > 0) {
+			if (read_field(pid, "TracerPid:") > 0) {
 				last = now_ns();
 				first = first ? first : last;
 			}
@@ -191,15 +232,31 @@ static void measure(void)
 
 static int is_alive(void)
 {
-	int state = run_state();
+	int state = run_state(pid);
 	return kill(pid, 0) == 0 && state != 'Z' && state != 'X' && state != -1;
+}
+
+static void kill_halted(int sig)
+{
+	for (int i = 0; i < nr_halted; i++)
+		kill(halted[i], sig);
+}
+
+static void await_halt(int64_t deadline)
+{
+	for (int i = 0; i < nr_halted; i++)
+		while (run_state(halted[i]) != 'T') {
+			if (now_ns() > deadline)
+				return report_casualty("stopped process %d runs (state %c)", halted[i], run_state(halted[i]));
+			give_time();
+		}
 }
 
 // A group-stopped target finishes the cure when it is continued at the latest; reference/injection.md section 6, 4.
 static void settle(const char *before)
 {
 	static char after[STATE_SIZE];
-	int64_t deadline = now_ns() + SETTLE_NS, nudge = now_ns() + 50000000;
+	int64_t deadline = now_ns() + SETTLE_NS, nudge = now_ns() + NUDGE_NS;
 	int nudged = 0;
 	for (;;) {
 		if (!is_alive())
@@ -207,50 +264,60 @@ static void settle(const char *before)
 		read_state(after);
 		if (!strcmp(before, after))
 			break;
-		if (stopped && !nudged && now_ns() > nudge) {
+		if (nr_halted && !nudged && now_ns() > nudge) {
 			nudged = 1;
 			continued++;
-			kill(pid, SIGCONT);
+			kill_halted(SIGCONT);
 		}
 		if (now_ns() > deadline)
 			return report_casualty("%s", find_difference(before, after));
 		give_time();
 	}
-	if (!stopped)
-		return;
 	if (nudged)
-		kill(pid, SIGSTOP);
-	while (run_state() != 'T') {
-		if (now_ns() > deadline)
-			return report_casualty("the stopped target runs");
-		give_time();
-	}
+		kill_halted(SIGSTOP);
+	await_halt(deadline);
+}
+
+// Each thread that works has gone on twice.
+static int went_on(const uint64_t *from)
+{
+	for (int i = 0; i < MAX_SLOTS; i++)
+		if (slots[i].ready == 1 && slots[i].progress < from[i] + 2 - poke)
+			return 0;
+	return 1;
 }
 
 static void check_progress(void)
 {
 	int64_t deadline = now_ns() + SETTLE_NS;
-	uint64_t from = score->progress;
+	uint64_t from[MAX_SLOTS];
+	for (int i = 0; i < MAX_SLOTS; i++)
+		from[i] = slots[i].progress;
 	if (stopped)
 		kill(pid, SIGCONT);
 	if (poke)
 		kill(pid, SIGUSR1);
-	while (score->progress < from + 2 - poke) {
+	while (!went_on(from)) {
 		if (!is_alive())
 			return report_casualty("the target died later");
-		if (now_ns() > deadline)
-			return report_casualty("the target makes no progress (state %c)", run_state());
+		if (now_ns() > deadline) {
+			for (int i = 0; i < MAX_SLOTS; i++)
+				if (slots[i].ready == 1 && slots[i].progress < from[i] + 2 - poke)
+					report_casualty("thread %d makes no progress", i);
+			return;
+		}
 		give_time();
 	}
 	if (stopped) {
 		kill(pid, SIGSTOP);
-		while (run_state() != 'T' && now_ns() < deadline)
-			give_time();
+		await_halt(deadline);
 	}
-	if (score->errors) {
-		report_casualty("the target's check of itself failed (kind %llu)", (unsigned long long)score->error_kind);
-		score->errors = 0;
-	}
+	for (int i = 0; i < MAX_SLOTS; i++)
+		if (slots[i].errors) {
+			report_casualty("the check of itself of thread %d failed (kind %llu)", i,
+					(unsigned long long)slots[i].error_kind);
+			slots[i].errors = 0;
+		}
 }
 
 static void play_round(const char *before)
@@ -258,14 +325,14 @@ static void play_round(const char *before)
 	int64_t start = now_ns();
 	pid_t child = start_dump();
 	if (rounds & 1) {
-		while (read_field("TracerPid:") <= 0 && !is_over(child))
+		while (read_field(pid, "TracerPid:") <= 0 && !is_over(child))
 			;
 		start = now_ns();
 		wait_until(start + (int64_t)(drand48() * traced_ns));
 	} else {
 		wait_until(start + (int64_t)(drand48() * dump_ns));
 	}
-	int was_traced = read_field("TracerPid:") > 0;
+	int was_traced = read_field(pid, "TracerPid:") > 0;
 	kill(child, end_signal);
 	int status;
 	waitpid(child, &status, 0);
@@ -282,9 +349,10 @@ static void play_round(const char *before)
 
 static void throw_signals(void)
 {
-	for (;;) {
-		wait_until(now_ns() + STORM_NS);
-		if (kill(pid, SIGUSR1) < 0)
+	for (int i = 0;; i = (i + 1) % nr_tids) {
+		give_time();
+		// Now to a thread, now to whichever the kernel picks.
+		if (syscall(SYS_tgkill, owners[i], tids[i], SIGUSR1) < 0 || kill(owners[i], SIGUSR1) < 0)
 			_exit(0);
 	}
 }
@@ -292,6 +360,10 @@ static void throw_signals(void)
 int main(int argc, char **argv)
 {
 	static char before[STATE_SIZE];
+	if (argc == 3 && !strcmp(argv[1], "throw")) {
+		find_tasks(atoi(argv[2]));
+		throw_signals();
+	}
 	if (argc < 8)
 		return 2;
 	criu = argv[1];
@@ -306,9 +378,10 @@ int main(int argc, char **argv)
 	stopped = !strcmp(how, "stopped");
 	storm = !strcmp(how, "storm");
 	int fd = open(argv[3], O_RDWR | O_CLOEXEC);
-	score = mmap(NULL, sizeof(*score), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (fd < 0 || score == MAP_FAILED)
+	slots = mmap(NULL, MAX_SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd < 0 || slots == MAP_FAILED)
 		return 2;
+	find_tasks(pid);
 	read_state(before);
 	pid_t thrower = storm ? fork() : 0;
 	if (storm && thrower == 0)
@@ -320,10 +393,16 @@ int main(int argc, char **argv)
 		kill(thrower, SIGKILL);
 	if (rounds < wanted)
 		report_casualty("the target is gone");
+	uint64_t eintr = 0, signals = 0, late_ns = 0;
+	for (int i = 0; i < MAX_SLOTS; i++) {
+		eintr += slots[i].eintr;
+		signals += slots[i].signals;
+		late_ns = slots[i].late_ns > late_ns ? slots[i].late_ns : late_ns;
+	}
 	printf("summary rounds=%d ended=%d traced=%d refused=%d continued=%d eintr=%llu signals=%llu late_us=%llu dump_us=%lld "
 	       "traced_us=%lld casualties=%d\n",
-	       rounds, ended, traced, refused, continued, (unsigned long long)score->eintr,
-	       (unsigned long long)score->signals, (unsigned long long)score->late_ns / 1000, (long long)dump_ns / 1000,
+	       rounds, ended, traced, refused, continued, (unsigned long long)eintr,
+	       (unsigned long long)signals, (unsigned long long)late_ns / 1000, (long long)dump_ns / 1000,
 	       (long long)traced_ns / 1000, casualties);
 	return casualties ? 1 : 0;
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The program that faults and kills of criu must not harm: `target MODE PAGE` checks itself for ever and keeps score in the
-// file PAGE, which it maps. All registers are in use: a fixed computation over all of them must always give the same.
-// MODE: busy, altstack, storm (busy, counts SIGUSR1), nanosleep, poll, select, futex_timed: calls of 50 ms in a row;
-// read, futex: block until SIGUSR1 pokes them. ghost: busy, with a file that is deleted and one that has another name.
+// The program that faults and kills of criu must not harm: `target CAST PAGE` checks itself for ever and keeps score in the
+// file PAGE, which it maps: one slot per thread, in the order of CAST. CAST: modes of threads divided by ',', processes by
+// '/'; process N is the parent of 2N+1 and 2N+2.
+// Modes: busy, calm (busy at times), altstack, storm (busy, counts SIGUSR1), nanosleep, poll, select, futex_timed: calls of 50 ms in a row;
+// ghost: busy, with a file that is deleted and one that has another name; ping and pong: two threads that wake each other.
+// Alone only: read, futex: block until SIGUSR1 pokes them. Whole processes: writer and reader of one pipe; zombie, killed:
+// dead ones that their parent doesn't reap; stopped. All registers are in use, see digest.h.
 #define _GNU_SOURCE
+#include "digest.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,73 +22,46 @@
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define CALL_NS 50000000l
 #define ITERATIONS 30000
 #define HEAP_PAGES 64
+#define MAX_CAST 64
+#define PAUSE_NS 200000l
+#define BLOCK 64
 
-// What killer.c and programs.ts read; keep them alike.
+// What killer.c and victim.ts read; keep them alike. ready: 1 works, 2 is dead or stopped, as it should be.
 struct score {
-	uint64_t ready, progress, errors, error_kind, eintr, signals, late_ns;
+	uint64_t ready, progress, errors, error_kind, eintr, signals, late_ns, pid;
 };
 
-enum { BAD_DIGEST = 1, BAD_MASK, BAD_HEAP, BAD_STACK, BAD_CALL, BAD_PENDING, BAD_EARLY, BAD_FILE };
+enum { BAD_DIGEST = 1, BAD_MASK, BAD_HEAP, BAD_STACK, BAD_CALL, BAD_PENDING, BAD_EARLY, BAD_FILE, BAD_SELF, BAD_CHILD, BAD_PIPE };
 
-struct digest {
-	uint64_t gpr[15], red_zone[16], flags, mxcsr, k[8];
-	uint8_t x87[16];
-	uint8_t vector[32 * 64];
-} __attribute__((packed));
+// One process of the cast.
+struct role {
+	char *modes[MAX_CAST];
+	int threads, slot;
+};
 
-static volatile struct score *score;
+static struct role roles[MAX_CAST];
+static int nr_roles;
+static const char *page_path;
+static volatile struct score *slots;
+static __thread volatile struct score *score;
+static __thread stack_t own_stack;
+static __thread pid_t own_tid;
+static pid_t own_parent;
+static pid_t children[2]; // by role: of 2N+1 and 2N+2
+static const struct role *child_roles[2];
 static uint64_t table[32 * 8];
 static struct digest reference;
 static unsigned char *heap;
 static sigset_t own_mask;
-static stack_t own_stack;
-static int pipe_fds[2];
+static int pipe_fds[2], line_fds[2];
 static volatile uint32_t word;
-
-// digest_NAME(table, result, iterations). Field offsets of struct digest: gpr 0, red zone 120, flags 248, mxcsr 256, k 264,
-// x87 328, vectors 344.
-#define DIGEST(name, load, store, step, loadk, storek)                                                                  \
-	__asm__(".text\n.globl digest_" name "\ndigest_" name ":\n"                                                      \
-		"push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n push %rsi\n"                    \
-		load loadk "fninit\n fldpi\n fld1\n push $0x9f80\n ldmxcsr (%rsp)\n lea 8(%rsp), %rsp\n"                 \
-		".set i, 0\n .rept 16\n mov 8*i(%rdi), %rax\n mov %rax, -8-8*i(%rsp)\n .set i, i+1\n .endr\n"             \
-		"mov %rdx, %rcx\n mov (%rdi), %rax\n mov 8(%rdi), %rbx\n mov 16(%rdi), %rbp\n mov 24(%rdi), %rsi\n"       \
-		"mov 32(%rdi), %r8\n mov 40(%rdi), %r9\n mov 48(%rdi), %r10\n mov 56(%rdi), %r11\n"                      \
-		"mov 64(%rdi), %r12\n mov 72(%rdi), %r13\n mov 80(%rdi), %r14\n mov 88(%rdi), %r15\n"                    \
-		"mov 96(%rdi), %rdx\n mov 104(%rdi), %rdi\n std\n"                                                       \
-		"1: add %rbx, %rax\n add %rbp, %rbx\n add %rsi, %rbp\n add %r8, %rsi\n add %r9, %r8\n add %r10, %r9\n"   \
-		"add %r11, %r10\n add %r12, %r11\n add %r13, %r12\n add %r14, %r13\n add %r15, %r14\n add %rdi, %r15\n"  \
-		"add %rdx, %rdi\n rol $7, %rdx\n add %rax, %rdx\n add %rax, -8(%rsp)\n xor %rbx, -128(%rsp)\n"           \
-		"fadd %st(1), %st\n" step "dec %rcx\n jnz 1b\n"                                                          \
-		"xchg %rax, (%rsp)\n mov %rbx, 8(%rax)\n mov %rbp, 16(%rax)\n mov %rsi, 24(%rax)\n mov %r8, 32(%rax)\n"  \
-		"mov %r9, 40(%rax)\n mov %r10, 48(%rax)\n mov %r11, 56(%rax)\n mov %r12, 64(%rax)\n mov %r13, 72(%rax)\n" \
-		"mov %r14, 80(%rax)\n mov %r15, 88(%rax)\n mov %rdi, 96(%rax)\n mov %rdx, 104(%rax)\n"                   \
-		"mov %rcx, 112(%rax)\n mov (%rsp), %rbx\n mov %rbx, (%rax)\n"                                            \
-		".set i, 0\n .rept 16\n mov -8-8*i(%rsp), %rbx\n mov %rbx, 120+8*i(%rax)\n .set i, i+1\n .endr\n"         \
-		"pushfq\n pop %rbx\n and $0x400, %rbx\n mov %rbx, 248(%rax)\n cld\n stmxcsr 256(%rax)\n fstpt 328(%rax)\n" \
-		store storek "fninit\n push $0x1f80\n ldmxcsr (%rsp)\n lea 8(%rsp), %rsp\n"                              \
-		"pop %rsi\n pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n")
-
-#define EACH(n, text) ".altmacro\n.macro each i\n" text "\n.endm\n.set n, 0\n.rept " #n "\n each %n\n.set n, n+1\n.endr\n.purgem each\n.noaltmacro\n"
-#define ROUND(n, text) ".altmacro\n.macro both i, j\n" text "\n.endm\n.set n, 0\n.rept " #n "-1\n both %n, %(n+1)\n.set n, n+1\n.endr\n.purgem both\n.noaltmacro\n"
-
-DIGEST("sse", EACH(16, "movdqu 64*\\i(%rdi), %xmm\\i"), EACH(16, "movdqu %xmm\\i, 344+64*\\i(%rax)"),
-       ROUND(16, "paddq %xmm\\j, %xmm\\i"), "", "");
-DIGEST("avx", EACH(16, "vmovdqu 64*\\i(%rdi), %ymm\\i"), EACH(16, "vmovdqu %ymm\\i, 344+64*\\i(%rax)") "vzeroupper\n",
-       ROUND(16, "vpaddq %ymm\\j, %ymm\\i, %ymm\\i"), "", "");
-DIGEST("avx512", EACH(32, "vmovdqu64 64*\\i(%rdi), %zmm\\i"), EACH(32, "vmovdqu64 %zmm\\i, 344+64*\\i(%rax)"),
-       ROUND(32, "vpaddq %zmm\\j, %zmm\\i, %zmm\\i"), EACH(8, "kmovw 8*\\i(%rdi), %k\\i"),
-       EACH(8, "kmovw %k\\i, 264+8*\\i(%rax)") "vzeroupper\n");
-
-void digest_sse(const uint64_t *, struct digest *, uint64_t);
-void digest_avx(const uint64_t *, struct digest *, uint64_t);
-void digest_avx512(const uint64_t *, struct digest *, uint64_t);
 static void (*digest)(const uint64_t *, struct digest *, uint64_t) = digest_sse;
 
 static void fail(int kind)
@@ -94,7 +72,7 @@ static void fail(int kind)
 
 static void check_memory(void)
 {
-	static unsigned page;
+	static __thread unsigned page;
 	page = (page + 1) % HEAP_PAGES;
 	for (unsigned i = 0; i < 4096; i++)
 		if (heap[page * 4096 + i] != (unsigned char)(page * 7 + i))
@@ -107,13 +85,46 @@ static void check_signals(int handling)
 	stack_t stack;
 	if (handling)
 		sigaddset(&wanted, SIGUSR1);
-	if (sigprocmask(SIG_SETMASK, NULL, &now) < 0 || memcmp(&now, &wanted, 8))
+	if (pthread_sigmask(SIG_SETMASK, NULL, &now) || memcmp(&now, &wanted, 8))
 		fail(BAD_MASK);
 	if (sigpending(&now) < 0 || !sigismember(&now, SIGUSR2) || !sigismember(&now, SIGRTMIN + 3))
 		fail(BAD_PENDING);
 	if (sigaltstack(NULL, &stack) < 0 || stack.ss_sp != own_stack.ss_sp || stack.ss_size != own_stack.ss_size ||
 	    stack.ss_flags != (handling ? SS_ONSTACK : 0))
 		fail(BAD_STACK);
+}
+
+static int is_mode(const struct role *role, const char *mode)
+{
+	return !strcmp(role->modes[0], mode);
+}
+
+// Dead children stay dead in the same way, the others live.
+static void check_children(void)
+{
+	for (int i = 0; i < 2; i++) {
+		siginfo_t info = { .si_pid = 0 };
+		if (!child_roles[i])
+			continue;
+		if (waitid(P_PID, children[i], &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+			fail(BAD_CHILD);
+		else if (is_mode(child_roles[i], "zombie") && (info.si_code != CLD_EXITED || info.si_status != 7))
+			fail(BAD_CHILD);
+		else if (is_mode(child_roles[i], "killed") && (info.si_code != CLD_KILLED || info.si_status != SIGKILL))
+			fail(BAD_CHILD);
+		else if (info.si_pid && !is_mode(child_roles[i], "zombie") && !is_mode(child_roles[i], "killed"))
+			fail(BAD_CHILD);
+	}
+}
+
+static void check_all(int handling)
+{
+	check_memory();
+	check_signals(handling);
+	check_children();
+	if (syscall(SYS_gettid) != own_tid || (own_parent && getppid() != own_parent))
+		fail(BAD_SELF);
+	score->progress++;
 }
 
 static void work(int handling)
@@ -123,9 +134,7 @@ static void work(int handling)
 	digest(table, &now, ITERATIONS);
 	if (memcmp(&now, &reference, sizeof(now)))
 		fail(BAD_DIGEST);
-	check_memory();
-	check_signals(handling);
-	score->progress++;
+	check_all(handling);
 }
 
 static void on_usr1(int sig)
@@ -137,6 +146,12 @@ static void on_usr1(int sig)
 	if (pipe_fds[1] && write(pipe_fds[1], "x", 1) != 1)
 		fail(BAD_CALL);
 	errno = saved;
+}
+
+static void on_usr1_counting(int sig)
+{
+	(void)sig;
+	score->signals++;
 }
 
 static void on_usr1_for_ever(int sig)
@@ -192,24 +207,76 @@ static void block_for_ever(const char *mode)
 			fail(BAD_EARLY);
 		else if (timed && late > (int64_t)score->late_ns)
 			score->late_ns = late;
-		check_memory();
-		check_signals(0);
-		score->progress++;
+		check_all(0);
+	}
+}
+
+static void count_end(long ret)
+{
+	if (ret < 0 && errno == EINTR)
+		score->eintr++;
+	else if (ret < 0)
+		fail(BAD_CALL);
+}
+
+static void take_breath(void)
+{
+	struct timespec t = { 0, PAUSE_NS };
+	count_end(nanosleep(&t, NULL));
+}
+
+// A wake-up that is lost stops both for ever.
+static void alternate(uint32_t own, const char *mode)
+{
+	for (;;) {
+		while (word != own) {
+			long ret = syscall(SYS_futex, &word, FUTEX_WAIT, !own, NULL, NULL, 0);
+			if (ret < 0 && errno != EAGAIN)
+				count_end(ret);
+		}
+		check_all(0);
+		if (!strcmp(mode, "ping") && score->progress % 4 == 0)
+			take_breath();
+		word = !own;
+		syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0);
+	}
+}
+
+// No byte of a pipe may be lost or come twice.
+static void pass_along(int writes)
+{
+	uint64_t next = 0, data[BLOCK];
+	for (;;) {
+		for (int i = 0; writes && i < BLOCK; i++)
+			data[i] = next + i;
+		long ret = writes ? write(line_fds[1], data, sizeof(data)) : read(line_fds[0], data, sizeof(data));
+		if (ret < 0) {
+			count_end(ret);
+			continue;
+		}
+		if (ret != sizeof(data))
+			fail(BAD_PIPE);
+		for (int i = 0; i < BLOCK; i++)
+			if (data[i] != next++)
+				fail(BAD_PIPE);
+		check_all(0);
+		if (!writes)
+			take_breath();
 	}
 }
 
 static int ghost_fd, linked_fd;
 
 // Files that a restore has to make under a name of its own for a moment.
-static void hold_deleted_files(const char *page)
+static void hold_deleted_files(void)
 {
 	char path[4096], other[4096];
-	snprintf(path, sizeof(path), "%s.ghost", page);
+	snprintf(path, sizeof(path), "%s.ghost", page_path);
 	ghost_fd = open(path, O_RDWR | O_CREAT, 0600);
 	if (ghost_fd < 0 || write(ghost_fd, "ghost", 5) != 5 || unlink(path) < 0)
 		_exit(2);
-	snprintf(path, sizeof(path), "%s.first", page);
-	snprintf(other, sizeof(other), "%s.second", page);
+	snprintf(path, sizeof(path), "%s.first", page_path);
+	snprintf(other, sizeof(other), "%s.second", page_path);
 	linked_fd = open(path, O_RDWR | O_CREAT, 0600);
 	if (linked_fd < 0 || write(linked_fd, "other", 5) != 5 || link(path, other) < 0)
 		_exit(2);
@@ -225,14 +292,14 @@ static void check_deleted_files(void)
 		fail(BAD_FILE);
 }
 
-static void prepare(const char *page)
+static void prepare(void)
 {
-	int fd = open(page, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	int fd = open(page_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0 || ftruncate(fd, 4096) < 0)
 		_exit(2);
-	score = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	slots = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	heap = malloc(HEAP_PAGES * 4096);
-	if (score == MAP_FAILED || !heap)
+	if (slots == MAP_FAILED || !heap)
 		_exit(2);
 	close(fd);
 	for (unsigned i = 0; i < HEAP_PAGES * 4096; i++)
@@ -244,42 +311,137 @@ static void prepare(const char *page)
 	else if (__builtin_cpu_supports("avx2"))
 		digest = digest_avx;
 	digest(table, &reference, ITERATIONS);
-	own_stack.ss_sp = malloc(65536);
-	own_stack.ss_size = 65536;
-	if (sigaltstack(&own_stack, NULL) < 0)
-		_exit(2);
 	sigemptyset(&own_mask);
 	sigaddset(&own_mask, SIGUSR2);
 	sigaddset(&own_mask, SIGRTMIN + 3);
 	sigprocmask(SIG_SETMASK, &own_mask, NULL);
-	union sigval value = { .sival_int = 7 };
-	if (syscall(SYS_tgkill, getpid(), getpid(), SIGUSR2) < 0 || sigqueue(getpid(), SIGRTMIN + 3, value) < 0 ||
-	    sigqueue(getpid(), SIGRTMIN + 3, value) < 0)
+}
+
+static void prepare_thread(int slot)
+{
+	score = slots + slot;
+	own_tid = syscall(SYS_gettid);
+	score->pid = getpid();
+	own_stack.ss_sp = malloc(65536);
+	own_stack.ss_size = 65536;
+	if (sigaltstack(&own_stack, NULL) < 0 || syscall(SYS_tgkill, getpid(), own_tid, SIGUSR2) < 0)
 		_exit(2);
+}
+
+static void play(int slot, const char *mode)
+{
+	prepare_thread(slot);
+	if (!strcmp(mode, "altstack"))
+		raise(SIGUSR1);
+	if (!strcmp(mode, "ghost"))
+		hold_deleted_files();
+	score->ready = 1;
+	if (!strcmp(mode, "ping") || !strcmp(mode, "pong"))
+		alternate(mode[1] == 'o', mode);
+	if (!strcmp(mode, "writer") || !strcmp(mode, "reader"))
+		pass_along(mode[0] == 'w');
+	if (strcmp(mode, "busy") && strcmp(mode, "calm") && strcmp(mode, "storm") && strcmp(mode, "ghost"))
+		block_for_ever(mode);
+	for (;;) {
+		work(0);
+		if (!strcmp(mode, "ghost"))
+			check_deleted_files();
+		for (int i = 0; i < 10 && !strcmp(mode, "calm"); i++)
+			take_breath();
+	}
+}
+
+struct part {
+	int slot;
+	const char *mode;
+};
+
+static void *play_part(void *arg)
+{
+	struct part part = *(struct part *)arg;
+	play(part.slot, part.mode);
+	return NULL;
+}
+
+static void choose_handler(const struct role *role)
+{
+	int on_stack = is_mode(role, "altstack");
+	int alone = nr_roles == 1 && role->threads == 1;
+	struct sigaction action = { .sa_flags = SA_RESTART | (on_stack ? SA_ONSTACK : 0) };
+	action.sa_handler = on_stack ? on_usr1_for_ever : alone ? on_usr1 : on_usr1_counting;
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+static void play_role(int number);
+
+// Waits until a child is as dead or stopped as it should be.
+static void start_child(int i, int number)
+{
+	siginfo_t info;
+	const struct role *role = roles + number;
+	children[i] = fork();
+	if (children[i] < 0)
+		_exit(2);
+	if (children[i] == 0)
+		play_role(number);
+	child_roles[i] = role;
+	int stops = is_mode(role, "stopped");
+	if (!stops && !is_mode(role, "zombie") && !is_mode(role, "killed"))
+		return;
+	if (waitid(P_PID, children[i], &info, stops ? WSTOPPED : WEXITED | WNOWAIT) < 0)
+		_exit(2);
+	slots[role->slot].pid = children[i];
+	slots[role->slot].ready = 2;
+}
+
+static void play_role(int number)
+{
+	const struct role *role = roles + number;
+	union sigval value = { .sival_int = 7 };
+	pthread_t thread;
+	memset(child_roles, 0, sizeof(child_roles));
+	own_parent = number ? getppid() : 0; // a restored root is somebody else's child
+	if (is_mode(role, "zombie"))
+		_exit(7);
+	if (is_mode(role, "killed"))
+		raise(SIGKILL);
+	for (;is_mode(role, "stopped");)
+		raise(SIGSTOP);
+	for (int i = 0; i < 2; i++)
+		if (2 * number + 1 + i < nr_roles)
+			start_child(i, 2 * number + 1 + i);
+	choose_handler(role);
+	if (sigqueue(getpid(), SIGRTMIN + 3, value) < 0 || sigqueue(getpid(), SIGRTMIN + 3, value) < 0)
+		_exit(2);
+	for (int i = 1; i < role->threads; i++) {
+		struct part *part = malloc(sizeof(*part));
+		*part = (struct part){ role->slot + i, role->modes[i] };
+		if (pthread_create(&thread, NULL, play_part, part))
+			_exit(2);
+	}
+	play(role->slot, role->modes[0]);
+}
+
+static void read_cast(char *text)
+{
+	int slot = 0;
+	for (char *process; (process = strsep(&text, "/"));) {
+		struct role *role = roles + nr_roles++;
+		role->slot = slot;
+		for (char *mode; (mode = strsep(&process, ","));)
+			role->modes[role->threads++] = mode;
+		slot += role->threads;
+	}
 }
 
 int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	const char *mode = argv[1];
-	int on_stack = !strcmp(mode, "altstack");
-	prepare(argv[2]);
-	if (mode[0] == 'r' && pipe(pipe_fds) < 0)
+	page_path = argv[2];
+	read_cast(argv[1]);
+	prepare();
+	if ((is_mode(roles, "read") && pipe(pipe_fds) < 0) || (nr_roles > 1 && pipe(line_fds) < 0))
 		return 2;
-	struct sigaction action = { .sa_handler = on_stack ? on_usr1_for_ever : on_usr1,
-				    .sa_flags = SA_RESTART | (on_stack ? SA_ONSTACK : 0) };
-	sigaction(SIGUSR1, &action, NULL);
-	if (on_stack)
-		raise(SIGUSR1);
-	if (mode[0] == 'g')
-		hold_deleted_files(argv[2]);
-	score->ready = 1;
-	if (strcmp(mode, "busy") && strcmp(mode, "storm") && mode[0] != 'g')
-		block_for_ever(mode);
-	for (;;) {
-		work(0);
-		if (mode[0] == 'g')
-			check_deleted_files();
-	}
+	play_role(0);
 }

@@ -2,22 +2,13 @@
 // A target that faults must not harm: target.c in a stage of its own, what of it has to stay the same, and the proof that
 // it is well.
 
-import {
-	closeSync,
-	existsSync,
-	mkdirSync,
-	mkdtempSync,
-	openSync,
-	readFileSync,
-	readSync,
-	renameSync,
-	rmSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildStage } from "../matrix/scenario.ts";
-import { compareSnapshots, type Snapshot, stateOf, takeSnapshot } from "../matrix/snapshot.ts";
+import { compareSnapshots, type Snapshot, stateOf, statesOf } from "../matrix/snapshot.ts";
 import { type Ending, Stage, showEnding } from "../matrix/stage.ts";
+import { listTree, takeTreeSnapshot } from "../matrix/tree.ts";
 
 const root = join(import.meta.dir, "../..");
 const buildDir = join(root, "build/faults");
@@ -34,7 +25,7 @@ export const criu = process.env["CRIU_BIN"] ?? join(root, "dist/criu");
 /** What a target does, and what is special about it. */
 export interface VictimKind {
 	name: string;
-	/** First argument of target.c. */
+	/** First argument of target.c: modes of threads divided by ",", of processes by "/". */
 	mode: string;
 	linkStatic?: boolean;
 	/** It goes on only when SIGUSR1 comes. */
@@ -43,6 +34,8 @@ export interface VictimKind {
 	stopped?: boolean;
 	/** SIGUSR1 comes all the time. */
 	storm?: boolean;
+	/** `mode` is one of restless.c: tasks come and go, so less of it can be compared. */
+	restless?: boolean;
 }
 
 export const VICTIMS: readonly VictimKind[] = [
@@ -60,6 +53,7 @@ export const VICTIMS: readonly VictimKind[] = [
 ];
 
 const builds = new Map<string, Promise<string>>();
+let stageProgram: Promise<string> | undefined;
 
 async function compile(source: string, name: string, flags: string[]): Promise<string> {
 	mkdirSync(buildDir, { recursive: true });
@@ -83,20 +77,35 @@ async function compile(source: string, name: string, flags: string[]): Promise<s
 	return target;
 }
 
+/** Kinds of several threads or processes. */
+export const CROWDS: readonly VictimKind[] = [
+	{ name: "of eight threads", mode: "busy,calm,nanosleep,poll,select,futex_timed,ping,pong" },
+	{ name: "of threads in a storm of signals", mode: "storm,calm,ping,pong", storm: true },
+	{ name: "of nine processes", mode: "calm/calm,nanosleep,ping,pong/writer/reader/zombie/killed/stopped/poll/busy" },
+];
+
+/** Calls of threads that a death of criu may end with EINTR: reference/injection.md, section 6. */
+export const mayBreakOff = ({ mode }: VictimKind) => /nanosleep|poll|futex_timed|calm|ping|reader/.test(mode);
+
 /** Compiles one of the C programs of this folder, once per test run; gives its path. */
-export function buildProgram(name: "target" | "target-static" | "killer"): Promise<string> {
+export function buildProgram(name: "target" | "target-static" | "killer" | "restless"): Promise<string> {
 	const source = `${name.replace("-static", "")}.c`;
-	const build = builds.get(name) ?? compile(source, name, name === "target-static" ? ["-static"] : []);
+	const flags = name === "target-static" ? ["-pthread", "-static"] : ["-pthread"];
+	const build = builds.get(name) ?? compile(source, name, flags);
 	builds.set(name, build);
 	return build;
 }
 
-const SCORE_FIELDS = ["ready", "progress", "errors", "errorKind", "eintr", "signals", "lateNs"] as const;
+const SCORE_FIELDS = ["ready", "progress", "errors", "errorKind", "eintr", "signals", "lateNs", "pid"] as const;
+/** Of one thread. `ready`: 1 it works, 2 it's dead or stopped as it should be. */
 export type Score = Record<(typeof SCORE_FIELDS)[number], number>;
 
 /** Only what a fault could leave behind: times, counters and run states are the program's own business. */
 const WATCHED =
-	/^(maps\/|smaps\/.*\/VmFlags|fd\/|status\/(Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Threads|Seccomp)|tasks|exe|cwd|root|limits)/;
+	/^(proc\/\d+\/)?(task\/\d+\/)?(maps\/|smaps\/.*\/VmFlags|fd\/|status\/(Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Threads|Seccomp)|tree|tasks|exe|cwd|root|limits)/;
+
+/** What is fixed in a restless tree: nobody has memory as an agent needs it. */
+const isLeftover = (key: string, value: string) => key.endsWith("/perms") && value === "rwxs";
 
 /** One line of text, such as `maps/…: was r-xp, is absent`, per field that differs. */
 export function describeDifferences(before: Snapshot, after: Snapshot): string[] {
@@ -114,6 +123,8 @@ export interface CriuRun {
 /** One target in a pid namespace of its own. Close it. */
 export class Victim {
 	private before: Snapshot = new Map();
+	/** Processes that stand in a group stop. */
+	private halted: number[] = [];
 	private runs = 0;
 	pid = 0;
 
@@ -127,7 +138,8 @@ export class Victim {
 	/** Starts a target and waits until it works. */
 	static async start(kind: VictimKind): Promise<Victim> {
 		const dir = mkdtempSync(join(tmpdir(), "faults-"));
-		const stage = await Stage.open({ program: await buildStage(), log: join(dir, "stage.log") });
+		stageProgram ??= buildStage();
+		const stage = await Stage.open({ program: await stageProgram, log: join(dir, "stage.log") });
 		const victim = new Victim(kind, stage, dir);
 		await victim.launch();
 		return victim;
@@ -135,17 +147,23 @@ export class Victim {
 
 	private async launch(): Promise<void> {
 		const { kind, stage, dir } = this;
-		const program = await buildProgram(kind.linkStatic ? "target-static" : "target");
+		const program = await buildProgram(kind.restless ? "restless" : kind.linkStatic ? "target-static" : "target");
 		this.pid = await stage.start(join(dir, "out"), dir, [program, kind.mode, this.page]);
-		await this.until("its start", () => existsSync(this.page) && this.score().ready === 1);
+		await this.until("its start", () => existsSync(this.page) && this.hasStarted());
 		if (kind.stopped) await this.stop();
+		this.halted = this.pids.filter((pid) => stateOf(stage.procPath(pid)) === "T");
 		this.before = this.look();
 		if (kind.storm) void this.throwSignals();
 	}
 
+	private hasStarted(): boolean {
+		const scores = this.scores();
+		return this.kind.restless ? scores.some(({ progress }) => progress > 0) : scores.every(({ ready }) => ready !== 0);
+	}
+
 	private async throwSignals(): Promise<void> {
-		const text = `while :; do i=0; while [ $i -lt 40 ]; do kill -USR1 ${this.pid} 2>/dev/null; i=$((i+1)); done; sleep 0.01; done`;
-		await this.stage.run("/dev/null", this.dir, ["sh", "-c", text], 600_000).catch(() => undefined);
+		const argv = [await buildProgram("killer"), "throw", String(this.pid)];
+		await this.stage.run("/dev/null", this.dir, argv, 600_000).catch(() => undefined);
 	}
 
 	get page(): string {
@@ -170,28 +188,49 @@ export class Victim {
 		await this.until("its stop", () => stateOf(this.procPath) === "T");
 	}
 
+	/** The root and its descendants. */
+	get pids(): number[] {
+		return listTree(dirname(this.procPath), this.pid);
+	}
+
 	/** The fields that have to stay. */
 	private look(): Snapshot {
 		const kept: Snapshot = new Map();
-		for (const [key, value] of takeSnapshot(this.procPath)) {
-			if (!WATCHED.test(key)) continue;
+		for (const [key, value] of takeTreeSnapshot(dirname(this.procPath), this.pid, "")) {
+			const watched = this.kind.restless ? isLeftover(key, value) : WATCHED.test(key);
+			if (!watched) continue;
 			const noisy = this.kind.storm && /Sig(Pnd|Blk)|ShdPnd/.test(key);
 			kept.set(key, noisy ? (BigInt(`0x${value}`) & ~(1n << BigInt(SIGUSR1 - 1))).toString(16) : value);
 		}
 		return kept;
 	}
 
+	/** Of all threads, in the order of the cast. */
+	scores(): Score[] {
+		const bytes = readFileSync(this.page);
+		const slots = this.kind.restless ? [0, 1, 2, 3] : this.kind.mode.split(/[,/]/);
+		const read = (slot: number, field: number) => {
+			const at = (slot * SCORE_FIELDS.length + field) * 8;
+			return at + 8 <= bytes.length ? Number(bytes.readBigUInt64LE(at)) : 0;
+		};
+		return slots.map(
+			(_, slot) => Object.fromEntries(SCORE_FIELDS.map((name, field) => [name, read(slot, field)])) as Score,
+		);
+	}
+
+	/** Of the first thread. */
 	score(): Score {
-		const fd = openSync(this.page, "r");
-		const bytes = Buffer.alloc(SCORE_FIELDS.length * 8);
-		readSync(fd, bytes, 0, bytes.length, 0);
-		closeSync(fd);
-		return Object.fromEntries(SCORE_FIELDS.map((name, i) => [name, Number(bytes.readBigUInt64LE(i * 8))])) as Score;
+		return this.scores()[0] as Score;
+	}
+
+	/** Calls of all threads that ended with EINTR. */
+	get eintr(): number {
+		return this.scores().reduce((sum, { eintr }) => sum + eintr, 0);
 	}
 
 	get alive(): boolean {
-		const state = stateOf(this.procPath);
-		return state !== undefined && state !== "Z" && state !== "X";
+		// While a thread executes a program there are instants in which none of the listed ones is alive.
+		return [1, 2, 3].some(() => /[^ZX]/.test(statesOf(this.procPath)));
 	}
 
 	/** Runs our criu inside, with CR_FAULT set when a fault is given. `what` is a command and its options but -D and -o. */
@@ -223,13 +262,15 @@ export class Victim {
 			const waited = performance.now() - start;
 			if (waited > SETTLE_MS)
 				throw new Error(`${after}: the target ${this.kind.name} is changed:\n${differences.slice(0, 12).join("\n")}`);
-			if (this.kind.stopped && !nudged && waited > NUDGE_MS) {
+			if (this.halted.length > 0 && !nudged && waited > NUDGE_MS) {
 				nudged = true;
-				await this.stage.kill(this.pid, SIGCONT);
+				for (const pid of this.halted) await this.stage.kill(pid, SIGCONT);
 			}
 			await Bun.sleep(1);
 		}
-		if (this.kind.stopped && !nudged) await this.until("its stop", () => stateOf(this.procPath) === "T");
+		// The root of a stopped kind is continued for its progress anyway; others stop themselves again.
+		if (!this.kind.stopped || !nudged)
+			await this.until("its stop", () => this.halted.every((pid) => stateOf(this.stage.procPath(pid)) === "T"));
 		await this.expectProgress(after);
 		return nudged;
 	}
@@ -237,14 +278,43 @@ export class Victim {
 	/** Throws unless the target goes on and its checks of itself have passed. */
 	async expectProgress(after: string): Promise<void> {
 		const { stopped, poke } = this.kind;
-		const from = this.score().progress;
+		const from = this.scores().map(({ progress }) => progress + (poke ? 0 : 1));
 		if (stopped) await this.stage.kill(this.pid, SIGCONT);
 		if (poke) await this.stage.kill(this.pid, SIGUSR1);
-		await this.until(`progress after ${after}`, () => this.score().progress > from + (poke ? 0 : 1));
+		await this.until(`progress of all after ${after}`, () =>
+			this.scores().every(({ ready, progress }, i) => ready !== 1 || progress > (from[i] ?? 0)),
+		);
 		if (stopped) await this.stop();
-		const { errors, errorKind } = this.score();
-		if (errors !== 0)
-			throw new Error(`${after}: the target ${this.kind.name} found ${errors} errors in itself, kind ${errorKind}`);
+		for (const [i, { errors, errorKind }] of this.scores().entries())
+			if (errors !== 0)
+				throw new Error(
+					`${after}: thread ${i} of the target ${this.kind.name} found ${errors} errors in itself, kind ${errorKind}`,
+				);
+	}
+
+	/** Pid of a process of the cast. */
+	pidOf(process: number): number {
+		const slot = this.kind.mode.split("/").slice(0, process).join(",").split(",").filter(Boolean).length;
+		return this.scores()[slot]?.pid ?? 0;
+	}
+
+	/** Throws unless all threads but those of one process of the cast go on. What they find amiss is that its parent lost it. */
+	async expectOthersGoOn(process: number, after: string): Promise<void> {
+		const cast = this.kind.mode.split("/").map((threads) => threads.split(","));
+		const lost = cast.flatMap((threads, at) => threads.map(() => at === process));
+		// Writer and reader of a pipe depend on each other.
+		const pair = ["writer", "reader"].includes(cast[process]?.[0] ?? "");
+		const modes = cast.flat();
+		const from = this.scores().map(({ progress }) => progress + 1);
+		await this.until(`progress of the others after ${after}`, () =>
+			this.scores().every(
+				({ ready, progress }, i) =>
+					ready !== 1 ||
+					lost[i] === true ||
+					(pair && ["writer", "reader"].includes(modes[i] ?? "")) ||
+					progress > (from[i] ?? 0),
+			),
+		);
 	}
 
 	/** A whole dump that ends the target, a restore, and the proof that it is well. */

@@ -22,7 +22,7 @@ function isNamelessMap(difference: Difference, before: Snapshot): boolean {
 
 function isNamelessFd(difference: Difference, before: Snapshot): boolean {
 	const link = before.get(difference.key.replace(/\/[^/]+$/, "/link")) ?? "";
-	return link.endsWith(" (deleted)") || /^[a-z_]+:\[#|^\/proc\//.test(link);
+	return link.endsWith(" (deleted)") || /^[a-z_]+:\[#|^\/proc\/|^anon_inode:\[pidfd\]$/.test(link);
 }
 
 /** True where the two values, taken as words, differ in the given word only. */
@@ -59,6 +59,11 @@ function onlyPastFlags({ before, after }: Difference): boolean {
 
 /** Differences that are right for any pair of dump and restore. */
 export const mayDiffer: readonly MayDiffer[] = [
+	{
+		pattern: /s?maps\/.*\/.*/,
+		when: mergesAlike,
+		why: "the kernel joins neighbours or not by which of them had pages of their own when they were made (anon_vma)",
+	},
 	{
 		pattern: /stat\/(utime|stime|cutime|cstime|guest_time|cguest_time)/,
 		why: "CPU time: the kernel has no way to set it",
@@ -97,7 +102,11 @@ export const mayDiffer: readonly MayDiffer[] = [
 		why: "never differ; listed to be explicit",
 	},
 	{ pattern: /maps\/.*\/inode/, when: isNamelessMap, why: "a deleted file or shared anonymous memory is made anew" },
-	{ pattern: /fd\/\d+\/ino/, when: isNamelessFd, why: "a deleted file, a pipe, a file of /proc is made anew" },
+	{
+		pattern: /fd\/\d+\/ino/,
+		when: isNamelessFd,
+		why: "a deleted file, a pipe, a file of /proc, a process is made anew",
+	},
 	{ pattern: /fd\/\d+\/eventfd-id/, why: "the kernel's own count of eventfds" },
 	{
 		pattern: /fd\/\d+\/tfd\/.*/,
@@ -167,11 +176,6 @@ export const peerMayDiffer: readonly MayDiffer[] = [
 		pattern: /smaps\/.*\/VmFlags/,
 		when: sameBut("ac"),
 		why: "the peer maps private files writable first, so they're accounted",
-	},
-	{
-		pattern: /s?maps\/.*\/.*/,
-		when: mergesAlike,
-		why: "the peer premaps what related processes have in common, which lets the kernel join neighbours",
 	},
 	{ pattern: /maps\/.*\/path/, when: isMemfdNow, why: "the peer makes shared anonymous memory of memfds" },
 	{ pattern: /fd\/\d+\/flags/, when: onlyDirectoryBit, why: "the peer opens directories without O_DIRECTORY" },

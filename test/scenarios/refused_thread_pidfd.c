@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump is refused for a pidfd of a single thread, which still works afterwards.
 // @cflags -pthread
-// @expect refused PIDFD
+// @expect refused PIDFD_THREAD
+// @expect-text PIDFD_THREAD
 #include "threads.h"
 #include <sys/prctl.h>
 

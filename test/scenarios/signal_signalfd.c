@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A non-blocking signalfd for SIGUSR1 alone keeps its mask, and a signal pending for it.
 // @trigger file
-// @skip-ours signalfd descriptors are refused for now, see refused_signalfd
 #include "scenario.h"
 #include <sys/signalfd.h>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Threads blocked in epoll_wait and epoll_pwait get their event after the restore.
 // @cflags -pthread
-// @skip-ours epoll descriptors are refused for now, see refused_epoll
 #include "threads.h"
 #include <sys/epoll.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Memory that a child shares with its parent since the fork, moved elsewhere by mremap in the child, split there and partly
 // protected: at most five in a hundred more physical pages than before.
+// @skip-ours pages are kept shared at equal addresses only
 // @skip-peer CRIU 4.1.1 shares pages only at equal addresses
 #include "pages.h"
 

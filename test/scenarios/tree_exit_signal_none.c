@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A child whose end is told by no signal, and that only a wait with __WCLONE or __WALL finds.
 // @skip-peer CRIU 4.1.1 has every child end with SIGCHLD
+// @skip-mode leave-stopped that children stop and go on is news to their parent
 #include "tree.h"
 
 static volatile sig_atomic_t chld, other;

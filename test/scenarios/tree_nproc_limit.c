@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Children whose limit of processes is reached already: they come back all the same, and still can't fork.
 // @peer-needs cap:sys_resource
+// @may-differ proc/\d+/stat/flags PF_NPROC_EXCEEDED: whether the last change of ids met the limit
 #include "tree.h"
 
 static void run(void *arg)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A stopped child whose stop the parent has already heard of: after the restore there's no news of it a second time.
+// @skip-ours it is stopped anew, which is news again
 // @skip-peer CRIU 4.1.1 stops it anew, which is news again
 // @skip-mode leave-stopped that children stop and go on is news to their parent
 #include "tree.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A child that holds a System V semaphore by SEM_UNDO: the value is the same after the restore, and is given back when the
 // child ends, then and not before.
+// @skip-ours undo values are not kept, as in the original
 // @skip-peer CRIU 4.1.1 does not keep undo values
 #include "tree.h"
 #include <sys/sem.h>

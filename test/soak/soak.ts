@@ -4,7 +4,7 @@
 
 import { parseArgs } from "node:util";
 import { playKills, playRestoreKills } from "../faults/kills.ts";
-import { VICTIMS } from "../faults/victim.ts";
+import { CROWDS, VICTIMS } from "../faults/victim.ts";
 import { makeRandom } from "../images/random-message.ts";
 
 /** A fresh target after so many kills, so that one casualty doesn't end the run. */
@@ -23,7 +23,8 @@ const { values } = parseArgs({
 });
 
 const totals = { rounds: 0, ended: 0, traced: 0, refused: 0, eintr: 0, casualties: 0 };
-const victims = VICTIMS.filter((kind) => kind.name.includes(values.only));
+const all = [...VICTIMS, ...CROWDS];
+const victims = all.filter((kind) => kind.name.includes(values.only));
 const seriesPerVictim = Math.ceil(Number(values.kills) / victims.length / SERIES);
 const rounds = Math.ceil(Number(values.kills) / victims.length / seriesPerVictim);
 const queue = victims.flatMap((kind) => Array.from({ length: seriesPerVictim }, (_, nr) => ({ kind, nr })));
@@ -31,7 +32,7 @@ const queue = victims.flatMap((kind) => Array.from({ length: seriesPerVictim }, 
 async function playQueue(): Promise<void> {
 	for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
 		const { kind, nr } = next;
-		const seed = Number(values.seed) + nr * 1000 + VICTIMS.indexOf(kind);
+		const seed = Number(values.seed) + nr * 1000 + all.indexOf(kind);
 		try {
 			const summary = await playKills(kind, rounds, seed, Number(values.signal));
 			for (const key of Object.keys(totals) as (keyof typeof totals)[]) totals[key] += summary[key];

@@ -4,15 +4,27 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Program } from "../../../src/agent/program.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../../src/images/gen/fdinfo_pb.ts";
 import { pipe_entrySchema, type reg_file_entry, reg_file_entrySchema } from "../../../src/images/gen/file_pb.ts";
 import { create, ImageDir } from "../../../src/images/index.ts";
+import { readFdinfo } from "../../../src/kernel/procfs/fdinfo.ts";
+import { readFdLink } from "../../../src/kernel/procfs/links.ts";
 import { FileTable } from "../../../src/kinds/file/file-table.ts";
 import { emptyFown } from "../../../src/kinds/file/fown.ts";
-import type { DumpContext, FdNumbers, RestoreContext, TaskPlan } from "../../../src/kinds/kind.ts";
+import type {
+	DumpContext,
+	DumpedTask,
+	FdFacts,
+	FdNumbers,
+	FileKind,
+	RestoreContext,
+	TaskPlan,
+} from "../../../src/kinds/kind.ts";
 import { defaultOptions, type Options } from "../../../src/options.ts";
-import { closeFd } from "../../../src/sys/file.ts";
-import { emptyPlan } from "../task/fixtures.ts";
+import { closeFd, statFd } from "../../../src/sys/file.ts";
+import { mustSyscall, type SyscallArg } from "../../../src/sys/host.ts";
+import { emptyPlan, imageOf } from "../task/fixtures.ts";
 
 export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -50,7 +62,7 @@ export function fileDump(
 	dir: ImageDir | undefined,
 	options: Partial<Options> = {},
 ): DumpContext & { files: FileTable } {
-	const context = { options: { ...defaultOptions(), ...options }, dir, once: makeOnce() };
+	const context = { options: { ...defaultOptions(), ...options }, tasks: [], dead: [], dir, once: makeOnce() };
 	const files: FileTable = new FileTable({
 		...context,
 		get files() {
@@ -71,6 +83,8 @@ export function fileRestore(
 		dir,
 		files: new Map(entries.map((entry) => [entry.id, entry])),
 		once: makeOnce(),
+		tasks: [],
+		pids: new Set([100]),
 		makers: new Map(),
 		openMapped: () => ({ op: 0 }),
 	};
@@ -91,6 +105,36 @@ export class FakeNumbers implements FdNumbers {
 		closeFd(ownFd);
 		return this.next++;
 	}
+}
+
+/** A descriptor of this test's own process, as if its task stood still. */
+export function ownFile(fd: number): FdFacts {
+	const task = { pid: process.pid, vpid: process.pid, threads: [], pidfd: -1 } as unknown as DumpedTask;
+	const info = readFdinfo(process.pid, fd);
+	return { task, fd, link: readFdLink(process.pid, fd), stat: statFd(fd), info, ownFd: fd, fown: emptyFown() };
+}
+
+/** Descriptors made by a system call, closed at the end of the scope. */
+export class OwnFds {
+	private readonly fds: number[] = [];
+
+	make(nr: number, ...args: SyscallArg[]): number {
+		const fd = mustSyscall("for a test", nr, ...args);
+		this.fds.push(fd);
+		return fd;
+	}
+
+	[Symbol.dispose](): void {
+		for (const fd of this.fds) closeFd(fd);
+	}
+}
+
+/** What a kind plans for an entry: the operations, and the plan with what it adds to other stages. */
+export function planEntry(kind: FileKind, entry: file_entry, context: RestoreContext) {
+	const program = new Program();
+	const plan = filePlan();
+	kind.plan(entry, { program, plan, context, image: imageOf(100) });
+	return { ops: program.ops, plan };
 }
 
 export function filePlan(): TaskPlan {

@@ -51,6 +51,8 @@ export function restoreContext(known: Known = {}, options: Partial<Options> = {}
 		dir: undefined as unknown as ImageDir,
 		files: new Map(),
 		once: once(known),
+		tasks: [],
+		pids: new Set([100]),
 		makers: new Map(),
 		openMapped: () => ({ op: 0 }),
 	};
@@ -59,6 +61,8 @@ export function restoreContext(known: Known = {}, options: Partial<Options> = {}
 export function dumpContext(options: Partial<Options> = {}): DumpContext {
 	return {
 		options: { ...defaultOptions(), ...options },
+		tasks: [],
+		dead: [],
 		dir: undefined,
 		files: { newId: () => 1, add() {}, atEnd() {}, onFailure() {}, addMapped: () => 1, addDirectory: () => 1 },
 		once: once({}),
@@ -108,10 +112,14 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 	const programs = Object.fromEntries(STAGES.map((stage) => [stage, new Program()])) as Record<Stage, Program>;
 	return {
 		pid: 1,
+		session: new Program(),
 		awaits: new Set(),
 		programs,
+		traceOptions: 0,
+		leaderFirst: false,
 		outside: [],
 		beforeDetach: [],
+		afterDetach: [],
 		numbers: { reserve: () => 1000, pass: () => 1001 },
 		final: {},
 		area: { start: 0n, end: 0n },

@@ -8,7 +8,6 @@ import { ImageError, UnsupportedError } from "../../../src/errors.ts";
 import { user_x86_fpregs_entrySchema, user_x86_xsave_entrySchema } from "../../../src/images/gen/core_pb.ts";
 import { create } from "../../../src/images/index.ts";
 import { registers } from "../../../src/kinds/task/registers.x86_64.ts";
-import { findCriticalSection } from "../../../src/kinds/task/rseq.ts";
 import {
 	decodeXstate,
 	describeXstateHost,
@@ -184,33 +183,5 @@ describe("an interrupted call", () => {
 	test("that has ended already stays as it is", () => {
 		expect(getReg(resumeFromImage(at(-4n, 0n), "none").regs, REG.ip)).toBe(0x1002n);
 		expect(getReg(resumeFromImage(at(-512n, -1n), "none").regs, REG.ip)).toBe(0x1002n);
-	});
-});
-
-describe("findCriticalSection", () => {
-	const memory = (flags: number) => (address: bigint, length: number) => {
-		const bytes = new Uint8Array(length);
-		const view = new DataView(bytes.buffer);
-		if (address === 0x100n) view.setBigUint64(8, 0x200n, true);
-		else
-			for (const [offset, value] of [
-				[8, 0x4000n],
-				[16, 0x20n],
-				[24, 0x9000n],
-			] as const)
-				view.setBigUint64(offset, value, true);
-		if (address === 0x200n) view.setUint32(4, flags, true);
-		return bytes;
-	};
-
-	test("knows whether a thread is inside, and what aborts it", () => {
-		expect(findCriticalSection(0x100n, 0x4010n, memory(0))).toEqual({
-			pointer: 0x200n,
-			abortIp: 0x9000n,
-			noRestart: false,
-		});
-		expect(findCriticalSection(0x100n, 0x4010n, memory(2))?.noRestart).toBe(true);
-		expect(findCriticalSection(0x100n, 0x4020n, memory(0))).toBeUndefined();
-		expect(findCriticalSection(0x100n, 0x3fffn, memory(0))).toBeUndefined();
 	});
 });

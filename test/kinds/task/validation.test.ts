@@ -333,17 +333,14 @@ describe("refusals", () => {
 		await using sleeper = await Sleeper.start();
 		const task = lookLive(sleeper.pid, (found) => found);
 		expect(refusals.findBlockers?.(task, dumpContext())).toEqual([]);
-		const status = { ...task.status, tracerPid: 1, seccomp: 2, threadFeatures: ["shstk"] };
+		const status = { ...task.status, tracerPid: 1, threadFeatures: ["shstk"] };
 		const codes = refusals.findBlockers?.({ ...task, status }, dumpContext()).map(({ code }) => code);
-		expect(codes).toEqual(["TRACED", "UNSUPPORTED_SECCOMP", "UNSUPPORTED_SHSTK"]);
+		expect(codes).toEqual(["TRACED", "UNSUPPORTED_SHSTK"]);
 		const dead = { ...task, stat: { ...task.stat, state: "Z" } };
 		expect(refusals.findBlockers?.(dead, dumpContext()).map(({ code }) => code)).toEqual(["UNSUPPORTED_ZOMBIE"]);
 	});
 
 	test("hold for images too", () => {
-		expect(() => planOf(refusals, (_d, _t, thread) => void Object.assign(thread, { seccompMode: 2 }))).toThrow(
-			/seccomp/,
-		);
 		expect(() =>
 			planOf(refusals, (draft) => void Object.assign(draft.core, { mtype: pb.core_entry_march.AARCH64 })),
 		).toThrow(/another kind/);
