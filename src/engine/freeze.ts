@@ -2,8 +2,8 @@
 // Freezing: all threads of all processes of a tree are seized, stand still, and are looked at. Whatever happens afterwards,
 // letting go puts them back.
 
-import { isDead, passOnDeath, readStoppedThread } from "../agent/tracee.ts";
-import { CriuError, isErrno } from "../errors.ts";
+import { backOff, isDead, passOnDeath, readStoppedThread } from "../agent/tracee.ts";
+import { BlockedError, CriuError, isErrno } from "../errors.ts";
 import { readSmaps } from "../kernel/procfs/maps.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
@@ -14,6 +14,7 @@ import { type StoppedProcess, TreeFreezer } from "./stop-tree.ts";
 const SIGSTOP = 19;
 const SIGKILL = 9;
 const NO_TIMEOUT_MS = 10_000;
+const DYING_MS = 1000;
 
 /** A tree that stands still until it is let go. */
 export interface FrozenTree {
@@ -101,8 +102,14 @@ function describeDead(freezer: TreeFreezer, byPid: ReadonlyMap<number, DumpedTas
 
 /** What fails because a task was killed meanwhile gets that said. */
 export function nameLoss(error: unknown, tasks: readonly { pid: number }[]): unknown {
-	if (error instanceof CriuError && error.code === "TASK_GONE") return error;
-	const lost = tasks.find(({ pid }) => isDead(pid));
+	if (error instanceof BlockedError || (error instanceof CriuError && error.code === "TASK_GONE")) return error;
+	let lost = tasks.find(({ pid }) => isDead(pid));
+	// One that was killed leaves its stop at once and is dead a little later.
+	const until = performance.now() + (isErrno(error, "ESRCH") ? DYING_MS : 0);
+	for (let round = 0; lost === undefined && performance.now() < until; round++) {
+		backOff(round);
+		lost = tasks.find(({ pid }) => isDead(pid));
+	}
 	if (lost === undefined) return error;
 	return new CriuError("TASK_GONE", `pid ${lost.pid} was ended by somebody else while it was being dumped`, {
 		cause: error,

@@ -131,8 +131,9 @@ export class TreeFreezer {
 			const count = unlessGone(() => countThreads(pid), 0);
 			if (count === threads.size && this.holdsLeader(process)) return;
 			if (!threads.has(pid) && count === threads.size + 1 && isDead(pid)) {
-				if (threads.size > 0) throw deadLeader(pid);
-				return;
+				if (threads.size === 0) return;
+				// Those of a process that was killed stand still no more.
+				if ([...threads.keys()].every((tid) => typeof checkInterrupt(tid) === "number")) throw deadLeader(pid);
 			}
 			this.checkTime(`pid ${pid} makes threads faster than they can be stopped, or doesn't get done with dying`);
 			dropDead(process);

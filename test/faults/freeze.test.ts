@@ -16,6 +16,8 @@ const SIGCONT = 18;
 const SIGSTOP = 19;
 const STORM_DUMPS = Number(process.env["CRIU_STORM_DUMPS"] ?? 4);
 const ROUNDS = Number(process.env["CRIU_FREEZE_ROUNDS"] ?? 4);
+/** Ample on a loaded machine; a dump that waits in vain says so after 10 s. */
+const SOON_MS = 30_000;
 /** The final dump of a tree that may be in vfork at any time. */
 const TRIES = 20;
 const inTurn = limitJobs(2);
@@ -151,7 +153,7 @@ describe.skipIf(!isRoot)("a dump ends soon, with the reason, and does the others
 						const killed = victim.pidOf(which);
 						const start = performance.now();
 						const { ending, output } = await dumpDisturbed(victim, random, () => victim.stage.kill(killed, SIGKILL));
-						expect(performance.now() - start).toBeLessThan(8000);
+						expect(performance.now() - start).toBeLessThan(SOON_MS);
 						if (ending.code !== 0) expect(output).toMatch(LOST);
 						// The dead one is its parent's to reap, and everybody else runs on.
 						for (const pid of pids) {
