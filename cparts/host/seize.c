@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -22,11 +23,17 @@ struct watch {
 	_Atomic uint32_t done;
 };
 
+/* Stops of tracees are told whether they're asked for or not, and must not be consumed: so a look first. */
 static void reap(const int32_t *tids, uint32_t count, int32_t leader)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (tids[i] != leader)
+	for (uint32_t i = 0; i < count; i++) {
+		siginfo_t info = { .si_pid = 0 };
+		if (tids[i] == leader ||
+		    syscall(SYS_waitid, P_PID, tids[i], &info, WEXITED | WNOWAIT | WNOHANG | __WALL, NULL) < 0)
+			continue;
+		if (info.si_pid && (info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED))
 			syscall(SYS_waitid, P_PID, tids[i], NULL, WEXITED | WNOHANG | __WALL, NULL);
+	}
 }
 
 static void *watch_ends(void *arg)

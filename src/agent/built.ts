@@ -339,7 +339,7 @@ export class BuiltProcess {
 /** Waits for the end of a child or tracee. */
 function collect(tid: number): void {
 	try {
-		waitId(P_PID, tid, WEXITED | __WALL);
+		while (waitId(P_PID, tid, WEXITED | __WALL)?.kind === "stopped");
 	} catch (error) {
 		if (!isErrno(error, "ECHILD")) throw error;
 	}

@@ -289,6 +289,8 @@ function isOurChild(tid: number): boolean {
  */
 export function passOnDeath(tid: number, isOwnChild = isOurChild(tid), flags = 0): void {
 	try {
+		// A stop would be told as well, and be consumed.
+		if (flags === WNOHANG && peekStop(tid)?.kind !== "gone") return;
 		waitId(P_PID, tid, WEXITED | __WALL | flags | (isOwnChild ? WNOWAIT : 0));
 	} catch (error) {
 		if (!isErrno(error, "ECHILD", "ENOENT", "ESRCH")) throw error;

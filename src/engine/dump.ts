@@ -5,7 +5,7 @@ import type { ProgramResult } from "../agent/channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
-import { BlockedError, BugError, CriuError, KernelError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, isErrno, KernelError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -141,7 +141,7 @@ function collectFacts(
 			if (fitting === undefined) hints.push(collected.gadgets);
 			facts.push(collected);
 		} catch (error) {
-			if (!(error instanceof CriuError)) throw error;
+			if (!(error instanceof CriuError) || isErrno(error, "ESRCH")) throw error;
 			blockers.push(error);
 		}
 	}

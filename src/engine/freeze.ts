@@ -120,7 +120,7 @@ export function nameLoss(error: unknown, tasks: readonly { pid: number }[]): unk
 /**
  * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still.
  *
- * @throws CriuError NO_SUCH_TASK, STOP_TIMEOUT, FREEZE_TIMEOUT, TASK_GONE, COMPAT_TASK; BlockedError; KernelError
+ * @throws CriuError FREEZE_TIMEOUT, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError
  */
 export function freezeTree(root: number, timeoutSec: number, onStop: () => void = () => {}): FrozenTree {
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);

@@ -53,7 +53,7 @@ export class TreeFreezer {
 
 	constructor(private readonly deadline: number) {}
 
-	/** @throws CriuError STOP_TIMEOUT, FREEZE_TIMEOUT, TASK_GONE; BlockedError TRACED, UNSUPPORTED_DEAD_LEADER; KernelError */
+	/** @throws CriuError FREEZE_TIMEOUT, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError */
 	freezeAll(root: number): void {
 		if (!this.stop(root, undefined))
 			throw new CriuError("TASK_GONE", `task ${root} ended while it was being frozen`, {
@@ -165,7 +165,7 @@ export class TreeFreezer {
 				if (pending.has(pid) && isDead(pid)) pending.delete(pid);
 			}
 			const [late] = pending;
-			if (late !== undefined && performance.now() > this.deadline) throw stopTimeout(late);
+			if (late !== undefined && performance.now() > this.deadline) throw refuse(pid, stopTimeout(late));
 			if (pending.size > 0) backOff(round);
 		}
 	}

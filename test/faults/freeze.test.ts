@@ -83,7 +83,7 @@ describe.skipIf(!isRoot)("a dump is refused, with the reason and no harm, of a t
 				const { ending, output } = await dump(victim, "--timeout", "1");
 				expect(ending).toEqual({ how: "exit", code: 1 });
 				expect(output).toMatch(
-					/^error: task \d+ didn't stop in time: it waits in vfork until its child, pid \d+, executes/,
+					/\(STOP_TIMEOUT\): task \d+ didn't stop in time: it waits in vfork until its child, pid \d+, executes/,
 				);
 				expect(output).not.toContain("cleaning up failed");
 				await victim.expectUnharmed("a dump that met a vfork");
@@ -132,7 +132,8 @@ async function dumpDisturbed(victim: Victim, random: () => number, disturb: () =
  * The reason that a dump gives when a task of the tree is killed meanwhile. Its children may go on outside of the tree then, and
  * empty a pipe.
  */
-const LOST = /^error: (task|pid) \d+ (ended while|was ended by|isn't a child of|doesn't exist)|^error: a pipe holds/;
+const LOST =
+	/^error: (task|pid) \d+ (ended while|was ended by|isn't a child of|doesn't exist|\(target\) is dead)|^error: a pipe holds/;
 
 describe.skipIf(!isRoot)("a dump ends soon, with the reason, and does the others no harm when somebody", () => {
 	const [threads, , tree] = CROWDS as readonly [VictimKind, VictimKind, VictimKind];
