@@ -185,7 +185,7 @@ async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
 }
 
 /** What a run of all tests has time for; as many as the scenario asks for come with CRIU_STORM_DUMPS. */
-const MAX_STORM_DUMPS = 15;
+const MAX_STORM_DUMPS = 4;
 
 /** Dumps in a row; CRIU_STORM_DUMPS asks for another number of them. */
 async function doStorm(run: Run, by: Side): Promise<void> {
