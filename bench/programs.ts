@@ -40,19 +40,6 @@ export function findCommand(path: string): Command {
 	return (isScript ? unwrapScript(readFileSync(full, "utf8")) : undefined) ?? [full];
 }
 
-/** Path of the peer's criu, fetched if need be, or why there is none. */
-export async function findPeer(): Promise<{ path: string } | { missing: string }> {
-	const dir = process.env["CRIU_PEER_DIR"] ?? "/opt/criu-peer";
-	const path = join(dir, "bin/criu");
-	if (existsSync(path)) return { path };
-	const script = resolve(import.meta.dir, "../../shared/peer/get-peer");
-	if (!existsSync(script)) return { missing: `no bin/criu in ${dir} (CRIU_PEER_DIR)` };
-	const child = Bun.spawn([script, dir], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
-	const complaints = await new Response(child.stderr).text();
-	if ((await child.exited) === 0 && existsSync(path)) return { path };
-	return { missing: `get-peer failed: ${complaints.trim()}` };
-}
-
 /** Compiles one C program of this folder into `dir`; its path. @throws Error with what gcc said */
 export async function compileProgram(source: string, dir: string): Promise<string> {
 	const output = join(dir, basename(source, ".c"));

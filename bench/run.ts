@@ -6,11 +6,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { findPeer } from "../test/peer.ts";
 import { LOADS } from "./loads/index.ts";
 import type { Load } from "./loads/load.ts";
 import { type Round, RoundError, runRound, type Setting } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, helpText, parseBenchOptions } from "./options.ts";
-import { type Command, compileProgram, findCommand, findPeer } from "./programs.ts";
+import { type Command, compileProgram, findCommand } from "./programs.ts";
 import { formatComparison, formatFailures, formatStages, type LoadResult, toJson } from "./report.ts";
 import { Stage, StageError } from "./stage.ts";
 
@@ -89,17 +90,17 @@ function describeMachine(): string {
 	return `${cpus().length} x ${model}, Linux ${release()}, transparent huge pages: ${hugePages ?? "unknown"}`;
 }
 
-async function choosePeer(path: string | undefined): Promise<Command | undefined> {
+function choosePeer(path: string | undefined): Command | undefined {
 	if (path === "none") return undefined;
 	if (path !== undefined) return findCommand(path);
-	const found = await findPeer();
-	if ("path" in found) return findCommand(found.path);
+	const found = findPeer();
+	if ("criu" in found) return findCommand(found.criu);
 	console.error(`bench: nothing to compare with: ${found.missing}`);
 	return undefined;
 }
 
 async function runAll(options: BenchOptions, workDir: string): Promise<number> {
-	const [ours, peer] = [findCommand(options.ours), await choosePeer(options.peer)];
+	const [ours, peer] = [findCommand(options.ours), choosePeer(options.peer)];
 	const stageProgram = await compileProgram("stage.c", workDir);
 	const bench: Bench = { options, ours, peer, workDir, stageProgram };
 	const machine = describeMachine();

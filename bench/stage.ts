@@ -41,7 +41,7 @@ export class Stage {
 	/** Starts a stage, with a tmpfs at `folder`, which is made. @throws StageError */
 	static async open(program: string, folder: string): Promise<Stage> {
 		mkdirSync(folder, { recursive: true });
-		const child = Bun.spawn([program, folder], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+		const child = Bun.spawn([program, folder], { env: process.env, stdin: "pipe", stdout: "pipe", stderr: "pipe" });
 		const stage = new Stage(child, folder);
 		void stage.listen();
 		try {

@@ -6,11 +6,12 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { findLack, restoreMachine } from "./matrix/machine.ts";
-import { CritReader, findPeer } from "./matrix/peer.ts";
+import { CritReader } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
 import { allStopped, Run } from "./matrix/run.ts";
 import { buildHelper, buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
 import { Stage, StageError, showEnding } from "./matrix/stage.ts";
+import { findPeer } from "./peer.ts";
 
 const repository = resolve(import.meta.dir, "..");
 
@@ -119,7 +120,8 @@ export interface Host {
 let shared: Promise<Host> | undefined;
 
 async function prepare(): Promise<Host> {
-	const [stage, sharing, peer] = await Promise.all([buildStage(), buildHelper("sharing"), findPeer()]);
+	const peer = findPeer();
+	const [stage, sharing] = await Promise.all([buildStage(), buildHelper("sharing")]);
 	const kdat = join(repository, `build/scenarios/criu.kdat.${process.pid}`); // other test runs may go on beside
 	const ours = ourCriu();
 	if (!existsSync(ours)) throw new Error(`no criu at ${ours}: run "npm run build" first, or set CRIU_BIN`);

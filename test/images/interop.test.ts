@@ -6,7 +6,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ImageDir } from "../../src/images/index.ts";
-import { buildTargets, dumpWithPeer, findPeer } from "./peer.ts";
+import { findPeer } from "../peer.ts";
+import { buildTargets, dumpWithPeer } from "./peer.ts";
 import { rewriteImage } from "./rewrite.ts";
 
 const UNSHARE = ["unshare", "-p", "-m", "-n", "-i", "-u", "-f", "--mount-proc"];
@@ -35,9 +36,9 @@ const TARGETS: [mode: string, options: string[], images: string[]][] = [
 const MIN_DUMPS = 10;
 
 const peer = findPeer();
-if ("why" in peer) console.log(`skipped: images/interop.test.ts: ${peer.why}`);
+if ("missing" in peer) console.log(`skipped: images/interop.test.ts: ${peer.missing}`);
 
-describe.skipIf("why" in peer)("images of the peer", () => {
+describe.skipIf("missing" in peer)("images of the peer", () => {
 	const root = mkdtempSync(join(tmpdir(), "criu-interop-"));
 	let program = "";
 	let dumps = 0;
@@ -50,7 +51,7 @@ describe.skipIf("why" in peer)("images of the peer", () => {
 	});
 
 	test.each(TARGETS)("of %s are written back byte for byte", async (mode, options, wanted) => {
-		if ("why" in peer) return;
+		if ("missing" in peer) return;
 		const dir = join(root, mode);
 		mkdirSync(dir);
 		const wrapper = mode === "ns" ? UNSHARE : [];

@@ -1,26 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The peer for the image tests: finds or fetches the real criu, and makes it dump programs of programs/image-targets.c.
+// The peer for the image tests: makes it dump programs of programs/image-targets.c.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const PEER_DIR = process.env["CRIU_PEER_DIR"] ?? "/opt/criu-peer";
-const GET_PEER = join(import.meta.dir, "../../../shared/peer/get-peer");
 const SOURCE = join(import.meta.dir, "programs/image-targets.c");
-
-/** Path of the peer's criu, or why there is none. */
-export function findPeer(): { criu: string } | { why: string } {
-	if (process.getuid?.() !== 0) return { why: "the peer needs root to dump" };
-	const criu = join(PEER_DIR, "bin/criu");
-	if (!existsSync(criu)) {
-		if (!existsSync(GET_PEER)) return { why: `no ${criu} (CRIU_PEER_DIR) and no ${GET_PEER} to fetch it` };
-		const fetched = spawnSync(GET_PEER, [PEER_DIR], { encoding: "utf8", timeout: 300_000 });
-		if (fetched.status !== 0 || !existsSync(criu)) return { why: `get-peer failed: ${fetched.stderr}` };
-	}
-	const version = spawnSync(criu, ["--version"], { encoding: "utf8" });
-	return version.status === 0 ? { criu } : { why: `${criu} does not run: ${version.stderr}` };
-}
 
 /** Compiles the targets into `dir`; the path of the program. */
 export function buildTargets(dir: string): string {
@@ -63,7 +48,7 @@ export async function dumpWithPeer(request: DumpRequest): Promise<{ images: stri
 		if (said !== "ready\n") return { why: `the program did not come up: ${said}` };
 		const pid = wrapper.length > 0 ? childOf(child.pid) : child.pid;
 		const args = ["dump", "-t", String(pid), "-D", images, "-o", "dump.log", "-v4", ...options];
-		const dumped = spawnSync(criu, args, { encoding: "utf8" });
+		const dumped = spawnSync(criu, args, { encoding: "utf8", env: process.env });
 		if (dumped.status === 0) return { images };
 		const log = readFileSync(join(images, "dump.log"), "utf8");
 		const errors = log.match(/Error .*/g) ?? [`exit code ${dumped.status}`];

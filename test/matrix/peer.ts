@@ -1,35 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The original CRIU as the other side: where it is, what it can't do by itself, and its crit as a reader of our images.
-
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
-
-/** The peer's programs, or why there are none. */
-export type Peer = { criu: string; crit: string; pythonPath: string } | { missing: string };
-
-let found: Promise<Peer> | undefined;
-
-/** Finds the peer in CRIU_PEER_DIR (default /opt/criu-peer), fetching it with ../shared/peer/get-peer where it's absent. */
-export function findPeer(): Promise<Peer> {
-	found ??= locatePeer();
-	return found;
-}
-
-async function locatePeer(): Promise<Peer> {
-	const dir = process.env["CRIU_PEER_DIR"] ?? "/opt/criu-peer";
-	const peer = {
-		criu: join(dir, "bin/criu"),
-		crit: join(dir, "bin/crit"),
-		pythonPath: join(dir, "root/usr/lib/python3/dist-packages"),
-	};
-	if (existsSync(peer.criu) && existsSync(peer.crit)) return peer;
-	const script = resolve(import.meta.dir, "../../../shared/peer/get-peer");
-	if (!existsSync(script)) return { missing: `no peer in ${dir} and no ${script} to fetch it with` };
-	const child = Bun.spawn([script, dir], { stdout: "pipe", stderr: "pipe" });
-	const text = await new Response(child.stderr).text();
-	if ((await child.exited) !== 0) return { missing: `get-peer failed: ${text.trim()}` };
-	return existsSync(peer.criu) ? peer : { missing: `get-peer brought no criu to ${dir}` };
-}
+// The peer's crit as a reader of our images.
 
 const readerScript = `
 import sys, os, json, pycriu

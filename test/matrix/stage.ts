@@ -42,7 +42,7 @@ export class Stage {
 		const args = [options.program];
 		if (options.kdat !== undefined) args.push("--kdat", options.kdat);
 		if (options.tty) args.push("--tty");
-		const child = Bun.spawn(args, { stdin: "pipe", stdout: "pipe", stderr: logFd });
+		const child = Bun.spawn(args, { env: process.env, stdin: "pipe", stdout: "pipe", stderr: logFd });
 		const stage = new Stage(child, logFd);
 		void stage.listen();
 		const hello = await stage.next((line) => line[0] === "stage", "the stage's start", 10_000);
