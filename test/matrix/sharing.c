@@ -14,6 +14,8 @@ struct item { pid_t pid, tid; int fd; int group; };
 static struct item *items;
 static size_t count, room;
 static int kind;
+// Something that was compared is gone by now: the order can't be trusted.
+static int lost;
 
 static void add(pid_t pid, pid_t tid, int fd)
 {
@@ -75,6 +77,8 @@ static int by_object(const void *a, const void *b)
 {
 	const struct item *x = a, *y = b;
 	long order = syscall(SYS_kcmp, x->tid, y->tid, kind, (unsigned long)x->fd, (unsigned long)y->fd);
+	if (order < 0)
+		lost = 1;
 	return order == 1 ? -1 : order == 2 ? 1 : 0;
 }
 
@@ -84,14 +88,31 @@ static int by_place(const void *a, const void *b)
 	return x->pid != y->pid ? x->pid - y->pid : x->tid != y->tid ? x->tid - y->tid : x->fd - y->fd;
 }
 
+// Drops what can't even be compared with itself: ended processes, closed descriptors. Says whether there was any.
+static int drop_gone(void)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct item *x = items + i;
+		if (syscall(SYS_kcmp, x->tid, x->tid, kind, (unsigned long)x->fd, (unsigned long)x->fd) == 0)
+			items[kept++] = *x;
+	}
+	int dropped = kept < count;
+	count = kept;
+	return dropped;
+}
+
 static void print_groups(const char *name)
 {
-	qsort(items, count, sizeof(*items), by_object);
-	for (size_t i = 0, group = 0; i < count; i++) {
-		if (i > 0 && by_object(items + i - 1, items + i) != 0)
-			group++;
-		items[i].group = group;
-	}
+	do {
+		lost = 0;
+		qsort(items, count, sizeof(*items), by_object);
+		for (size_t i = 0, group = 0; i < count; i++) {
+			if (i > 0 && by_object(items + i - 1, items + i) != 0)
+				group++;
+			items[i].group = group;
+		}
+	} while (lost && drop_gone());
 	qsort(items, count, sizeof(*items), by_place);
 	int *shown = calloc(count + 1, sizeof(*shown)), last = 0;
 	if (!shown)
