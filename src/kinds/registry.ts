@@ -3,6 +3,7 @@
 
 import { fdFinish, fdTable } from "./file/fd-table.ts";
 import { fs } from "./file/fs.ts";
+import { fileLocks } from "./file/locks.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
 import { affinity } from "./task/affinity.ts";
@@ -38,6 +39,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	memoryMap,
 	fdTable,
 	fdFinish,
+	fileLocks,
 	fs,
 	sigactions,
 	sigaltstack,

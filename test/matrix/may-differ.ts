@@ -107,6 +107,11 @@ export const mayDiffer: readonly MayDiffer[] = [
 		when: isNamelessFd,
 		why: "a deleted file, a pipe, a file of /proc, a process is made anew",
 	},
+	{
+		pattern: /fd\/\d+\/lock/,
+		when: onlyLockTaker,
+		why: "a process that took a lock (flock) and has closed the file can't be shown again; deleted files are made anew",
+	},
 	{ pattern: /fd\/\d+\/eventfd-id/, why: "the kernel's own count of eventfds" },
 	{
 		pattern: /fd\/\d+\/tfd\/.*/,
@@ -146,6 +151,16 @@ function areInState(letter: string): (difference: Difference, before: Snapshot, 
 
 function isRunnable({ before, after }: Difference): boolean {
 	return [before, after].every((state) => /^[RSD]\b/.test(state ?? ""));
+}
+
+/** Lines of locks but for the pid of a flock and the inode of a deleted file. */
+function onlyLockTaker({ key, before, after }: Difference, snapshot: Snapshot): boolean {
+	const isDeleted = (snapshot.get(key.replace(/lock$/, "link")) ?? "").endsWith(" (deleted)");
+	const strip = (line: string | undefined) => {
+		const known = line?.replace(/(FLOCK\s+\S+\s+\S+) \d+/, "$1");
+		return isDeleted ? known?.replace(/:\d+ /, ": ") : known;
+	};
+	return strip(before) === strip(after);
 }
 
 function onlyInode({ before, after }: Difference): boolean {

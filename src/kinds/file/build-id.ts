@@ -39,7 +39,8 @@ export function findBuildIdNote(notes: Uint8Array): Uint8Array | undefined {
 	return undefined;
 }
 
-function readBuildIdFd(fd: number): Uint8Array | undefined {
+/** The build-id of an open file; undefined when it has none. @throws KernelError when it isn't open for reading */
+export function readBuildIdFd(fd: number): Uint8Array | undefined {
 	const header = readAt(fd, HEADER_SIZE, 0);
 	if (header.length < HEADER_SIZE) return undefined;
 	const view = new DataView(header.buffer, header.byteOffset, header.length);

@@ -29,6 +29,7 @@ import { planFown } from "./fown.ts";
 import { corruptImage, MAX_FDS } from "./image-checks.ts";
 import { FILE_KINDS, findKindOfType } from "./index.ts";
 import { planShare } from "./kept-files.ts";
+import { findLockBlockers } from "./locks.ts";
 import { collectFds, compareDescriptors, Descriptions } from "./open-files.ts";
 
 export { closeCopies, Descriptions } from "./open-files.ts";
@@ -37,23 +38,10 @@ function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
 	return FILE_KINDS.find((kind) => kind.matches(file));
 }
 
-function findLockBlockers(file: FdFacts): CriuError[] {
-	if (file.info.locks.length === 0) return [];
-	return [
-		new UnsupportedError(
-			"FILE_LOCKS",
-			`pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)}) holds a file lock, which this version doesn't dump`,
-			{
-				remedy: "let the program release the lock first, or use the original criu with --file-locks",
-			},
-		),
-	];
-}
-
 function findFdBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	return collectFds(task, context).flatMap((file) => {
 		const kind = kindOf(file);
-		const locks = findLockBlockers(file);
+		const locks = findLockBlockers(file, context);
 		if (kind !== undefined && !("unsupported" in kind))
 			return [...(kind.findBlockers?.(file, context) ?? []), ...locks];
 		const object = `pid ${task.pid}: fd ${file.fd} (${showPath(file.link)})`;

@@ -20,6 +20,7 @@ import { type FileStat, openAt, scopedFd } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
 import type { NamedFile } from "./file-path.ts";
+import { isLeased } from "./locks.ts";
 
 /** From this size on the content is stored in chunks. */
 export const CHUNKED_FROM = 12288n;
@@ -75,13 +76,13 @@ export function* findExtents(fd: number, size: bigint): Generator<Extent, void, 
 			if (hole < 0) throw new KernelError("lseek", -hole, "SEEK_HOLE in a deleted file");
 			if (BigInt(hole) < size) end = BigInt(hole);
 		}
-		at = BigInt(data);
-		while (at < end) {
-			const len = end - at < MAX_CHUNK ? end - at : MAX_CHUNK;
-			yield { off: at, len };
-			at += len;
-		}
+		yield* splitExtent(BigInt(data), end);
+		at = end;
 	}
+}
+
+function* splitExtent(start: bigint, end: bigint): Generator<Extent, void, undefined> {
+	for (let off = start; off < end; off += MAX_CHUNK) yield { off, len: end - off < MAX_CHUNK ? end - off : MAX_CHUNK };
 }
 
 /** Copies a part of a file to the position of another, in the kernel. @throws KernelError */
@@ -109,7 +110,7 @@ const toTimeval = (time: { sec: bigint; nsec: number }) =>
 	create(timevalSchema, { tvSec: BigInt.asUintN(64, time.sec), tvUsec: BigInt(Math.floor(time.nsec / 1000)) });
 
 /** Writes ghost-file-ID.img. @throws KernelError, ImageError */
-export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat): void {
+export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat, leased = false): void {
 	const type = stat.mode & S_IFMT;
 	const isRegular = type === S_IFREG;
 	const isDevice = type === S_IFCHR || type === S_IFBLK;
@@ -129,8 +130,9 @@ export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat
 		}),
 	);
 	if (isRegular && stat.size > 0n) {
-		using source = scopedFd(reopen(fd));
-		const extents = isChunked ? findExtents(source.fd, stat.size) : [{ off: 0n, len: stat.size }];
+		using source = leased ? { fd, [Symbol.dispose]: () => {} } : scopedFd(reopen(fd));
+		// The position of the program's own descriptor isn't ours to move.
+		const extents = isChunked && !leased ? findExtents(source.fd, stat.size) : splitExtent(0n, stat.size);
 		for (const extent of extents) {
 			if (isChunked) writer.writeMessage(ghost_chunk_entrySchema, create(ghost_chunk_entrySchema, extent));
 			const stream = writer.openStream();
@@ -159,7 +161,7 @@ export function dumpGhost(file: NamedFile, context: DumpContext): number {
 		const ids = context.once("ghost-ids", () => ({ next: 1 }));
 		const id = ids.next++;
 		if (context.dir === undefined) throw new BugError("a preflight must not write a ghost");
-		writeGhost(context.dir, id, ownFd, stat);
+		writeGhost(context.dir, id, ownFd, stat, isLeased(stat, context));
 		return id;
 	});
 }

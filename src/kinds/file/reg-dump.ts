@@ -7,14 +7,17 @@ import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fd
 import { reg_file_entrySchema, remap_type } from "../../images/gen/file_pb.ts";
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
-import { O_ACCMODE, O_APPEND, O_CLOEXEC, O_WRONLY } from "../../kernel/abi/fcntl.ts";
+import { F_GETFL, O_ACCMODE, O_APPEND, O_CLOEXEC, O_PATH, O_WRONLY } from "../../kernel/abi/fcntl.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { SYS_fcntl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { showPath } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
-import { packBuildId, readBuildId } from "./build-id.ts";
+import { packBuildId, readBuildId, readBuildIdFd } from "./build-id.ts";
 import { locateFile, type NamedFile } from "./file-path.ts";
 import { addRemap, dumpGhost } from "./ghost-dump.ts";
 import { dumpLinkRemap } from "./link-remap.ts";
+import { isLeased } from "./locks.ts";
 
 /** How a file is open. */
 export interface OpenState {
@@ -28,6 +31,18 @@ export function isSizeChecked(flags: number): boolean {
 	return !((flags & O_ACCMODE) === O_WRONLY && (flags & O_APPEND) !== 0);
 }
 
+/** Leased files are read by the descriptor there is, or not at all. */
+function readBuildIdOf({ stat, ownFd }: NamedFile, flags: number, context: DumpContext): Uint8Array | undefined {
+	if (!isLeased(stat, context)) return readBuildId(`/proc/self/fd/${ownFd}`);
+	const isReadable = (flags & O_PATH) === 0 && (flags & O_ACCMODE) !== O_WRONLY && isOpenForReading(ownFd);
+	return isReadable ? readBuildIdFd(ownFd) : undefined;
+}
+
+/** Copies for mapped files are handles. */
+function isOpenForReading(fd: number): boolean {
+	return (syscall(SYS_fcntl, fd, F_GETFL) & O_PATH) === 0;
+}
+
 /** Makes the entry; a file without its name gets what replaces the name. @throws CriuError, KernelError */
 export function encodeRegFile(file: NamedFile, state: OpenState, id: number, context: DumpContext): file_entry {
 	const { stat } = file;
@@ -37,7 +52,7 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 	if (where === "renamed") addRemap(context, id, dumpLinkRemap(file, name, context), remap_type.LINKED);
 	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
 	const wantsId = isRegular && context.options.fileValidation === "buildid" && where !== "gone";
-	const buildId = wantsId ? readBuildId(`/proc/self/fd/${file.ownFd}`) : undefined;
+	const buildId = wantsId ? readBuildIdOf(file, state.flags, context) : undefined;
 	return create(file_entrySchema, {
 		type: fd_types.REG,
 		id,
