@@ -16,8 +16,10 @@ import type { Message } from "@bufbuild/protobuf";
  */
 export const file_socket: GenFile = /*@__PURE__*/
   fileDesc("socket.proto", [file_fown], {
+    "sockopt_entry":
+      "level:1:!:uint32 name:2:!:uint32 value:3:!:bytes",
     "sk_opts_entry":
-      "so_sndbuf:1:!:uint32 so_rcvbuf:2:!:uint32 so_snd_tmo_sec:3:!:uint64 so_snd_tmo_usec:4:!:uint64 so_rcv_tmo_sec:5:!:uint64 so_rcv_tmo_usec:6:!:uint64 reuseaddr:7:?:bool so_priority:8:?:uint32 so_rcvlowat:9:?:uint32 so_mark:10:?:uint32 so_passcred:11:?:bool so_passsec:12:?:bool so_dontroute:13:?:bool so_no_check:14:?:bool so_bound_dev:15:?:bytes::text so_filter:16:*:fixed64 so_reuseport:17:?:bool so_broadcast:18:?:bool so_keepalive:19:?:bool tcp_keepcnt:20:?:uint32 tcp_keepidle:21:?:uint32 tcp_keepintvl:22:?:uint32 so_oobinline:23:?:uint32 so_linger:24:?:uint32 so_buf_lock:25:?:uint32",
+      "so_sndbuf:1:!:uint32 so_rcvbuf:2:!:uint32 so_snd_tmo_sec:3:!:uint64 so_snd_tmo_usec:4:!:uint64 so_rcv_tmo_sec:5:!:uint64 so_rcv_tmo_usec:6:!:uint64 reuseaddr:7:?:bool so_priority:8:?:uint32 so_rcvlowat:9:?:uint32 so_mark:10:?:uint32 so_passcred:11:?:bool so_passsec:12:?:bool so_dontroute:13:?:bool so_no_check:14:?:bool so_bound_dev:15:?:bytes::text so_filter:16:*:fixed64 so_reuseport:17:?:bool so_broadcast:18:?:bool so_keepalive:19:?:bool tcp_keepcnt:20:?:uint32 tcp_keepidle:21:?:uint32 tcp_keepintvl:22:?:uint32 so_oobinline:23:?:uint32 so_linger:24:?:uint32 so_buf_lock:25:?:uint32 owner_uid:4201:?:uint32 owner_gid:4202:?:uint32 lock_filter:4203:?:bool others:4204:*:sockopt_entry",
     "tcp_opts_entry":
       "cork:1:?:bool nodelay:2:?:bool keepcnt:3:?:uint32 keepidle:4:?:uint32 keepintvl:5:?:uint32",
     "tcp_stream_entry":
@@ -48,6 +50,35 @@ export const file_socket: GenFile = /*@__PURE__*/
     "sk_shutdown":
       "NONE=0 READ=1 WRITE=2 BOTH=3",
   });
+
+/**
+ * Value of an option for setsockopt(2).
+ *
+ * @generated from message sockopt_entry
+ */
+export type sockopt_entry = Message<"sockopt_entry"> & {
+  /**
+   * @generated from field: required uint32 level = 1;
+   */
+  level: number;
+
+  /**
+   * @generated from field: required uint32 name = 2;
+   */
+  name: number;
+
+  /**
+   * @generated from field: required bytes value = 3;
+   */
+  value: Uint8Array;
+};
+
+/**
+ * Describes the message sockopt_entry.
+ * Use `create(sockopt_entrySchema)` to create a new message.
+ */
+export const sockopt_entrySchema: GenMessage<sockopt_entry> = /*@__PURE__*/
+  messageDesc(file_socket, 0);
 
 /**
  * @generated from message sk_opts_entry
@@ -177,6 +208,26 @@ export type sk_opts_entry = Message<"sk_opts_entry"> & {
    * @generated from field: optional uint32 so_buf_lock = 25;
    */
   soBufLock: number;
+
+  /**
+   * @generated from field: optional uint32 owner_uid = 4201;
+   */
+  ownerUid: number;
+
+  /**
+   * @generated from field: optional uint32 owner_gid = 4202;
+   */
+  ownerGid: number;
+
+  /**
+   * @generated from field: optional bool lock_filter = 4203;
+   */
+  lockFilter: boolean;
+
+  /**
+   * @generated from field: repeated sockopt_entry others = 4204;
+   */
+  others: sockopt_entry[];
 };
 
 /**
@@ -184,7 +235,7 @@ export type sk_opts_entry = Message<"sk_opts_entry"> & {
  * Use `create(sk_opts_entrySchema)` to create a new message.
  */
 export const sk_opts_entrySchema: GenMessage<sk_opts_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 0);
+  messageDesc(file_socket, 1);
 
 /**
  * @generated from message tcp_opts_entry
@@ -221,7 +272,7 @@ export type tcp_opts_entry = Message<"tcp_opts_entry"> & {
  * Use `create(tcp_opts_entrySchema)` to create a new message.
  */
 export const tcp_opts_entrySchema: GenMessage<tcp_opts_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 1);
+  messageDesc(file_socket, 2);
 
 /**
  * @generated from message tcp_stream_entry
@@ -318,7 +369,7 @@ export type tcp_stream_entry = Message<"tcp_stream_entry"> & {
  * Use `create(tcp_stream_entrySchema)` to create a new message.
  */
 export const tcp_stream_entrySchema: GenMessage<tcp_stream_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 2);
+  messageDesc(file_socket, 3);
 
 /**
  * @generated from message ip_opts_raw_entry
@@ -350,7 +401,7 @@ export type ip_opts_raw_entry = Message<"ip_opts_raw_entry"> & {
  * Use `create(ip_opts_raw_entrySchema)` to create a new message.
  */
 export const ip_opts_raw_entrySchema: GenMessage<ip_opts_raw_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 3);
+  messageDesc(file_socket, 4);
 
 /**
  * @generated from message ip_opts_entry
@@ -387,7 +438,7 @@ export type ip_opts_entry = Message<"ip_opts_entry"> & {
  * Use `create(ip_opts_entrySchema)` to create a new message.
  */
 export const ip_opts_entrySchema: GenMessage<ip_opts_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 4);
+  messageDesc(file_socket, 5);
 
 /**
  * @generated from message inet_sk_entry
@@ -499,7 +550,7 @@ export type inet_sk_entry = Message<"inet_sk_entry"> & {
  * Use `create(inet_sk_entrySchema)` to create a new message.
  */
 export const inet_sk_entrySchema: GenMessage<inet_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 5);
+  messageDesc(file_socket, 6);
 
 /**
  * @generated from message file_perms_entry
@@ -526,7 +577,7 @@ export type file_perms_entry = Message<"file_perms_entry"> & {
  * Use `create(file_perms_entrySchema)` to create a new message.
  */
 export const file_perms_entrySchema: GenMessage<file_perms_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 6);
+  messageDesc(file_socket, 7);
 
 /**
  * @generated from message unix_sk_entry
@@ -623,7 +674,7 @@ export type unix_sk_entry = Message<"unix_sk_entry"> & {
  * Use `create(unix_sk_entrySchema)` to create a new message.
  */
 export const unix_sk_entrySchema: GenMessage<unix_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 7);
+  messageDesc(file_socket, 8);
 
 /**
  * @generated from message packet_mclist
@@ -650,7 +701,7 @@ export type packet_mclist = Message<"packet_mclist"> & {
  * Use `create(packet_mclistSchema)` to create a new message.
  */
 export const packet_mclistSchema: GenMessage<packet_mclist> = /*@__PURE__*/
-  messageDesc(file_socket, 8);
+  messageDesc(file_socket, 9);
 
 /**
  * @generated from message packet_ring
@@ -697,7 +748,7 @@ export type packet_ring = Message<"packet_ring"> & {
  * Use `create(packet_ringSchema)` to create a new message.
  */
 export const packet_ringSchema: GenMessage<packet_ring> = /*@__PURE__*/
-  messageDesc(file_socket, 9);
+  messageDesc(file_socket, 10);
 
 /**
  * @generated from message packet_sock_entry
@@ -809,7 +860,7 @@ export type packet_sock_entry = Message<"packet_sock_entry"> & {
  * Use `create(packet_sock_entrySchema)` to create a new message.
  */
 export const packet_sock_entrySchema: GenMessage<packet_sock_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 10);
+  messageDesc(file_socket, 11);
 
 /**
  * @generated from message netlink_sk_entry
@@ -881,7 +932,7 @@ export type netlink_sk_entry = Message<"netlink_sk_entry"> & {
  * Use `create(netlink_sk_entrySchema)` to create a new message.
  */
 export const netlink_sk_entrySchema: GenMessage<netlink_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 11);
+  messageDesc(file_socket, 12);
 
 /**
  * @generated from message scm_entry
@@ -903,7 +954,7 @@ export type scm_entry = Message<"scm_entry"> & {
  * Use `create(scm_entrySchema)` to create a new message.
  */
 export const scm_entrySchema: GenMessage<scm_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 12);
+  messageDesc(file_socket, 13);
 
 /**
  * @generated from message sk_packet_entry
@@ -930,7 +981,7 @@ export type sk_packet_entry = Message<"sk_packet_entry"> & {
  * Use `create(sk_packet_entrySchema)` to create a new message.
  */
 export const sk_packet_entrySchema: GenMessage<sk_packet_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 13);
+  messageDesc(file_socket, 14);
 
 /**
  * @generated from enum sk_shutdown

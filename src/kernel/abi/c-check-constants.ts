@@ -16,6 +16,7 @@ import * as magic from "./magic.ts";
 import * as mman from "./mman.ts";
 import * as mount from "./mount.ts";
 import * as namespaces from "./namespaces.ts";
+import * as netlink from "./netlink.ts";
 import * as pagemapScan from "./pagemap-scan.ts";
 import * as prctl from "./prctl.ts";
 import * as ptrace from "./ptrace.ts";
@@ -26,6 +27,7 @@ import * as seccomp from "./seccomp.ts";
 import * as securebits from "./securebits.ts";
 import * as sigframe from "./sigframe.x86_64.ts";
 import * as signal from "./signal.ts";
+import * as sockDiag from "./sock-diag.ts";
 import * as socket from "./socket.ts";
 import * as stat from "./stat.ts";
 import * as syscalls from "./syscall-numbers.x86_64.ts";
@@ -67,6 +69,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	{ names: mman },
 	{ names: mount, enums: { kernel: /^FSCONFIG_/ } },
 	{ names: namespaces },
+	{ names: netlink },
 	{ names: pagemapScan },
 	{ names: prctl },
 	{ names: ptrace },
@@ -78,6 +81,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	{ names: sigframe },
 	// SIG_DFL and SIG_IGN are pointers there; the upper end of the real-time signals is a name the headers don't define.
 	{ names: signal, skip: ["SIG_DFL", "SIG_IGN", "SIGRTMAX", "SIGRTMIN"] },
+	{ names: sockDiag, enums: { kernel: /^(SK_MEMINFO|UNIX_DIAG|INET_DIAG_(?!NOCOOKIE)|NETLINK_DIAG|PACKET_DIAG)/ } },
 	{ names: socket },
 	{ names: stat },
 	{ names: syscalls, prefix: ["SYS_", "__NR_"] },

@@ -9,6 +9,7 @@ import { RobustListHead } from "./futex.ts";
 import { SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow } from "./inet.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
+import { Nlattr, Nlmsghdr, SockaddrNl } from "./netlink.ts";
 import { PageRegion, PmScanArg } from "./pagemap-scan.ts";
 import { PrctlMmMap } from "./prctl.ts";
 import { ProcmapQuery } from "./procmap-query.ts";
@@ -26,6 +27,7 @@ import { SockFilter, SockFprog } from "./seccomp.ts";
 import { KernelSigaction, Sigevent, StackT } from "./sigaction.x86_64.ts";
 import { FpxSwBytes, RtSigframe, Sigcontext64, Ucontext } from "./sigframe.x86_64.ts";
 import { Siginfo } from "./siginfo.ts";
+import * as diag from "./sock-diag.ts";
 import { Cmsghdr, Iovec, Linger, Msghdr, SockaddrUn, Ucred } from "./socket.ts";
 import { Statx, StatxTimestamp } from "./stat.ts";
 import { Stat, Statfs } from "./stat.x86_64.ts";
@@ -89,6 +91,13 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 			seccomp_ret_data: "seccomp.ret_data",
 		},
 	}),
+	...[Nlattr, Nlmsghdr, SockaddrNl, diag.UnixDiagReq, diag.UnixDiagMsg, diag.InetDiagSockid, diag.InetDiagReqV2].map(
+		(s) => kernel(s),
+	),
+	...[diag.InetDiagMsg, diag.NetlinkDiagReq, diag.NetlinkDiagMsg, diag.PacketDiagReq, diag.PacketDiagMsg].map((s) =>
+		kernel(s),
+	),
+	...[diag.PacketDiagInfo, diag.PacketDiagMclist, diag.PacketDiagRing].map((s) => kernel(s)),
 	kernel(Rlimit64),
 	kernel(Rseq, { newer: { node_id: since("0x60300"), mm_cid: since("0x60300") } }),
 	kernel(RseqCs),

@@ -89,8 +89,8 @@ function checkFds(image: TaskImage): Map<number, fdinfo_entry[]> {
 }
 
 function fownOf(entry: file_entry): fown_entry | undefined {
-	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd } = entry;
-	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd)?.fown;
+	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd, isk, usk, psk, nlsk } = entry;
+	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd ?? isk ?? usk ?? psk ?? nlsk)?.fown;
 }
 
 /** All descriptions of a restore, in the order of making. */

@@ -3,6 +3,7 @@
 
 import type { fd_types } from "../../images/gen/fdinfo_pb.ts";
 import type { FileKind, UnsupportedFileKind } from "../kind.ts";
+import { SOCKET_KINDS } from "../socket/index.ts";
 import { epoll } from "./epoll.ts";
 import { eventfd } from "./eventfd.ts";
 import { memfd } from "./memfd.ts";
@@ -24,6 +25,7 @@ export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	epoll,
 	memfd,
 	pidfd,
+	...SOCKET_KINDS,
 	...UNSUPPORTED_KINDS,
 	unknownFile,
 ];

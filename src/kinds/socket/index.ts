@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// All kinds of socket: one line each. Order is the order of matching.
+
+import type { FileKind, UnsupportedFileKind } from "../kind.ts";
+import { UNSUPPORTED_SOCKETS } from "./unsupported.ts";
+
+export const SOCKET_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [...UNSUPPORTED_SOCKETS];

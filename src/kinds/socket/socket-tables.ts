@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// All sockets of a network namespace as sock_diag tells of them: read once in a dump, and only when a task has such sockets.
+// Targets are in the namespace of this process: others are refused.
+
+import { type InetDiag, inetDiagRequest, parseInetDiag } from "../../kernel/netlink/inet-diag.ts";
+import { type NetlinkDiag, netlinkDiagRequest, parseNetlinkDiag } from "../../kernel/netlink/netlink-diag.ts";
+import { type PacketDiag, packetDiagRequest, parsePacketDiag } from "../../kernel/netlink/packet-diag.ts";
+import { SockDiag } from "../../kernel/netlink/sock-diag.ts";
+import { parseUnixDiag, type UnixDiag, unixDiagRequest } from "../../kernel/netlink/unix-diag.ts";
+import type { DumpContext } from "../kind.ts";
+
+/** Sockets by inode number. */
+export type SocketTable<T> = ReadonlyMap<number, T>;
+
+function readTable<T extends { ino: number }>(request: Uint8Array, parse: (payload: Uint8Array) => T): SocketTable<T> {
+	using diag = SockDiag.open();
+	const table = new Map<number, T>();
+	diag.dump(request, (payload) => {
+		const socket = parse(payload);
+		if (socket.ino !== 0) table.set(socket.ino, socket);
+	});
+	return table;
+}
+
+/** All unix sockets. @throws KernelError, CriuError NETLINK_PARSE */
+export function unixSockets(context: Pick<DumpContext, "once">): SocketTable<UnixDiag> {
+	return context.once("sockets:unix", () => readTable(unixDiagRequest(), parseUnixDiag));
+}
+
+/**
+ * A unix socket by its inode number, also one that the kernel passed over as others came and went.
+ *
+ * @throws KernelError, CriuError NETLINK_PARSE
+ */
+export function findUnixSocket(ino: number, context: Pick<DumpContext, "once">): UnixDiag | undefined {
+	const known = unixSockets(context).get(ino);
+	if (known !== undefined) return known;
+	using diag = SockDiag.open();
+	const answer = diag.find(unixDiagRequest(ino));
+	return answer === undefined ? undefined : parseUnixDiag(answer);
+}
+
+/** All bound internet sockets of a family and protocol. @throws KernelError, CriuError NETLINK_PARSE */
+export function inetSockets(
+	family: number,
+	protocol: number,
+	context: Pick<DumpContext, "once">,
+): SocketTable<InetDiag> {
+	return context.once(`sockets:inet:${family}:${protocol}`, () =>
+		readTable(inetDiagRequest(family, protocol), parseInetDiag),
+	);
+}
+
+/** All netlink sockets. @throws KernelError, CriuError NETLINK_PARSE */
+export function netlinkSockets(context: Pick<DumpContext, "once">): SocketTable<NetlinkDiag> {
+	return context.once("sockets:netlink", () => readTable(netlinkDiagRequest(), parseNetlinkDiag));
+}
+
+/** All packet sockets. @throws KernelError, CriuError NETLINK_PARSE */
+export function packetSockets(context: Pick<DumpContext, "once">): SocketTable<PacketDiag> {
+	return context.once("sockets:packet", () => readTable(packetDiagRequest(), parsePacketDiag));
+}
