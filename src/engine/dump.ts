@@ -16,24 +16,15 @@ import {
 	thread_core_entrySchema,
 } from "../images/gen/core_pb.ts";
 import { fs_entrySchema } from "../images/gen/file_pb.ts";
-import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { readMaps } from "../kernel/procfs/maps.ts";
 import { closeCopies } from "../kinds/file/fd-table.ts";
-import { FileTable } from "../kinds/file/file-table.ts";
-import type {
-	Completion,
-	DeadTask,
-	DumpContext,
-	DumpedTask,
-	DumpedThread,
-	TaskDraft,
-	ThreadDraft,
-} from "../kinds/kind.ts";
+import type { Completion, DeadTask, DumpedTask, DumpedThread, TaskDraft, ThreadDraft } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
-import { findNamespaceBlockers, namespaceIds, ownIds, readNamespaces } from "../kinds/ns/namespaces.ts";
+import { listSysvSegments, writeSysvSegments } from "../kinds/mm/sysv-dump.ts";
+import { namespaceIds, ownIds } from "../kinds/ns/namespaces.ts";
 import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { encodeDead } from "../kinds/task/dead.ts";
@@ -41,89 +32,16 @@ import { encodeSeccomp } from "../kinds/task/seccomp.ts";
 import { sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { planTreeShape } from "../plan/tree-shape.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
-import { isInNewPidns } from "./new-pidns.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
 import type { DumpResult, DumpStats } from "./types.ts";
-
-/** What is shared by all tasks of one dump. */
-class Dump implements DumpContext {
-	readonly files = new FileTable(this);
-	private readonly shared = new Map<string, unknown>();
-	readonly ownNamespaces = readNamespaces("self");
-	private nextPagesId = 1;
-
-	constructor(
-		readonly options: Options,
-		readonly dir: ImageDir | undefined,
-		readonly tasks: readonly DumpedTask[],
-		readonly dead: readonly DeadTask[],
-	) {}
-
-	once<T>(key: string, make: () => T): T {
-		if (!this.shared.has(key)) this.shared.set(key, make());
-		return this.shared.get(key) as T;
-	}
-
-	/** Namespaces of a task; those that --new-pidns made count as ours. */
-	namespacesOf(pid: number): ReturnType<typeof readNamespaces> {
-		return this.once(`namespaces:${pid}`, () => {
-			const found = readNamespaces(pid);
-			// All tasks of a pid namespace share the answer.
-			if (!this.once(`new-pidns:${found.get("pid")}`, () => isInNewPidns(pid))) return found;
-			for (const kind of ["pid", "mnt"] as const) found.set(kind, this.ownNamespaces.get(kind) ?? 0n);
-			return found;
-		});
-	}
-
-	newPagesId(): number {
-		return this.nextPagesId++;
-	}
-}
-
-/** Everything that stops a dump of these tasks, from all kinds. */
-function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[], context: Dump): CriuError[] {
-	const found: CriuError[] = [];
-	for (const task of tasks) {
-		found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
-		found.push(...findTimeNamespaceBlockers(task, context));
-		for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
-	}
-	return found.concat(findShapeBlockers(tasks, dead));
-}
-
-/** A tree that couldn't be made again: sessions and groups that come from outside of it. */
-function findShapeBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[]): CriuError[] {
-	try {
-		planTreeShape([
-			...tasks.map((task) => ({ ...encodePstree(task, []), dead: false })),
-			...dead.map((task) => ({ ...encodePstree(task, []), dead: true })),
-		]);
-		return [];
-	} catch (error) {
-		if (error instanceof CriuError) return [error];
-		throw error;
-	}
-}
-
-/** One time namespace is kept for the whole tree. */
-function findTimeNamespaceBlockers(task: DumpedTask, context: Dump): CriuError[] {
-	if (task.parent === undefined) return [];
-	const [own, parent] = [task, task.parent].map(({ pid }) => context.namespacesOf(pid).get("time"));
-	if (own === parent) return [];
-	return [
-		new CriuError("UNSUPPORTED_NAMESPACE", `pid ${task.pid} is in another time namespace than its parent`, {
-			remedy: "dump it on its own, without its parent",
-		}),
-	];
-}
 
 /** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
 function collectFacts(
@@ -179,12 +97,12 @@ function newThreadDraft(): ThreadDraft {
 }
 
 /** Lets all kinds fill the draft of a thread; questions go into `ask`. */
-function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: Dump): Completion[] {
+function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpState): Completion[] {
 	return TASK_KINDS.flatMap((kind) => kind.dumpThread?.(thread, draft, ask, context) ?? []);
 }
 
 /** Lets all kinds fill the drafts; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(task: DumpedTask, context: Dump, facts: InjectionFacts): CollectedTask {
+function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts): CollectedTask {
 	const draft = newDraft();
 	const ask = new Program();
 	const [leader, ...others] = task.threads;
@@ -217,8 +135,8 @@ function collectTask(task: DumpedTask, context: Dump, facts: InjectionFacts): Co
 
 const NO_PAGES: PagesWritten = { scanned: 0n, written: 0n, lazy: 0n };
 
-function copyMemory(collected: readonly CollectedTask[], context: Dump, dir: ImageDir): PagesWritten {
-	for (const segment of listSegments(context)) {
+function copyMemory(collected: readonly CollectedTask[], context: DumpState, dir: ImageDir): PagesWritten {
+	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
 		dumpSegmentPages(segment, dir, context.newPagesId());
 		closeFd(segment.fd);
 	}
@@ -235,7 +153,7 @@ function copyMemory(collected: readonly CollectedTask[], context: Dump, dir: Ima
 }
 
 /** What only standing tasks can tell and no kind owns. */
-function collectIdentity(tasks: readonly DumpedTask[], context: Dump) {
+function collectIdentity(tasks: readonly DumpedTask[], context: DumpState) {
 	const foreign = new Map<string, number>();
 	const ids = tasks.map((task) =>
 		create(task_kobj_ids_entrySchema, {
@@ -249,17 +167,6 @@ function collectIdentity(tasks: readonly DumpedTask[], context: Dump) {
 	const [root] = tasks;
 	if (root === undefined) throw new BugError("a dump without tasks");
 	return { rootIds: ownIds(context.ownNamespaces), ids, clocks: dumpTimeNamespace(root.pid) };
-}
-
-function encodePstree(task: DumpedTask | DeadTask, threads: number[]): pstree_entry {
-	const { status, stat, vpid, parent } = task;
-	return create(pstree_entrySchema, {
-		pid: vpid,
-		ppid: parent?.vpid ?? 0,
-		pgid: status.nsPgid[status.nsPgid.length - 1] ?? stat.pgrp,
-		sid: status.nsSid[status.nsSid.length - 1] ?? stat.session,
-		threads,
-	});
 }
 
 /** Parents come before their children, siblings in the order of their birth. */
@@ -283,7 +190,7 @@ function writeTree(collected: readonly CollectedTask[], dead: readonly DeadTask[
 function writeImages(
 	collected: readonly CollectedTask[],
 	dead: readonly DeadTask[],
-	context: Dump,
+	context: DumpState,
 	dir: ImageDir,
 	identity: ReturnType<typeof collectIdentity>,
 ): void {
@@ -303,6 +210,7 @@ function writeImages(
 	for (const task of dead) dir.writeEntry(KINDS.CORE, task.vpid, encodeDead(task));
 	context.files.writeImages(dir);
 	writeSegments(context, dir);
+	writeSysvSegments(context, dir, rootIds.ipcNsId);
 	dir.writeEntry(KINDS.SECCOMP, undefined, encodeSeccomp(context));
 	writeTree(collected, dead, dir);
 	const [rootTaskIds] = ids;
@@ -315,7 +223,7 @@ function writeImages(
 /** The dump proper, once nothing stands against it. */
 function carryOut(
 	frozen: FrozenTree,
-	context: Dump,
+	context: DumpState,
 	dir: ImageDir,
 	facts: readonly InjectionFacts[],
 	timings: Timings,
@@ -349,7 +257,7 @@ function carryOut(
 }
 
 /** All that stands against a dump, and what it needs to know. @throws CriuError when it can't even be looked at */
-function examine({ tasks, dead }: FrozenTree, context: Dump, hint: Gadgets | undefined) {
+function examine({ tasks, dead }: FrozenTree, context: DumpState, hint: Gadgets | undefined) {
 	try {
 		const blockers = findBlockers(tasks, dead, context);
 		return { blockers, facts: collectFacts(tasks, hint, blockers) };
@@ -359,7 +267,7 @@ function examine({ tasks, dead }: FrozenTree, context: Dump, hint: Gadgets | und
 	}
 }
 
-function closeAllCopies(tasks: readonly DumpedTask[], context: Dump): void {
+function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void {
 	for (const task of tasks) closeCopies(task, context);
 }
 
@@ -391,7 +299,7 @@ export function dump(options: Options): DumpResult {
 	using frozen = freezeTree(pid, options.timeoutSec, () => timings.lap("freeze"));
 	const { tasks, dead } = frozen;
 	timings.lap("facts");
-	const context = new Dump(options, dir, tasks, dead);
+	const context = new DumpState(options, dir, tasks, dead);
 	const { blockers, facts } = examine(frozen, context, gadgets);
 	if (blockers.length > 0) {
 		closeAllCopies(tasks, context);
@@ -437,7 +345,7 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	raiseFdLimit();
 	readTarget(pid);
 	using frozen = freezeTree(pid, options.timeoutSec);
-	const context = new Dump(options, undefined, frozen.tasks, frozen.dead);
+	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);
 	const found = findBlockers(frozen.tasks, frozen.dead, context);
 	closeAllCopies(frozen.tasks, context);
 	collectFacts(frozen.tasks, undefined, found);

@@ -10,7 +10,8 @@ import { ImageDir } from "../images/index.ts";
 import { CLONE_PARENT } from "../kernel/abi/sched.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { describePlan, type PlannedTree, planTree } from "../plan/plan-tree.ts";
+import { describePlan } from "../plan/describe-plan.ts";
+import { type PlannedTree, planTree } from "../plan/plan-tree.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
@@ -152,6 +153,7 @@ export function restore(options: Options): RestoreResult {
 		built.site.close();
 		removePidfile();
 		removeTemporaryPaths(tree);
+		for (const undo of tree.undo) undo();
 		throw withRemedy(error);
 	}
 	init?.detachWith(serveAsInit());

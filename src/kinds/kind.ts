@@ -204,6 +204,8 @@ export interface TaskPlan extends ThreadPlan {
 	readonly scratch: bigint;
 	/** Paths that exist on disk only until the restore is over (ghosts); removed if it fails. */
 	readonly temporaryPaths: Uint8Array[];
+	/** What takes back, once the new processes are gone, what a failed restore leaves besides. */
+	readonly undo: (() => void)[];
 }
 
 /** What all kinds see of a restore. */

@@ -3,7 +3,7 @@
 
 import { findHole } from "../agent/injected.ts";
 import { PAGE_SIZE } from "../agent/layout.ts";
-import { describeOp, type OpRef, Program, sizeProgram } from "../agent/program.ts";
+import { type OpRef, Program, sizeProgram } from "../agent/program.ts";
 import { layOutSite, type SiteLayout } from "../agent/site.ts";
 import { BugError } from "../errors.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
@@ -109,6 +109,7 @@ export interface PlannedTree {
 	readonly areaFd: number;
 	readonly execFd: number;
 	readonly temporaryPaths: readonly Uint8Array[];
+	readonly undo: readonly (() => void)[];
 }
 
 /**
@@ -253,7 +254,7 @@ function shareTables(tasks: readonly PlannedTask[]): void {
 	}
 }
 
-type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths">;
+type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths" | "undo">;
 
 /** A plan with room for programs of that size, whether all of them fit or not. */
 function planWithin(room: number, context: Restore, images: DumpImages): PlannedTree {
@@ -269,6 +270,7 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 		area: { start, end },
 		scratch: (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n),
 		temporaryPaths: [],
+		undo: [],
 	};
 	const slots = new SlotCounter();
 	const tasks = new Map(inOrder(images, steps).map((image) => [image.tid, newTask(image, table, slots, shared)]));
@@ -290,6 +292,7 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 		areaFd: table.reserve("agent area"),
 		execFd: table.reserve("agent executable"),
 		temporaryPaths: shared.temporaryPaths,
+		undo: shared.undo,
 	};
 	try {
 		planAll(tree, context, images);
@@ -400,51 +403,4 @@ function closeRanges(program: Program, numbers: readonly number[]): void {
 		program.syscall("close what was for others", SYS_close_range, [sorted[i] ?? 0, sorted[last] ?? 0, 0]);
 		i = last + 1;
 	}
-}
-
-function describeStages(plan: ThreadPlan, lines: string[]): void {
-	for (const stage of STAGES) {
-		const { ops } = plan.programs[stage];
-		if (ops.length === 0) continue;
-		lines.push(`stage ${stage}: ${ops.length} operations`);
-		for (const op of ops) lines.push(`  ${describeOp(op)}`);
-	}
-}
-
-function describeStep(step: TreeStep): string {
-	switch (step.do) {
-		case "fork":
-			return `pid ${step.maker} makes ${step.helper ? "the helper" : "pid"} ${step.pid}`;
-		case "fork-orphan":
-			return `pid ${step.maker} makes pid ${step.pid} through a go-between`;
-		case "setsid":
-			return `pid ${step.pid} leads session ${step.pid}`;
-		case "setpgid":
-			return `pid ${step.pid} enters process group ${step.pgid}`;
-		case "adopt":
-			return `pid ${step.pid} adopts orphans`;
-		case "end":
-			return `the helper ${step.pid} ends`;
-		case "die":
-			return `pid ${step.pid} becomes a zombie`;
-	}
-}
-
-/** The plan as text, for --dry-run. */
-export function describePlan(tree: PlannedTree): string {
-	const lines: string[] = [];
-	for (const task of tree.tasks.values()) {
-		const name = new TextDecoder().decode(task.image.core.tc?.comm ?? new Uint8Array());
-		lines.push(`pid ${task.pid} (${name}), built at 0x${tree.area.toString(16)}`);
-		describeStages(task, lines);
-		for (const thread of task.threads) {
-			lines.push(`thread ${thread.tid}`);
-			describeStages(thread, lines);
-		}
-		for (const step of task.outside) lines.push(`from outside: ${step.what}`);
-		lines.push("last: registers, floating point state, signal mask");
-		for (const step of task.beforeDetach) lines.push(`afterwards: ${step.what}`);
-	}
-	for (const step of tree.steps) lines.push(describeStep(step));
-	return `${lines.join("\n")}\n`;
 }

@@ -3,7 +3,6 @@
 // under the same: nobody ever sees a half-written segment.
 // @busy children
 // @trigger file
-// @skip-ours attached System V segments are refused by this version
 // @skip-peer CRIU 4.1.1 refuses it outside of an IPC namespace of the tree's own
 // @may-differ (proc/\d+/)?(stat/(state|blocked)|status/(State|SigBlk)) they run
 #include "tree.h"

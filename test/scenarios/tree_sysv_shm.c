@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // System V shared memory of the host's IPC namespace, made by the root with a key: attached by the root and, elsewhere and
 // read-only, by a child, it's one segment with the same id, key and content.
-// @skip-ours attached System V segments are refused by this version
 // @skip-peer CRIU 4.1.1 refuses it outside of an IPC namespace of the tree's own
 #include "tree.h"
 #include <sys/shm.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A System V shared memory segment of an odd size whose one attachment is split by mprotect: the first page is read-only.
-// @skip-ours attached System V segments are refused by this version
 // @skip-peer CRIU 4.1.1 refuses it outside of an IPC namespace of the tree's own
 #include "tree.h"
 #include <setjmp.h>

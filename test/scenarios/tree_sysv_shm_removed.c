@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A System V shared memory segment that's marked for removal and lives on by its attachments, in parent and child: one
 // object with its content, which nobody else can attach, and which is gone with its last attachment.
-// @skip-ours attached System V segments are refused by this version
 // @skip-peer CRIU 4.1.1 refuses it outside of an IPC namespace of the tree's own
 #include "tree.h"
 #include <sys/shm.h>

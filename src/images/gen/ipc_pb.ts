@@ -19,7 +19,7 @@ export const file_ipc: GenFile = /*@__PURE__*/
     "ipc_var_entry":
       "sem_ctls:1:*:uint32 msg_ctlmax:2:!:uint32 msg_ctlmnb:3:!:uint32 msg_ctlmni:4:!:uint32 auto_msgmni:5:!:uint32 shm_ctlmax:6:!:uint64 shm_ctlall:7:!:uint64 shm_ctlmni:8:!:uint32 shm_rmid_forced:9:!:uint32 mq_queues_max:10:!:uint32 mq_msg_max:11:!:uint32 mq_msgsize_max:12:!:uint32 mq_msg_default:13:?:uint32 mq_msgsize_default:14:?:uint32 msg_next_id:15:?:uint32 sem_next_id:16:?:uint32 shm_next_id:17:?:uint32",
     "ipc_shm_entry":
-      "desc:1:!:ipc_desc_entry size:2:!:uint64 in_pagemaps:3:?:bool hugetlb_flag:4:?:uint32",
+      "desc:1:!:ipc_desc_entry size:2:!:uint64 in_pagemaps:3:?:bool hugetlb_flag:4:?:uint32 creator:4201:?:uint32 changed:4202:?:uint64",
     "ipc_msg":
       "mtype:1:!:uint64 msize:2:!:uint32",
     "ipc_msg_entry":
@@ -195,6 +195,18 @@ export type ipc_shm_entry = Message<"ipc_shm_entry"> & {
    * @generated from field: optional uint32 hugetlb_flag = 4;
    */
   hugetlbFlag: number;
+
+  /**
+   * Ours: who made it, where that is in the tree; when it was changed last (seconds).
+   *
+   * @generated from field: optional uint32 creator = 4201;
+   */
+  creator: number;
+
+  /**
+   * @generated from field: optional uint64 changed = 4202;
+   */
+  changed: bigint;
 };
 
 /**

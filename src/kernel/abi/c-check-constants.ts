@@ -11,6 +11,7 @@ import * as fiemap from "./fiemap.ts";
 import * as futex from "./futex.ts";
 import * as inet from "./inet.ts";
 import * as ioctl from "./ioctl.ts";
+import * as ipc from "./ipc.ts";
 import * as kcmp from "./kcmp.ts";
 import * as magic from "./magic.ts";
 import * as mman from "./mman.ts";
@@ -64,6 +65,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 		},
 	},
 	{ names: ioctl },
+	{ names: ipc },
 	{ names: kcmp, enums: { kernel: /^KCMP_/ } },
 	{ names: magic },
 	{ names: mman },

@@ -7,6 +7,7 @@ import { Flock, FOwnerEx, OpenHow } from "./fcntl.ts";
 import { Fiemap, FiemapExtent } from "./fiemap.ts";
 import { RobustListHead } from "./futex.ts";
 import { SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow } from "./inet.ts";
+import { Sembuf, ShmidDs } from "./ipc.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
 import { Nlattr, Nlmsghdr, SockaddrNl } from "./netlink.ts";
@@ -135,5 +136,11 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 			remove_end: "arg.remove.end",
 		},
 	}),
+	kernel(ShmidDs, {
+		members: Object.fromEntries(
+			["key", "uid", "gid", "cuid", "cgid", "mode"].map((name) => [name, `shm_perm.${name}`]),
+		),
+	}),
+	kernel(Sembuf),
 	...[Msghdr, Cmsghdr, Ucred, Linger, FileHandle].map((s) => libc(s)),
 ];

@@ -5,10 +5,15 @@ import { findMappedBlockers } from "../file/mapped-blockers.ts";
 import type { TaskKind } from "../kind.ts";
 import { dumpMemoryMap, findMemoryBlockers } from "./mm-dump.ts";
 import { planMemoryMap } from "./mm-plan.ts";
+import { findSysvBlockers } from "./sysv-dump.ts";
 
 export const memoryMap: TaskKind = {
 	name: "memory",
-	findBlockers: (task, context) => [...findMemoryBlockers(task), ...findMappedBlockers(task, context)],
+	findBlockers: (task, context) => [
+		...findMemoryBlockers(task),
+		...findSysvBlockers(task, context),
+		...findMappedBlockers(task, context),
+	],
 	dump: dumpMemoryMap,
 	plan: planMemoryMap,
 };

@@ -18,6 +18,7 @@ import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import { pump } from "../../sys/host.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
+import { dumpSysvSegment } from "./sysv-dump.ts";
 import {
 	type Backing,
 	classifyVma,
@@ -25,6 +26,7 @@ import {
 	encodeVma,
 	findVmaBlockers,
 	listPrivateRanges,
+	type VmaClass,
 	vmaName,
 } from "./vma.ts";
 
@@ -67,8 +69,11 @@ class BackingFinder {
 		private readonly context: DumpContext,
 	) {}
 
-	find(vma: SmapsFacts, isSegment: boolean): Backing {
+	find(vma: SmapsFacts, what: VmaClass): Backing {
 		const path = mapFilePath(this.task.pid, vma.start, vma.end);
+		if (what === "sysv")
+			return { shmid: BigInt(dumpSysvSegment(vma, path, this.context)), fdflags: accessOf(vma, path) };
+		const isSegment = what === "shared-memory";
 		const key = `${vma.devMajor}:${vma.devMinor}:${vma.ino}:${isSegment}`;
 		let shmid = this.opened.get(key);
 		if (shmid === undefined) {
@@ -110,8 +115,8 @@ function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
 	const finder = new BackingFinder(task, context);
 	const entries = task.vmas.map((vma) => {
 		const what = classifyVma(vma);
-		const isBacked = what === "file" || what === "shared-memory";
-		return encodeVma(vma, what, isBacked ? finder.find(vma, what === "shared-memory") : undefined);
+		const isBacked = what === "file" || what === "shared-memory" || what === "sysv";
+		return encodeVma(vma, what, isBacked ? finder.find(vma, what) : undefined);
 	});
 	return mergeVvar(entries, task.vmas);
 }

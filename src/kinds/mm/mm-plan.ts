@@ -16,6 +16,7 @@ import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
 import { corruptMemory, PageIndex, planImageVdso, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
+import { planSysvMemory } from "./sysv-plan.ts";
 import * as v from "./vma.ts";
 
 const PAGE = 4096n;
@@ -72,7 +73,6 @@ function refuseUnsupported(file: string, vma: vma_entry): void {
 				remedy: "restore these images with the original criu",
 			},
 		);
-	if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) throw refuse("a System V shared memory segment");
 	if ((vma.status & v.VMA_AREA_SOCKET) !== 0) throw refuse("a packet socket's ring");
 	if ((vma.status & v.VMA_AREA_AIORING) !== 0) throw refuse("a ring of asynchronous I/O");
 	if ((vma.status & v.VMA_AREA_SHSTK) !== 0) throw refuse("a shadow stack");
@@ -249,8 +249,13 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const index = new PageIndex(runs);
 	const mapped: MappedVma[] = [];
 	const keptMapped: MappedVma[] = [];
+	const attached: vma_entry[] = [];
 	for (const vma of mappings) {
 		if ((vma.status & SPECIAL) !== 0) continue;
+		if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) {
+			attached.push(vma);
+			continue;
+		}
 		refuseUnsupported(file, vma);
 		if (inherited.kept.has(vma)) {
 			keptMapped.push(planKept(program, vma, runs, makerRuns));
@@ -263,6 +268,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	for (const m of mapped) if (isAnonymous(m)) planMapping(program, m.vma, -1, m.lifted, "(anonymous)");
 	const backed = mapped.filter((m) => !isAnonymous(m));
 	planFileMappings(program, backed, plan, context);
+	if (attached.length > 0 || context.tasks.length > 1) planSysvMemory(image, attached, program, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (pages !== undefined) {
 		if (!inherited.vdso) planImageVdso(pagemapFile, program, runs, mappings, pages, context);
@@ -271,6 +277,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		program.syscall("close the pages image", nr.SYS_close, [pages]);
 	}
 	for (const { vma, lifted } of [...mapped, ...keptMapped]) planFinish(program, vma, lifted);
+	for (const vma of attached) planFinish(program, vma, true);
 	for (const guard of guards)
 		program.syscall(
 			`guard ${hex(guard.start)}-${hex(guard.end)}`,

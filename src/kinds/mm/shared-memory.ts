@@ -32,6 +32,7 @@ import { readAt, statFd, toCString, writeAll } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import { type KeptRef, keptFilesOf, planShare } from "../file/kept-files.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
+import { sysvIds } from "./sysv-dump.ts";
 
 const PAGE = 4096n;
 const EINVAL = 22;
@@ -54,6 +55,18 @@ function segmentName(link: Uint8Array): Uint8Array {
 	return Uint8Array.from(Buffer.from(name, "latin1"));
 }
 
+/**
+ * The number under which the images have a segment's pages: that of its inode, unless it's taken. System V segments have
+ * theirs from the same range.
+ */
+function takeContentId(ino: bigint, context: DumpContext): number {
+	const taken = context.once("content-ids", () => new Set(sysvIds(context)));
+	let id = Number(BigInt.asUintN(32, ino));
+	while (taken.has(id)) id = (id - 1) >>> 0;
+	taken.add(id);
+	return id;
+}
+
 /** Registers a segment once, whoever has it. `hugeShift` is log2 of its huge page size, 0 for none. */
 export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, context: DumpContext): DumpedSegment {
 	const stat = statFd(fd);
@@ -66,7 +79,7 @@ export function dumpSegment(fd: number, link: Uint8Array, hugeShift: number, con
 			uid: stat.uid,
 			gid: stat.gid,
 			size: stat.size,
-			shmid: Number(BigInt.asUintN(32, stat.ino)),
+			shmid: takeContentId(stat.ino, context),
 			seals: seals < 0 ? F_SEAL_SEAL : seals,
 			mode: stat.mode,
 			...(hugeShift === 0 ? {} : { hugetlbFlag: Number(BigInt(mman.MFD_HUGETLB) | (BigInt(hugeShift) << HUGE_SHIFT)) }),
@@ -153,8 +166,19 @@ function copyFileRange(from: number, start: bigint, to: number, length: bigint):
 	}
 }
 
+/** What has its content in the images: shared memory of either sort. */
+export interface SegmentContent {
+	readonly shmid: number;
+	/** In bytes. */
+	readonly size: bigint;
+}
+
 /** Writes pagemap-shmem-INO.img and its pages. Gives the number of pages. */
-export function dumpSegmentPages(segment: DumpedSegment, dir: ImageDir, pagesId: number): bigint {
+export function dumpSegmentPages(
+	segment: { readonly inode: SegmentContent; readonly fd: number },
+	dir: ImageDir,
+	pagesId: number,
+): bigint {
 	if (segment.inode.size === 0n) return 0n;
 	const ranges = findDataRanges(segment.fd, segment.inode.size);
 	using pagemap = dir.writer(KINDS.SHMEM_PAGEMAP, segment.inode.shmid);
@@ -360,8 +384,9 @@ function makeMemfd(inode: memfd_inode_entry, program: Program, plan: TaskPlan, w
 	return fd;
 }
 
-function planContent(
-	inode: memfd_inode_entry,
+/** Adds operations that read a segment's pages to where it's mapped, at `at`. @throws ImageError */
+export function planContent(
+	inode: SegmentContent,
 	program: Program,
 	plan: TaskPlan,
 	context: RestoreContext,

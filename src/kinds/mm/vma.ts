@@ -38,7 +38,8 @@ export type VmaClass =
 	| "anonymous"
 	| "file"
 	| "shared-memory"
-	| { blocked: "aio" | "sysv" | "device" | "io_uring" | "socket" | "anon-inode" | "uprobes" | "uffd" | "shadow-stack" };
+	| "sysv"
+	| { blocked: "aio" | "device" | "io_uring" | "socket" | "anon-inode" | "uprobes" | "uffd" | "shadow-stack" };
 
 const decoder = new TextDecoder("latin1");
 
@@ -57,7 +58,7 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (vma.vmFlags.has("um") || vma.vmFlags.has("uw") || vma.vmFlags.has("ui")) return { blocked: "uffd" };
 	if (vma.vmFlags.has("ss")) return { blocked: "shadow-stack" };
 	// The inode of a System V segment is its id, which may be 0.
-	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return { blocked: "sysv" };
+	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return "sysv";
 	if (vma.ino === 0n || name === "") return "anonymous";
 	// The kernel's own shared memory lies on a mount without a device number to be seen: names tell.
 	if (name === "/dev/zero (deleted)" && vma.shared) return "shared-memory";
@@ -77,10 +78,6 @@ const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
 	aio: {
 		reason: "is a ring of asynchronous I/O (io_setup), which this version doesn't dump",
 		remedy: "let the program call io_destroy first, or turn native AIO off in its configuration",
-	},
-	sysv: {
-		reason: "is a System V shared memory segment, which this version doesn't dump",
-		remedy: "let the program detach it (shmdt) first, or use shared anonymous memory",
 	},
 	device: {
 		reason: "is memory of a device",
@@ -157,7 +154,7 @@ function mapFlags(vma: SmapsFacts, anonymous: boolean): number {
 
 /** What backs a VMA that isn't private anonymous memory. */
 export interface Backing {
-	/** File id or memfd inode's file id. */
+	/** File id, memfd inode's file id or id of a System V segment. */
 	shmid: bigint;
 	/** O_RDONLY, O_WRONLY, O_RDWR of the mapping's file. */
 	fdflags: number | undefined;
@@ -173,6 +170,8 @@ function statusOf(what: VmaClass, vma: SmapsFacts): number {
 			return VMA_AREA_REGULAR | VMA_AREA_VVAR | VMA_ANON_PRIVATE;
 		case "shared-memory":
 			return VMA_AREA_REGULAR | VMA_AREA_MEMFD | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
+		case "sysv":
+			return VMA_AREA_REGULAR | VMA_AREA_SYSVIPC | VMA_ANON_SHARED;
 		case "file":
 			return VMA_AREA_REGULAR | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 		default:

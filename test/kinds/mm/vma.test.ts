@@ -23,6 +23,7 @@ describe("encodeVma", () => {
 		["a private file", "1000-2000 r-xp 00001000 08:01 77    /bin/x", "rd ex mr mw me", 0x41, 0x2],
 		["a shared file", "1000-2000 rw-s 00001000 08:01 77    /tmp/x", "rd wr sh mr mw me ms", 0x81, 0x1],
 		["shared memory", "1000-2000 rw-s 00000000 00:01 77    /dev/zero (deleted)", "rd wr sh mr mw me ms", 0x4081, 0x1],
+		["System V memory", "1000-2000 rw-s 00000000 00:01 0  /SYSV00000000 (deleted)", "rd wr sh mr mw me", 0x501, 0x21],
 		["a memfd, private", "1000-2000 rw-p 00000000 00:01 77    /memfd:a (deleted)", "rd wr mr mw me ac", 0x4041, 0x2],
 	])("gives %s the status and flags of CRIU", (_, line, flags, status, mapFlags) => {
 		const entry = entryOf(vma(line, flags));
@@ -49,7 +50,6 @@ describe("encodeVma", () => {
 describe("findVmaBlockers", () => {
 	test.each([
 		["an AIO ring", "1000-2000 rw-s 00000000 00:0e 9  /[aio] (deleted)", "rd wr sh"],
-		["System V memory", "1000-2000 rw-s 00000000 00:01 9  /SYSV00000000 (deleted)", "rd wr sh"],
 		["device memory", "1000-2000 rw-s 00000000 00:05 9  /dev/fb0", "rd wr sh io pf"],
 		["io_uring", "1000-2000 rw-s 00000000 00:0e 9  anon_inode:[io_uring]", "rd wr sh"],
 		["a userfaultfd", "1000-2000 rw-p 00000000 00:00 0", "rd wr um"],
