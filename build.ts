@@ -61,7 +61,7 @@ function cStages(): Stage[] {
 
 /** Structures and constants of ours against C: the kernel's headers, and our own. After the C parts, which it loads. */
 function layoutStage(): Stage {
-	const sources = ["kernel", "libc", "agent"].map((name) => built(`check-${name}.c`));
+	const sources = ["kernel", "libc", "agent", "host"].map((name) => built(`check-${name}.c`));
 	return {
 		name: "layout",
 		inputs: [at("src"), at("cparts"), ...BUILD_SCRIPTS],
@@ -74,6 +74,11 @@ function layoutStage(): Stage {
 				cStaticAsserts("kernel"),
 				cStaticAsserts("libc"),
 				writeOwnAssertions({ header: "agent.h", exports: await import("./src/agent/layout.ts"), constants }),
+				writeOwnAssertions({
+					header: "host.h",
+					exports: await import("./src/sys/host-layout.ts"),
+					constants: /^PIECE_/,
+				}),
 			];
 			for (const [index, source] of sources.entries()) {
 				writeAtomically(source, texts[index] ?? "");

@@ -27,11 +27,11 @@ struct cr_spawn {
 	int32_t error;       /* out: its errno */
 };
 
-/* One piece of memory to move: `bytes` at `address` of the other process. */
 /* In the address of a piece: pages of it are shared copy-on-write, which process_vm_readv would undo (it pins them, and
  * for that the kernel unshares: mm/gup.c, gup_must_unshare). Read through /proc/PID/mem instead. */
-#define CR_PIECE_SHARED 1ul
+#define CR_PIECE_SHARED 1u
 
+/* One piece of memory to move: `bytes` at `address` of the other process. */
 struct cr_piece {
 	uint64_t address;
 	uint64_t bytes;

@@ -49,7 +49,7 @@ static void report(struct job *job, int64_t error, uint64_t address, int failed_
 
 static uint64_t address_of(const struct cr_piece *piece)
 {
-	return piece->address & ~CR_PIECE_SHARED;
+	return piece->address & ~(uint64_t)CR_PIECE_SHARED;
 }
 
 /* Pages that process_vm_readv refuses (no PROT_READ), or must not pin, can be read through /proc/PID/mem. */

@@ -6,6 +6,7 @@ import { ImageError } from "../errors.ts";
 import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { pagemap_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, hasField } from "../images/index.ts";
+import { PIECE_SHARED } from "../sys/host-layout.ts";
 import type { Ranges } from "./scan.ts";
 
 const PAGE = 4096n;
@@ -67,9 +68,6 @@ export function nrPagesFields(nrPages: bigint): { compatNrPages: number; nrPages
 	return { compatNrPages: nrPages < 1n << 32n ? Number(nrPages) : 0, nrPages };
 }
 
-/** In the address of a piece of the pump: its pages must not be pinned (cparts/host/host.h). */
-const PIECE_SHARED = 1n;
-
 /** Splits runs where the pages begin or end to be shared copy-on-write. */
 function* splitPieces(
 	runs: ReadonlyArray<{ start: bigint; end: bigint }>,
@@ -88,7 +86,7 @@ function* splitPieces(
 			if (next.start > from) yield [from, next.start - from];
 			from = later(from, next.start);
 			const last = earlier(next.end, end);
-			yield [from | PIECE_SHARED, last - from];
+			yield [from | BigInt(PIECE_SHARED), last - from];
 			from = last;
 		}
 	}

@@ -5,9 +5,9 @@
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
-import { defineStruct } from "../kernel/abi/struct.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
+import { CrPump, CrSeize, CrSpawn } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -19,45 +19,6 @@ const SYMBOLS = {
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
-
-/** Mirrors `struct cr_spawn` (cparts/host/host.h). */
-export const CrSpawn = defineStruct("cr_spawn", 56, {
-	flags: ["u64", 0],
-	set_tid: ["u64", 8],
-	set_tid_size: ["u64", 16],
-	moves: ["u64", 24],
-	nr_moves: ["u32", 32],
-	exec_fd: ["i32", 36],
-	close_from: ["i32", 40],
-	die_with_parent: ["i32", 44],
-	stage: ["i32", 48],
-	error: ["i32", 52],
-});
-
-/** Mirrors `struct cr_pump` (cparts/host/host.h). */
-export const CrPump = defineStruct("cr_pump", 56, {
-	pieces: ["u64", 0],
-	nr_pieces: ["u64", 8],
-	offset: ["u64", 16],
-	pid: ["i32", 24],
-	mem_fd: ["i32", 28],
-	out_fd: ["i32", 32],
-	nr_threads: ["u32", 36],
-	failed_at: ["u64", 40],
-	failed_write: ["i32", 48],
-	pad: ["i32", 52],
-});
-
-/** Mirrors `struct cr_seize` (cparts/host/host.h). */
-export const CrSeize = defineStruct("cr_seize", 40, {
-	tids: ["u64", 0],
-	results: ["u64", 8],
-	others: ["u64", 16],
-	nr_tids: ["u32", 24],
-	nr_others: ["u32", 28],
-	leader: ["i32", 32],
-	options: ["u32", 36],
-});
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;

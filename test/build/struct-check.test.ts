@@ -2,12 +2,14 @@
 // A description in TypeScript that differs from the C header stops the build.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { checkAssertions } from "../../scripts/build/c-parts.ts";
 import { writeOwnAssertions } from "../../scripts/build/struct-check.ts";
+import * as agentLayout from "../../src/agent/layout.ts";
 import { defineStruct } from "../../src/kernel/abi/struct.ts";
+import * as hostLayout from "../../src/sys/host-layout.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "criu-structs-"));
 writeFileSync(join(dir, "pair.h"), "struct pair { unsigned a; unsigned long b[2]; };\n#define CR_OP_ADD 7\n");
@@ -39,4 +41,16 @@ describe("writeOwnAssertions", () => {
 	test("refuses a module that describes nothing", () => {
 		expect(() => check({ run: () => 1 })).toThrow("nothing to hold against pair.h");
 	});
+});
+
+test.each([
+	["agent/agent.h", agentLayout],
+	["host/host.h", hostLayout],
+])("every structure of %s is described", (header, exports) => {
+	const text = readFileSync(resolve(import.meta.dir, "../../cparts", header), "utf8");
+	const inC = [...text.matchAll(/^struct (\w+) \{/gm)].map((match) => match[1]).sort();
+	const described = Object.values(exports as Record<string, unknown>).flatMap((value) =>
+		typeof value === "object" && value !== null && "name" in value ? [String(value.name)] : [],
+	);
+	expect(described.sort()).toEqual(inC as string[]);
 });

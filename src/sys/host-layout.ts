@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The structures that the engine and the host library share, as cparts/host/host.h lays them out; the build compares both.
+
+import { defineStruct } from "../kernel/abi/struct.ts";
+
+/** In the address of a piece: its pages are shared copy-on-write and have to stay so. */
+export const PIECE_SHARED = 1;
+
+/** `struct cr_fd_move`. */
+export const CrFdMove = defineStruct("cr_fd_move", 8, {
+	from: ["i32", 0],
+	to: ["i32", 4],
+});
+
+/** `struct cr_spawn`. */
+export const CrSpawn = defineStruct("cr_spawn", 56, {
+	flags: ["u64", 0],
+	set_tid: ["u64", 8],
+	set_tid_size: ["u64", 16],
+	moves: ["u64", 24],
+	nr_moves: ["u32", 32],
+	exec_fd: ["i32", 36],
+	close_from: ["i32", 40],
+	die_with_parent: ["i32", 44],
+	stage: ["i32", 48],
+	error: ["i32", 52],
+});
+
+/** `struct cr_piece`. */
+export const CrPiece = defineStruct("cr_piece", 16, {
+	address: ["u64", 0],
+	bytes: ["u64", 8],
+});
+
+/** `struct cr_pump`. */
+export const CrPump = defineStruct("cr_pump", 56, {
+	pieces: ["u64", 0],
+	nr_pieces: ["u64", 8],
+	offset: ["u64", 16],
+	pid: ["i32", 24],
+	mem_fd: ["i32", 28],
+	out_fd: ["i32", 32],
+	nr_threads: ["u32", 36],
+	failed_at: ["u64", 40],
+	failed_write: ["i32", 48],
+	pad: ["i32", 52],
+});
+
+/** `struct cr_seize`. */
+export const CrSeize = defineStruct("cr_seize", 40, {
+	tids: ["u64", 0],
+	results: ["u64", 8],
+	others: ["u64", 16],
+	nr_tids: ["u32", 24],
+	nr_others: ["u32", 28],
+	leader: ["i32", 32],
+	options: ["u32", 36],
+});
