@@ -3,13 +3,13 @@
 // area and then rt_sigreturn to its original context.
 //
 //   address        ┌──────────────────────────────┐
-//   F1 - 16, - 8   │ pop rax; ret │ 15            │  only when there's no restorer
+//   below F1       │ words for longer ways        │  see returnWords
 //   F1             │ pretcode │ ucontext: munmap  │  rsp of the bootstrap call points here
 //   F2             │ pretcode │ ucontext: original│
 //   FX (64-aligned)│ XSAVE image of the task      │
 //                  └──────────────────────────────┘
 
-import type { Gadgets } from "./gadgets.x86_64.ts";
+import { type Gadgets, returnRegisters, returnWords } from "./gadgets.x86_64.ts";
 import { frameFeatures } from "./xsave.x86_64.ts";
 
 const FP_XSTATE_MAGIC1 = 0x46505853;
@@ -23,7 +23,6 @@ const SIGMASK = SIGCONTEXT + 256;
 const FRAME_SIZE = SIGMASK + 8;
 const ALL_SIGNALS = (1n << 64n) - 1n;
 const SYS_munmap = 11n;
-const SYS_rt_sigreturn = 15n;
 
 /** `struct user_regs_struct` as NT_PRSTATUS holds it: index of each 64-bit register. */
 export const REG = {
@@ -125,7 +124,7 @@ export interface ChainRequest {
 
 /** What lies below a frame so that a `ret` at its entry ends in rt_sigreturn with rsp behind pretcode. */
 function prefixSize(gadgets: Gadgets): number {
-	return gadgets.restorer === undefined ? 16 : 0;
+	return Math.max(0, 8 * (returnWords(gadgets).length - 1));
 }
 
 function align(value: number, to: number): number {
@@ -154,13 +153,8 @@ function writeFrame(
 	sigmask: bigint,
 	fpstate: bigint,
 ): void {
-	if (gadgets.restorer !== undefined) {
-		view.setBigUint64(at, gadgets.restorer, true);
-	} else {
-		view.setBigUint64(at - 16, gadgets.popRax ?? 0n, true);
-		view.setBigUint64(at - 8, SYS_rt_sigreturn, true);
-		view.setBigUint64(at, gadgets.syscallRet, true);
-	}
+	const words = returnWords(gadgets);
+	for (const [i, word] of words.entries()) view.setBigUint64(at + 8 * (i + 1 - words.length), word, true);
 	view.setBigUint64(at + UC, UC_FLAGS, true);
 	view.setInt32(at + UC + 24, SS_FLAGS_INVALID, true);
 	for (const [i, name] of CONTEXT_ORDER.entries())
@@ -190,11 +184,13 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	const { first, last, fx, size } = layoutChain(request);
 	const bytes = new Uint8Array(size);
 	const view = new DataView(bytes.buffer);
-	const prefix = BigInt(prefixSize(gadgets));
-	const lastSp = address + BigInt(last) - prefix;
+	// A `ret` takes the last of the words below the frame's content, and leaves rsp where rt_sigreturn wants it.
+	const below = BigInt(8 * returnWords(gadgets).length);
+	const lastSp = address + BigInt(last) + 8n - below;
 	const lastSigreturnSp = address + BigInt(last) + 8n;
 	const fpstate = address + BigInt(fx);
 	const leave = withRegs(request.resume, {
+		...returnRegisters(gadgets),
 		ip: gadgets.syscallRet,
 		ax: SYS_munmap,
 		di: request.area,
@@ -210,7 +206,7 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	return {
 		address,
 		bytes,
-		entrySp: request.keepArea === true ? lastSp : address + BigInt(first) - prefix,
+		entrySp: request.keepArea === true ? lastSp : address + BigInt(first) + 8n - below,
 		sigreturnSp: request.keepArea === true ? lastSigreturnSp : address + BigInt(first) + 8n,
 		lastSp,
 		lastSigreturnSp,

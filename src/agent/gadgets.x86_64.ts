@@ -4,47 +4,67 @@
 
 import type { VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
+import { FREE_REGISTERS, findCall, findLoader } from "./code-paths.x86_64.ts";
 
 const PROT_READ = 1;
 const PROT_EXEC = 4;
 const CHUNK = 256 * 1024;
 /** No pattern is longer; chunks overlap by that much. */
-const OVERLAP = 16;
+const OVERLAP = 64;
 
 const SYSCALL_RET = Buffer.from([0x0f, 0x05, 0xc3]);
 const MOV_RAX_15_SYSCALL = Buffer.from([0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05]);
 const MOV_EAX_15_SYSCALL = Buffer.from([0xb8, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05]);
 const POP_RAX_RET = Buffer.from([0x58, 0xc3]);
 
-/** Where the needed instructions are. Either `restorer` or `popRax` is there. */
+/** How the `ret` behind a system call comes to rt_sigreturn. */
+export interface WayOut {
+	/** Where it returns to; undefined: the code behind the call runs into a second call by itself. */
+	readonly at: bigint | undefined;
+	/** Words of the stack that the code there takes. All of them are 15. */
+	readonly words: number;
+	/** It makes the call itself, or returns to one that does. */
+	readonly ends: "syscall" | "ret";
+	/** The 15 comes out of a register that calls leave alone. */
+	readonly fromRegister: boolean;
+}
+
+/** Where the needed instructions are. */
 export interface Gadgets {
-	/** `syscall; ret` */
+	/** `syscall`, and a way from there to a `ret`. */
 	syscallRet: bigint;
-	/** `mov $15, %eax; syscall`: rt_sigreturn. */
-	restorer: bigint | undefined;
-	/** `pop %rax; ret`: stands in for a restorer. */
-	popRax: bigint | undefined;
+	/** Words of the stack that this way takes. */
+	callWords: number;
+	wayOut: WayOut;
 	/** The bytes found, to see later whether they are still there. */
 	proof: ReadonlyArray<{ at: bigint; bytes: Uint8Array }>;
 }
 
-const PROOF_LENGTH = 9;
+/** `mov $15, %eax; syscall` at an address: rt_sigreturn. */
+export const restorerAt = (at: bigint): WayOut => ({ at, words: 0, ends: "syscall", fromRegister: false });
 
-/** `syscall`, then only `xor reg, reg` of scratch registers, then `ret`, as the vdso of Linux 6.18 has. */
-function findSyscallXorRet(bytes: Buffer): number {
-	for (let at = bytes.indexOf("\x0f\x05", 0, "latin1"); at >= 0; at = bytes.indexOf("\x0f\x05", at + 1, "latin1")) {
-		let next = at + 2;
-		while (next < bytes.length - 3 && next < at + 40) {
-			if (bytes[next] === 0xc3) return at;
-			const rex = bytes[next] === 0x45 ? 1 : 0;
-			const modrm = bytes[next + rex + 1] ?? 0;
-			const isSelfXor = bytes[next + rex] === 0x31 && modrm >= 0xc0 && (modrm & 7) === ((modrm >> 3) & 7);
-			if (!isSelfXor || (rex === 0 && ((modrm & 7) === 4 || (modrm & 7) === 0))) break;
-			next += rex + 2;
-		}
-	}
-	return -1;
+/** `pop %rax; ret` at an address. */
+export const popRaxAt = (at: bigint): WayOut => ({ at, words: 1, ends: "ret", fromRegister: false });
+
+const FIFTEEN = 15n;
+
+/** What has to lie on the stack at a call, so that its end is rt_sigreturn with rsp behind the last of these words. */
+export function returnWords({ syscallRet, callWords, wayOut }: Gadgets): bigint[] {
+	const fill = (count: number) => new Array<bigint>(count).fill(FIFTEEN);
+	const { at, words, ends } = wayOut;
+	if (at === undefined) return fill(callWords);
+	return [...fill(callWords), at, ...fill(words), ...(ends === "ret" ? [syscallRet] : [])];
 }
+
+/** Registers that a call has to be made with besides its own. */
+export function returnRegisters({
+	wayOut,
+}: Gadgets): Partial<Record<"bx" | "bp" | "r12" | "r13" | "r14" | "r15", bigint>> {
+	if (!wayOut.fromRegister) return {};
+	return { bx: FIFTEEN, bp: FIFTEEN, r12: FIFTEEN, r13: FIFTEEN, r14: FIFTEEN, r15: FIFTEEN };
+}
+
+const PROOF_LENGTH = 9;
 
 /** The vdso first (a page or two), then private file mappings: their text is the same for everybody. */
 function orderCandidates(vmas: readonly VmaFacts[]): VmaFacts[] {
@@ -63,17 +83,72 @@ export function holdsGadgets(pid: number, vmas: readonly VmaFacts[], gadgets: Ga
 	});
 }
 
-function withProof(pid: number, found: Omit<Gadgets, "proof">): Gadgets {
-	const places = [found.syscallRet, found.restorer ?? found.popRax].filter((at) => at !== undefined);
-	return { ...found, proof: places.map((at) => ({ at, bytes: readMemory(pid, at, PROOF_LENGTH) })) };
+interface Place {
+	readonly at: bigint;
+	/** Bytes that matter there. */
+	readonly length: number;
 }
 
-/** Finds the instructions in the executable mappings of a task; undefined when it has no way to leave a signal frame. */
-export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | undefined {
-	let syscallRet: bigint | undefined;
-	let restorer: bigint | undefined;
-	let popRax: bigint | undefined;
-	let syscallXorRet: bigint | undefined;
+interface CallPlace extends Place {
+	readonly words: number;
+	/** Registers that are 15 behind it when they were before. */
+	readonly fifteens: number;
+	readonly runsOn: boolean;
+}
+
+/** What has been found so far. */
+interface Findings {
+	call?: CallPlace;
+	wayOut?: Place & { way: WayOut };
+	popRax?: bigint | undefined;
+}
+
+function lookAt(bytes: Buffer, base: bigint, found: Findings): void {
+	const find = (pattern: Buffer) => {
+		const index = bytes.indexOf(pattern);
+		return index < 0 ? undefined : base + BigInt(index);
+	};
+	if (found.call === undefined) {
+		const at = find(SYSCALL_RET);
+		if (at !== undefined)
+			found.call = { at, length: SYSCALL_RET.length, words: 0, fifteens: FREE_REGISTERS, runsOn: false };
+	}
+	if (found.wayOut === undefined) {
+		const at = find(MOV_RAX_15_SYSCALL) ?? find(MOV_EAX_15_SYSCALL);
+		if (at !== undefined) found.wayOut = { at, length: PROOF_LENGTH, way: restorerAt(at) };
+	}
+	found.popRax ??= find(POP_RAX_RET);
+}
+
+/** A call with a longer way to its `ret`, or to a second call that is rt_sigreturn. */
+function findFarCall(pid: number, vmas: readonly VmaFacts[]): CallPlace | undefined {
+	let best: CallPlace | undefined;
+	for (const { bytes, at } of readCode(pid, vmas)) {
+		const call = findCall(bytes);
+		if (call === undefined) continue;
+		const { length, words, ends, fifteens } = call.path;
+		const place = { at: at + BigInt(call.at), length: 2 + length, words, fifteens, runsOn: ends === "syscall" };
+		if (!place.runsOn) return place;
+		best ??= place;
+	}
+	return best;
+}
+
+/** A way out by code that was never meant as one. */
+function findOddWayOut(pid: number, vmas: readonly VmaFacts[], call: CallPlace): Findings["wayOut"] {
+	if (call.runsOn)
+		return { at: call.at, length: 2, way: { at: undefined, words: 0, ends: "syscall", fromRegister: true } };
+	for (const { bytes, at: base } of readCode(pid, vmas)) {
+		const loader = findLoader(bytes, call.fifteens);
+		if (loader === undefined) continue;
+		const { length, words, ends } = loader.path;
+		const at = base + BigInt(loader.at);
+		return { at, length, way: { at, words, ends, fromRegister: true } };
+	}
+	return undefined;
+}
+
+function* readCode(pid: number, vmas: readonly VmaFacts[]): Generator<{ bytes: Buffer; at: bigint }> {
 	for (const vma of orderCandidates(vmas)) {
 		for (let at = vma.start; at < vma.end; at += BigInt(CHUNK - OVERLAP)) {
 			const length = Number(vma.end - at < BigInt(CHUNK) ? vma.end - at : BigInt(CHUNK));
@@ -83,21 +158,24 @@ export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | u
 			} catch {
 				break; // A mapping beyond its file's end can't be read; others will do.
 			}
-			const find = (pattern: Buffer) => {
-				const index = bytes.indexOf(pattern);
-				return index < 0 ? undefined : at + BigInt(index);
-			};
-			syscallRet ??= find(SYSCALL_RET);
-			restorer ??= find(MOV_RAX_15_SYSCALL) ?? find(MOV_EAX_15_SYSCALL);
-			popRax ??= find(POP_RAX_RET);
-			if (syscallRet !== undefined && restorer !== undefined) return withProof(pid, { syscallRet, restorer, popRax });
-			if (syscallRet === undefined && syscallXorRet === undefined) {
-				const index = findSyscallXorRet(bytes);
-				if (index >= 0) syscallXorRet = at + BigInt(index);
-			}
+			yield { bytes, at };
 		}
 	}
-	syscallRet ??= syscallXorRet;
-	if (syscallRet === undefined || (restorer === undefined && popRax === undefined)) return undefined;
-	return withProof(pid, { syscallRet, restorer, popRax });
+}
+
+/** Finds the instructions in the executable mappings of a task; undefined when it has no way to leave a signal frame. */
+export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | undefined {
+	const found: Findings = {};
+	for (const { bytes, at } of readCode(pid, vmas)) {
+		lookAt(bytes, at, found);
+		if (found.call !== undefined && found.wayOut !== undefined) break;
+	}
+	const call = found.call ?? findFarCall(pid, vmas);
+	if (call === undefined) return undefined;
+	const { popRax } = found;
+	const pop = popRax === undefined ? undefined : { at: popRax, length: POP_RAX_RET.length, way: popRaxAt(popRax) };
+	const way = (call.runsOn ? undefined : (found.wayOut ?? pop)) ?? findOddWayOut(pid, vmas, call);
+	if (way === undefined) return undefined;
+	const proof = [call, way].map(({ at, length }) => ({ at, bytes: readMemory(pid, at, length) }));
+	return { syscallRet: call.at, callWords: call.words, wayOut: way.way, proof };
 }

@@ -100,7 +100,7 @@ export function collectInjectionFacts(
 	const gadgets = hint !== undefined && holdsGadgets(pid, vmas, hint) ? hint : findGadgets(pid, vmas);
 	if (gadgets === undefined)
 		throw new CriuError("NO_GADGETS", `pid ${pid} has no code that can leave a signal frame`, {
-			remedy: "link the program with a C library, or give it a signal handler",
+			remedy: "link the program with a C library, give it a signal handler, or don't let it unmap its vdso",
 		});
 	return { pid, vmas, gadgets, startStack };
 }

@@ -4,7 +4,7 @@
 
 import { SYS_rt_sigreturn } from "../kernel/abi/syscalls.x86_64.ts";
 import { type Chain, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
-import type { Gadgets } from "./gadgets.x86_64.ts";
+import { type Gadgets, returnRegisters } from "./gadgets.x86_64.ts";
 import { getRegisters, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
 
 export const NO_SYSCALL = (1n << 64n) - 1n;
@@ -31,7 +31,7 @@ export class TargetCall {
 		private readonly request: CallRequest,
 	) {
 		const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = request.args;
-		this.change = { di, si, dx, r10, r8, r9, sp: request.sp };
+		this.change = { ...returnRegisters(gadgets), di, si, dx, r10, r8, r9, sp: request.sp };
 		const { rules } = thread;
 		const ip = gadgets.syscallRet + SYSCALL_LENGTH;
 		this.escapes = rules?.kills(request.nr, request.args, ip) === true && !rules.kills(SYS_rt_sigreturn, [], ip);

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getReg, REG } from "../../src/agent/chain.x86_64.ts";
 import type { AgentChannel } from "../../src/agent/channel.ts";
-import type { Gadgets } from "../../src/agent/gadgets.x86_64.ts";
+import { type Gadgets, popRaxAt } from "../../src/agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent } from "../../src/agent/injected.ts";
 import { getRegisters, getXstate } from "../../src/agent/tracee.ts";
 import { readMaps, type VmaFacts } from "../../src/kernel/procfs/maps.ts";
@@ -102,7 +102,7 @@ function findPopRax(pid: number, vmas: readonly VmaFacts[]): bigint {
 
 /** The gadgets of a program that has no rt_sigreturn of its own. */
 export function withoutRestorer(pid: number, vmas: readonly VmaFacts[], gadgets: Gadgets): Gadgets {
-	return { ...gadgets, restorer: undefined, popRax: gadgets.popRax ?? findPopRax(pid, vmas) };
+	return { ...gadgets, wayOut: popRaxAt(findPopRax(pid, vmas)) };
 }
 
 /** Brings an agent into a frozen task. */

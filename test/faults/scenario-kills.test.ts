@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// criu is killed, or fails, at each point of its dump of a program under seccomp, which holds again from that moment: the
+// program survives, even where its filters forbid what the way back would take. Likewise programs without a C library, whose
+// way back leads over instructions that happen to be there.
+
+import { describe, test } from "bun:test";
+import { limitJobs } from "../matrix.ts";
+import { type FaultCase, playScenarioFaults } from "./scenario-faults.ts";
+
+const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
+const isRoot = process.getuid?.() === 0;
+
+const CASES: readonly FaultCase[] = [
+	{ name: "seccomp_filter" },
+	{ name: "seccomp_threads" },
+	{ name: "seccomp_strict_thread" },
+	// Right then any stop would end it, as SIGSTOP does: the kernel itself makes the forbidden call.
+	{ name: "seccomp_no_restart", skip: { point: "dump:seized", action: "kill" } },
+	{ name: "seccomp_allowlist", keepsArea: true },
+	{ name: "seccomp_strict", keepsArea: true },
+	{ name: "no_libc" },
+	{ name: "no_libc_no_vdso" },
+	{ name: "static_musl" },
+];
+
+describe.skipIf(!isRoot)("a program survives when criu", () => {
+	for (const one of CASES)
+		for (const [action, how] of [
+			["kill", "is killed"],
+			["error", "fails"],
+		] as const)
+			test.concurrent(
+				`${how} at any point of its dump: ${one.name}`,
+				() => inTurn(() => playScenarioFaults(one, action)),
+				120_000,
+			);
+});
