@@ -52,8 +52,11 @@ function isInheritable(vma: vma_entry): boolean {
 	return isPlain && (vma.flags & mman.MAP_HUGETLB) === 0 && (vma.madv & NOT_INHERITED) === 0n;
 }
 
-/** Compares a child's mappings with its maker's; nothing of a program that has executed another one is kept. */
-export function findInherited(image: TaskImage, maker: TaskImage | undefined): Inheritance {
+/**
+ * Compares a child's mappings with its maker's; nothing of a program that has executed another one is kept. `keepsVdso`: the
+ * maker's vdso is where its image says.
+ */
+export function findInherited(image: TaskImage, maker: TaskImage | undefined, keepsVdso: boolean): Inheritance {
 	if (maker === undefined || maker.mm.exeFileId !== image.mm.exeFileId) return NOTHING;
 	const byStart = new Map(maker.mm.vmas.map((vma) => [vma.start, vma]));
 	const kept = new Set<vma_entry>();
@@ -68,7 +71,7 @@ export function findInherited(image: TaskImage, maker: TaskImage | undefined): I
 			if (alike) specialAlike++;
 		} else if (alike && isInheritable(vma) && isInheritable(other)) kept.add(vma);
 	}
-	const vdso = special > 0 && special === specialAlike;
+	const vdso = keepsVdso && special > 0 && special === specialAlike;
 	for (const vma of image.mm.vmas)
 		if (kept.has(vma) || (vdso && (vma.status & SPECIAL) !== 0)) ranges.push({ start: vma.start, end: vma.end });
 	return { kept, vdso, ranges, exe: true };

@@ -8,12 +8,15 @@ import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { KINDS } from "../../images/index.ts";
 import { collectRuns, earlier, type PageRun } from "../../pages/pagemap.ts";
 import { readAt } from "../../sys/file.ts";
-import type { RestoreContext } from "../kind.ts";
-import { findImageVdso, planVdso, readHostVdso } from "./vdso.x86_64.ts";
+import type { RestoreContext, TaskImage } from "../kind.ts";
+import { chooseVdso, findImageVdso, readHostVdso, type Vdso, type VdsoChoice } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
 /** Mappings that are the kernel's own. */
 export const SPECIAL = v.VMA_AREA_VDSO | v.VMA_AREA_VVAR | v.VMA_AREA_VSYSCALL;
+
+/** No kernel's is larger. */
+const VDSO_MAX = 1n << 20n;
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
@@ -112,18 +115,32 @@ export function readRuns(
 	});
 }
 
-/** The vdso; the pages file has the same number here and in the task. */
-export function planImageVdso(
+/** A task's vdso as the images have it, and what becomes of it here. */
+export interface PlannedVdso {
+	readonly image: Vdso;
+	readonly host: Vdso;
+	readonly choice: VdsoChoice;
+}
+
+/**
+ * Compares a task's vdso with this kernel's; undefined when it had none. `pages`: the pages file.
+ *
+ * @throws ImageError, UnsupportedError FOREIGN_VDSO
+ */
+export function compareVdso(
 	file: string,
-	program: Program,
+	task: TaskImage,
 	runs: readonly PageRun[],
 	mappings: readonly vma_entry[],
 	pages: number,
 	context: RestoreContext,
-): void {
-	const vdso = findImageVdso(mappings);
-	if (vdso === undefined) return;
-	const bytes = readImagePages(pages, runs, vdso.vdsoStart, vdso.vdsoLength);
+): PlannedVdso | undefined {
+	const layout = findImageVdso(mappings);
+	if (layout === undefined) return undefined;
+	if (layout.vdsoLength > VDSO_MAX) throw corruptMemory(file, `a vdso of ${layout.vdsoLength} bytes`);
+	const bytes = readImagePages(pages, runs, layout.vdsoStart, layout.vdsoLength);
 	if (bytes === undefined) throw corruptMemory(file, "the pages of the vdso are missing");
-	planVdso(program, vdso, bytes, context.once("host:vdso", readHostVdso));
+	const host = context.once("host:vdso", readHostVdso);
+	const choice = chooseVdso(task, { layout, bytes }, host);
+	return host === undefined ? undefined : { image: { layout, bytes }, host, choice };
 }

@@ -14,9 +14,10 @@ import { type PageRun, totalBytes } from "../../pages/pagemap.ts";
 import { statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
-import { corruptMemory, PageIndex, planImageVdso, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
+import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
 import { planSysvMemory } from "./sysv-plan.ts";
+import { planVdsoInPlace, planVdsoProxy } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
 const PAGE = 4096n;
@@ -240,7 +241,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		});
 
 	const maker = context.makers.get(image.tid);
-	const inherited = findInherited(image, maker);
+	const vdso = pages === undefined ? undefined : compareVdso(pagemapFile, image, runs, mappings, pages, context);
+	const inherited = findInherited(image, maker, vdso?.choice !== "proxy");
 	planClear(program, inherited.ranges, 0n, plan.area.start);
 	planClear(program, inherited.ranges, plan.area.end, TASK_SIZE);
 	// Now: the exe link can't be changed while anything of the old one is mapped.
@@ -271,7 +273,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	if (attached.length > 0 || context.tasks.length > 1) planSysvMemory(image, attached, program, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (pages !== undefined) {
-		if (!inherited.vdso) planImageVdso(pagemapFile, program, runs, mappings, pages, context);
+		if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
+		else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
 		planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
 		planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
 		program.syscall("close the pages image", nr.SYS_close, [pages]);

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// vdso and vvar: pages that the kernel maps into every process. A restored process gets this kernel's, at the address that
-// the dumped one had; that works when both are alike. Source: vdso(7), arch_prctl(ARCH_MAP_VDSO_64).
+// vdso and vvar: pages that the kernel maps into every process. A restored process gets this kernel's: at the address that the
+// dumped one had, when both are alike, otherwise near it (vdso-proxy). Source: vdso(7), arch_prctl(ARCH_MAP_VDSO_64).
 
 import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { ARCH_MAP_VDSO_64 } from "../../kernel/abi/arch-prctl.x86_64.ts";
-import { SYS_arch_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
+import * as mman from "../../kernel/abi/mman.ts";
+import { SYS_arch_prctl, SYS_mmap, SYS_mprotect } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readMaps } from "../../kernel/procfs/maps.ts";
+import { log } from "../../log.ts";
 import { readMemory } from "../../sys/process.ts";
-import { VMA_AREA_VDSO, VMA_AREA_VVAR } from "./vma.ts";
+import type { TaskImage, TaskPlan } from "../kind.ts";
+import { findPlaceNear, pairFunctions, writeJumps } from "./vdso-proxy.x86_64.ts";
+import { readVdsoSymbols } from "./vdso-symbols.ts";
+import { VMA_AREA_HEAP, VMA_AREA_VDSO, VMA_AREA_VVAR } from "./vma.ts";
 
 /** vvar and vdso of a process: one behind the other. */
 export interface VdsoLayout {
@@ -19,10 +24,22 @@ export interface VdsoLayout {
 	vdsoLength: bigint;
 }
 
+/** A layout and the vdso's bytes. */
+export interface Vdso {
+	layout: VdsoLayout;
+	bytes: Uint8Array;
+}
+
+/** What a task gets: this kernel's vdso in its place, or somewhere else with the old one leading there. */
+export type VdsoChoice = "in-place" | "proxy";
+
+/** More than any temporary mapping takes. */
+const SCRATCH_ROOM = 1n << 36n;
+
 const nameDecoder = new TextDecoder("latin1");
 
 /** This host's layout and vdso bytes, as our own process has them. */
-export function readHostVdso(): { layout: VdsoLayout; bytes: Uint8Array } | undefined {
+export function readHostVdso(): Vdso | undefined {
 	let vvar: { start: bigint; end: bigint } | undefined;
 	let vdso: { start: bigint; end: bigint } | undefined;
 	for (const vma of readMaps("self")) {
@@ -55,38 +72,115 @@ export function findImageVdso(vmas: readonly vma_entry[]): VdsoLayout | undefine
 	};
 }
 
-/**
- * Adds the call that maps this kernel's vdso where the dumped one was.
- *
- * @throws UnsupportedError FOREIGN_VDSO when the two differ
- */
-export function planVdso(
-	program: Program,
-	image: VdsoLayout,
-	imageBytes: Uint8Array,
-	host: ReturnType<typeof readHostVdso>,
-): void {
-	const differs = (what: string) =>
-		new UnsupportedError("FOREIGN_VDSO", `the images come from another kernel: ${what}`, {
-			remedy: "restore on a host with the same kernel build and CPU family",
-		});
-	if (host === undefined) throw differs("this one has no vdso");
-	if (
-		host.layout.vvarLength !== image.vvarLength ||
-		host.layout.vdsoLength !== image.vdsoLength ||
-		host.layout.vdsoStart - host.layout.vvarStart !== image.vdsoStart - image.vvarStart
-	)
-		throw differs("its vdso has another layout");
-	if (Buffer.compare(host.bytes, imageBytes) !== 0) throw differs("its vdso has another content");
-	program.syscall(
-		`map the vdso at 0x${image.vvarStart.toString(16)}`,
-		SYS_arch_prctl,
-		[ARCH_MAP_VDSO_64, image.vvarStart],
-		{
-			remedies: {
-				EINVAL: "the kernel needs CONFIG_CHECKPOINT_RESTORE",
-				EEXIST: "this is a bug in criu: please report it with the log file",
-			},
-		},
+function foreign(what: string): UnsupportedError {
+	return new UnsupportedError("FOREIGN_VDSO", `the images come from another kernel: ${what}`, {
+		remedy: "restore on a host with the same kernel build and CPU family",
+	});
+}
+
+function isSameLayout(a: VdsoLayout, b: VdsoLayout): boolean {
+	return (
+		a.vvarLength === b.vvarLength &&
+		a.vdsoLength === b.vdsoLength &&
+		a.vdsoStart - a.vvarStart === b.vdsoStart - b.vvarStart
 	);
+}
+
+/** Functions of the same names at the same places: kernels patch their code for the CPU, so bytes may differ all the same. */
+function hasSameFunctions(image: Vdso, host: Vdso): boolean {
+	const [a, b] = [image, host].map(({ bytes }) => readVdsoSymbols(bytes));
+	if (a === undefined || b === undefined || a.size === 0 || a.size !== b.size) return false;
+	return [...a].every(([name, offset]) => b.get(name) === offset);
+}
+
+/**
+ * How a task of an image gets a vdso here.
+ *
+ * @throws UnsupportedError FOREIGN_VDSO when it can't have one
+ */
+export function chooseVdso(task: TaskImage, image: Vdso, host: Vdso | undefined): VdsoChoice {
+	if (host === undefined) throw foreign("this one has no vdso");
+	const sameLayout = isSameLayout(image.layout, host.layout);
+	if (sameLayout && Buffer.compare(host.bytes, image.bytes) === 0) return "in-place";
+	const { vdsoStart, vdsoLength } = image.layout;
+	for (const { tid, core } of [task, ...task.threads]) {
+		const ip = core.threadInfo?.gpregs?.ip ?? 0n;
+		if (ip >= vdsoStart && ip < vdsoStart + vdsoLength)
+			throw foreign(`thread ${tid} was just in a function of its vdso, which this one hasn't: dump once more`);
+	}
+	return sameLayout && hasSameFunctions(image, host) ? "in-place" : "proxy";
+}
+
+function mapHostVdso(program: Program, at: bigint): void {
+	program.syscall(`map the vdso at 0x${at.toString(16)}`, SYS_arch_prctl, [ARCH_MAP_VDSO_64, at], {
+		remedies: {
+			EINVAL: "the kernel needs CONFIG_CHECKPOINT_RESTORE",
+			EEXIST: "this is a bug in criu: please report it with the log file",
+		},
+	});
+}
+
+/** Adds the call that maps this kernel's vdso where the dumped one was. */
+export function planVdsoInPlace(program: Program, image: VdsoLayout): void {
+	mapHostVdso(program, image.vvarStart);
+}
+
+/**
+ * Adds what maps this kernel's vdso near the dumped one, whose pages come back with jumps to it.
+ *
+ * @throws UnsupportedError FOREIGN_VDSO
+ */
+export function planVdsoProxy(
+	program: Program,
+	task: TaskImage,
+	mappings: readonly vma_entry[],
+	image: Vdso,
+	host: Vdso,
+	plan: TaskPlan,
+): void {
+	const { layout } = image;
+	const [old, own] = [image, host].map(({ bytes }) => readVdsoSymbols(bytes));
+	if (old === undefined || own === undefined) throw foreign("its vdso is no library");
+	const { jumps, kept, problem } = pairFunctions(old, own, image.bytes.length);
+	if (problem !== undefined) throw foreign(`its vdso can't be led to this one: ${problem}`);
+	const place = findPlaceNear(layout.vdsoStart, hostLength(host.layout), listTaken(mappings, plan));
+	if (place === undefined) throw foreign("the program has no room near its vdso for this one's");
+	const ownStart = place + (host.layout.vdsoStart - host.layout.vvarStart);
+	log.info(
+		`task ${task.tid}: its vdso is another kernel's: ${jumps.size} functions lead to this one's at 0x${ownStart.toString(16)}` +
+			`${kept.length > 0 ? `, ${kept.join(", ")} stay as they are` : ""}`,
+	);
+	mapHostVdso(program, place);
+	const bytes = writeJumps(image.bytes, jumps, layout.vdsoStart, ownStart);
+	const map = (what: string, start: bigint, length: bigint, prot: number) =>
+		program.syscall(
+			what,
+			SYS_mmap,
+			[start, length, prot, mman.MAP_PRIVATE | mman.MAP_ANONYMOUS | mman.MAP_FIXED_NOREPLACE, -1, 0],
+			{ check: { equal: start }, remedies: { ENOMEM: "free memory" } },
+		);
+	map("map the old vdso", layout.vdsoStart, layout.vdsoLength, mman.PROT_READ | mman.PROT_WRITE);
+	program.copy("write the old vdso", layout.vdsoStart, bytes, bytes.length);
+	program.syscall("protect the old vdso", SYS_mprotect, [
+		layout.vdsoStart,
+		layout.vdsoLength,
+		mman.PROT_READ | mman.PROT_EXEC,
+	]);
+	map("map zeros for the old vdso", layout.vvarStart, layout.vvarLength, mman.PROT_READ);
+}
+
+function hostLength({ vvarStart, vdsoStart, vdsoLength }: VdsoLayout): bigint {
+	return vdsoStart + vdsoLength - vvarStart;
+}
+
+/** Addresses that the task uses, or that its making needs. */
+function listTaken(mappings: readonly vma_entry[], plan: TaskPlan) {
+	const taken = mappings.map(({ start, end, flags, status }) => {
+		const range = { start, end };
+		if ((flags & mman.MAP_GROWSDOWN) !== 0) return { ...range, grows: "down" as const };
+		return (status & VMA_AREA_HEAP) !== 0 ? { ...range, grows: "up" as const } : range;
+	});
+	// Temporary mappings lie behind the agent's area.
+	const all = [...taken, { start: plan.area.start, end: plan.scratch + SCRATCH_ROOM }];
+	return all.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
 }
