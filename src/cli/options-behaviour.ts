@@ -106,7 +106,6 @@ const permissions: readonly OptionSpec[] = [
 	flag("link-remap", "linkRemap", "give unlinked files that have other names a temporary name", {
 		...dump,
 		rpc: "link_remap",
-		since: "later",
 	}),
 	flag("weak-sysctls", "weakSysctls", "go on when a sysctl of the images does not exist here", {
 		...restore,

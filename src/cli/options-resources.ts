@@ -101,7 +101,7 @@ export const resourceOptions: readonly OptionSpec[] = [
 		commands: "R",
 		group: "resources",
 		rpc: "inherit_fd",
-		since: "later",
+		since: "foundation",
 		help: "put descriptor N in the place of the dumped object KEY",
 		apply: addInheritFd,
 	},

@@ -4,7 +4,7 @@
 /** Name in a scenario's header to the stable code in src/errors.ts' terms; the code has to appear in criu's output or log. */
 export const refusalCodes: Readonly<Record<string, string>> = {
 	EPOLL_OUTSIDE: "UNSUPPORTED_FILE",
-	INOTIFY: "UNSUPPORTED_FILE",
+	FANOTIFY_PERMISSION: "UNSUPPORTED_FILE",
 	SOCKET: "UNSUPPORTED_FILE",
 	GHOST_LIMIT: "GHOST_TOO_LARGE",
 	FIFO: "UNSUPPORTED_FILE",

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
 export const file_fsnotify: GenFile = /*@__PURE__*/
   fileDesc("fsnotify.proto", [file_fown], {
     "fh_entry":
-      "bytes:1:!:uint32 type:2:!:uint32 handle:3:*:uint64 path:4:?:bytes::text mnt_id:5:?:uint32",
+      "bytes:1:!:uint32 type:2:!:uint32 handle:3:*:uint64 path:4:?:bytes::text mnt_id:5:?:uint32 file_id:4201:?:uint32",
     "irmap_cache_entry":
       "dev:1:!:uint32::dev,odev inode:2:!:uint64 path:3:!:bytes::text",
     "inotify_wd_entry":
@@ -30,8 +30,10 @@ export const file_fsnotify: GenFile = /*@__PURE__*/
       "mnt_id:1:!:uint32 path:2:?:bytes::text",
     "fanotify_mark_entry":
       "id:1:!:uint32 type:2:!:mark_type mflags:3:!:uint32::hex mask:4:!:uint32::hex ignored_mask:5:!:uint32::hex s_dev:6:!:uint32::dev ie:7:?:fanotify_inode_mark_entry me:8:?:fanotify_mount_mark_entry",
+    "fanotify_fs_mark_entry":
+      "mflags:1:!:uint32::hex mask:2:!:uint32::hex ignored_mask:3:!:uint32::hex s_dev:4:!:uint32::dev path:5:!:bytes::text",
     "fanotify_file_entry":
-      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry faflags:4:!:uint32::hex evflags:5:!:uint32::hex mark:6:*:fanotify_mark_entry",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:3:!:fown_entry faflags:4:!:uint32::hex evflags:5:!:uint32::hex mark:6:*:fanotify_mark_entry fs_mark:4201:*:fanotify_fs_mark_entry",
   }, {
     "fh_entry_sizes":
       "min_entries=16",
@@ -67,6 +69,13 @@ export type fh_entry = Message<"fh_entry"> & {
    * @generated from field: optional uint32 mnt_id = 5;
    */
   mntId: number;
+
+  /**
+   * Ours: the REG entry of a file that has no name any more.
+   *
+   * @generated from field: optional uint32 file_id = 4201;
+   */
+  fileId: number;
 };
 
 /**
@@ -279,6 +288,45 @@ export const fanotify_mark_entrySchema: GenMessage<fanotify_mark_entry> = /*@__P
   messageDesc(file_fsnotify, 6);
 
 /**
+ * Ours.
+ *
+ * @generated from message fanotify_fs_mark_entry
+ */
+export type fanotify_fs_mark_entry = Message<"fanotify_fs_mark_entry"> & {
+  /**
+   * @generated from field: required uint32 mflags = 1;
+   */
+  mflags: number;
+
+  /**
+   * @generated from field: required uint32 mask = 2;
+   */
+  mask: number;
+
+  /**
+   * @generated from field: required uint32 ignored_mask = 3;
+   */
+  ignoredMask: number;
+
+  /**
+   * @generated from field: required uint32 s_dev = 4;
+   */
+  sDev: number;
+
+  /**
+   * @generated from field: required bytes path = 5;
+   */
+  path: Uint8Array;
+};
+
+/**
+ * Describes the message fanotify_fs_mark_entry.
+ * Use `create(fanotify_fs_mark_entrySchema)` to create a new message.
+ */
+export const fanotify_fs_mark_entrySchema: GenMessage<fanotify_fs_mark_entry> = /*@__PURE__*/
+  messageDesc(file_fsnotify, 7);
+
+/**
  * @generated from message fanotify_file_entry
  */
 export type fanotify_file_entry = Message<"fanotify_file_entry"> & {
@@ -311,6 +359,13 @@ export type fanotify_file_entry = Message<"fanotify_file_entry"> & {
    * @generated from field: repeated fanotify_mark_entry mark = 6;
    */
   mark: fanotify_mark_entry[];
+
+  /**
+   * Ours: marks of whole file systems, which mark_type has no number for.
+   *
+   * @generated from field: repeated fanotify_fs_mark_entry fs_mark = 4201;
+   */
+  fsMark: fanotify_fs_mark_entry[];
 };
 
 /**
@@ -318,7 +373,7 @@ export type fanotify_file_entry = Message<"fanotify_file_entry"> & {
  * Use `create(fanotify_file_entrySchema)` to create a new message.
  */
 export const fanotify_file_entrySchema: GenMessage<fanotify_file_entry> = /*@__PURE__*/
-  messageDesc(file_fsnotify, 7);
+  messageDesc(file_fsnotify, 8);
 
 /**
  * @generated from enum fh_entry_sizes

@@ -122,6 +122,7 @@ export const FAN_FS_ERROR = 0x8000;
 export const FAN_OPEN_PERM = 0x10000;
 export const FAN_ACCESS_PERM = 0x20000;
 export const FAN_OPEN_EXEC_PERM = 0x40000;
+export const FAN_PRE_ACCESS = 0x100000;
 export const FAN_EVENT_ON_CHILD = 0x8000000;
 export const FAN_RENAME = 0x10000000;
 export const FAN_ONDIR = 0x40000000;
@@ -148,3 +149,14 @@ export const FileHandle = defineStruct("file_handle", 8, {
 	handle_type: ["i32", 4],
 });
 export type FileHandle = StructValue<typeof FileHandle>;
+
+/** Longest handle that the kernel takes. */
+export const MAX_HANDLE_SZ = 128;
+
+/** A whole file_handle with its bytes behind. */
+export function encodeFileHandle(type: number, bytes: Uint8Array): Uint8Array {
+	const out = new Uint8Array(FileHandle.size + bytes.length);
+	out.set(FileHandle.encode({ handle_bytes: bytes.length, handle_type: type }));
+	out.set(bytes, FileHandle.size);
+	return out;
+}

@@ -184,3 +184,6 @@ export const TUNSETVNETHDRSZ = _IOW("T", 216, 4);
 export const TUNSETQUEUE = _IOW("T", 217, 4);
 export const TUNSETIFINDEX = _IOW("T", 218, 4);
 export const TUNGETFILTER = _IOR("T", 219, 16);
+
+// inotify
+export const INOTIFY_IOC_SETNEXTWD = _IOW("I", 0, 4);

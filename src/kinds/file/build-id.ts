@@ -39,22 +39,24 @@ export function findBuildIdNote(notes: Uint8Array): Uint8Array | undefined {
 	return undefined;
 }
 
+type Read = (fd: number, length: number, offset: bigint) => Uint8Array;
+
 /** The build-id of an open file; undefined when it has none. @throws KernelError when it isn't open for reading */
-export function readBuildIdFd(fd: number): Uint8Array | undefined {
-	const header = readAt(fd, HEADER_SIZE, 0);
+export function readBuildIdFd(fd: number, read: Read = readAt): Uint8Array | undefined {
+	const header = read(fd, HEADER_SIZE, 0n);
 	if (header.length < HEADER_SIZE) return undefined;
 	const view = new DataView(header.buffer, header.byteOffset, header.length);
 	const isElf64 = view.getUint32(0, true) === ELF_MAGIC && header[4] === 2 && header[5] === 1;
 	if (!isElf64 || view.getUint16(0x36, true) !== PH_SIZE) return undefined;
 	const count = view.getUint16(0x38, true);
 	if (count > MAX_HEADERS) return undefined;
-	const table = readAt(fd, count * PH_SIZE, view.getBigUint64(0x20, true) & ((1n << 62n) - 1n));
+	const table = read(fd, count * PH_SIZE, view.getBigUint64(0x20, true) & ((1n << 62n) - 1n));
 	const headers = new DataView(table.buffer, table.byteOffset, table.length);
 	for (let at = 0; at + PH_SIZE <= table.length; at += PH_SIZE) {
 		if (headers.getUint32(at, true) !== PT_NOTE) continue;
 		const size = headers.getBigUint64(at + 0x20, true);
 		if (size > BigInt(MAX_NOTES)) continue;
-		const found = findBuildIdNote(readAt(fd, Number(size), headers.getBigUint64(at + 8, true) & ((1n << 62n) - 1n)));
+		const found = findBuildIdNote(read(fd, Number(size), headers.getBigUint64(at + 8, true) & ((1n << 62n) - 1n)));
 		if (found !== undefined) return found;
 	}
 	return undefined;

@@ -13,7 +13,7 @@ import {
 } from "../../images/gen/file_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import { toKernelDev, toUserDev } from "../../kernel/abi/devices.ts";
-import { O_NOATIME, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
+import { O_ACCMODE, O_NOATIME, O_PATH, O_WRONLY, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
 import { SYS_lseek, SYS_sendfile } from "../../kernel/abi/syscalls.x86_64.ts";
 import { type FileStat, openAt, scopedFd } from "../../sys/file.ts";
@@ -21,6 +21,9 @@ import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
 import type { NamedFile } from "./file-path.ts";
 import { isLeased } from "./locks.ts";
+import { collectFds } from "./open-files.ts";
+import { copySilently } from "./silent-read.ts";
+import { isWatched } from "./watches.ts";
 
 /** From this size on the content is stored in chunks. */
 export const CHUNKED_FROM = 12288n;
@@ -109,8 +112,8 @@ function reopen(fd: number): number {
 const toTimeval = (time: { sec: bigint; nsec: number }) =>
 	create(timevalSchema, { tvSec: BigInt.asUintN(64, time.sec), tvUsec: BigInt(Math.floor(time.nsec / 1000)) });
 
-/** Writes ghost-file-ID.img. @throws KernelError, ImageError */
-export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat, leased = false): void {
+/** Writes ghost-file-ID.img. `isReadable`: the descriptor shares one of the program and is read as it is. @throws KernelError, ImageError */
+export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat, isReadable = false): void {
 	const type = stat.mode & S_IFMT;
 	const isRegular = type === S_IFREG;
 	const isDevice = type === S_IFCHR || type === S_IFBLK;
@@ -130,14 +133,15 @@ export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat
 		}),
 	);
 	if (isRegular && stat.size > 0n) {
-		using source = leased ? { fd, [Symbol.dispose]: () => {} } : scopedFd(reopen(fd));
+		using source = isReadable ? { fd, [Symbol.dispose]: () => {} } : scopedFd(reopen(fd));
 		// The position of the program's own descriptor isn't ours to move.
-		const extents = isChunked && !leased ? findExtents(source.fd, stat.size) : splitExtent(0n, stat.size);
+		const extents = isChunked && !isReadable ? findExtents(source.fd, stat.size) : splitExtent(0n, stat.size);
 		for (const extent of extents) {
 			if (isChunked) writer.writeMessage(ghost_chunk_entrySchema, create(ghost_chunk_entrySchema, extent));
 			const stream = writer.openStream();
 			if (syscall(SYS_lseek, stream.fd, stream.offset, 0) < 0) throw new BugError("an image can't be positioned");
-			copyExtent(source.fd, stream.fd, extent);
+			if (isReadable) copySilently(source.fd, stream.fd, extent.off, extent.len);
+			else copyExtent(source.fd, stream.fd, extent);
 			writer.skip(Number(extent.len));
 		}
 	}
@@ -154,6 +158,21 @@ export function addRemap(context: DumpContext, origId: number, remapId: number, 
 	remaps.push(create(remap_file_path_entrySchema, { origId, remapId, remapType: type }));
 }
 
+/**
+ * A descriptor of ours that shares one of the tree which can read, for a file that must not be opened: that would break a lease,
+ * or tell those who watch it. Undefined when the file may be opened, or has to be.
+ */
+function findReadable(file: NamedFile, context: DumpContext): number | undefined {
+	const { stat, link, task } = file;
+	if (!isLeased(stat, context) && !isWatched(stat, link, task, context)) return undefined;
+	for (const holder of context.tasks)
+		for (const { stat: other, info, ownFd } of collectFds(holder, context)) {
+			const isSame = other.ino === stat.ino && other.devMajor === stat.devMajor && other.devMinor === stat.devMinor;
+			if (isSame && (info.flags & O_PATH) === 0 && (info.flags & O_ACCMODE) !== O_WRONLY) return ownFd;
+		}
+	return undefined;
+}
+
 /** Puts a file without a name into the images, once for each inode. Gives the id of the ghost. */
 export function dumpGhost(file: NamedFile, context: DumpContext): number {
 	const { stat, ownFd } = file;
@@ -161,7 +180,8 @@ export function dumpGhost(file: NamedFile, context: DumpContext): number {
 		const ids = context.once("ghost-ids", () => ({ next: 1 }));
 		const id = ids.next++;
 		if (context.dir === undefined) throw new BugError("a preflight must not write a ghost");
-		writeGhost(context.dir, id, ownFd, stat, isLeased(stat, context));
+		const readable = findReadable(file, context);
+		writeGhost(context.dir, id, readable ?? ownFd, stat, readable !== undefined);
 		return id;
 	});
 }

@@ -6,6 +6,8 @@ import type { FileKind, UnsupportedFileKind } from "../kind.ts";
 import { SOCKET_KINDS } from "../socket/index.ts";
 import { epoll } from "./epoll.ts";
 import { eventfd } from "./eventfd.ts";
+import { fanotify } from "./fanotify.ts";
+import { inotify } from "./inotify.ts";
 import { memfd } from "./memfd.ts";
 import { pidfd } from "./pidfd.ts";
 import { pipe } from "./pipe.ts";
@@ -26,6 +28,8 @@ export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	memfd,
 	pidfd,
 	...SOCKET_KINDS,
+	inotify,
+	fanotify,
 	...UNSUPPORTED_KINDS,
 	unknownFile,
 ];

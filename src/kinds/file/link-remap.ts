@@ -7,10 +7,12 @@ import { fd_types, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { reg_file_entrySchema } from "../../images/gen/file_pb.ts";
 import { create } from "../../images/index.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../../kernel/abi/fcntl.ts";
-import { SYS_linkat, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
-import { showPath, toCString } from "../../sys/file.ts";
-import { syscall } from "../../sys/host.ts";
-import type { DumpContext } from "../kind.ts";
+import { FIONREAD } from "../../kernel/abi/ioctl.ts";
+import { SYS_ioctl, SYS_linkat, SYS_read, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
+import { scopedFd, showPath, toCString } from "../../sys/file.ts";
+import { mustSyscall, syscall } from "../../sys/host.ts";
+import { getPidfdFd, openPidfd } from "../../sys/process.ts";
+import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { concatBytes, type NamedFile, rootPrefix } from "./file-path.ts";
 import { emptyFown } from "./fown.ts";
 
@@ -76,4 +78,53 @@ export function dumpLinkRemap(file: NamedFile, name: Uint8Array, context: DumpCo
 		context.files.add(create(file_entrySchema, { type: fd_types.REG, id, reg }));
 		return id;
 	});
+}
+
+/** Links that a restore has used: removed once, when everything else is done. */
+class UsedLinks {
+	private readonly paths = new Map<number, Uint8Array>();
+	private removed = false;
+
+	add(id: number, path: Uint8Array): void {
+		this.paths.set(id, path);
+	}
+
+	/** True when there were any. */
+	remove(): boolean {
+		if (!this.removed) for (const path of this.paths.values()) removeLink(path);
+		this.removed = true;
+		return this.paths.size > 0;
+	}
+}
+
+function usedLinks(context: RestoreContext): UsedLinks {
+	return context.once("used-links", () => new UsedLinks());
+}
+
+/** Lets a link go when the restore has succeeded. */
+export function removeAfterwards(id: number, path: Uint8Array, plan: TaskPlan, context: RestoreContext): void {
+	const links = usedLinks(context);
+	links.add(id, path);
+	plan.beforeDetach.push({ what: `remove ${showPath(path)}`, run: () => void links.remove() });
+}
+
+/** Throws away what an inotify of a task has heard of the removal of links. */
+export function forgetRemovals(number: number, plan: TaskPlan, context: RestoreContext): void {
+	const links = usedLinks(context);
+	const run = (pid: number) => {
+		if (links.remove()) readEvents(pid, number);
+	};
+	plan.beforeDetach.push({ what: `forget what fd ${number} has heard of links of criu`, run });
+}
+
+function readEvents(pid: number, number: number): void {
+	using process = scopedFd(openPidfd(pid));
+	using file = scopedFd(getPidfdFd(process.fd, number));
+	const waiting = new Int32Array(1);
+	for (;;) {
+		mustSyscall("of an inotify", SYS_ioctl, file.fd, FIONREAD, waiting);
+		const length = waiting[0] ?? 0;
+		if (length === 0) return;
+		mustSyscall("of an inotify", SYS_read, file.fd, new Uint8Array(length), length);
+	}
 }

@@ -18,6 +18,8 @@ import { locateFile, type NamedFile } from "./file-path.ts";
 import { addRemap, dumpGhost } from "./ghost-dump.ts";
 import { dumpLinkRemap } from "./link-remap.ts";
 import { isLeased } from "./locks.ts";
+import { readSilently } from "./silent-read.ts";
+import { isWatched } from "./watches.ts";
 
 /** How a file is open. */
 export interface OpenState {
@@ -31,11 +33,12 @@ export function isSizeChecked(flags: number): boolean {
 	return !((flags & O_ACCMODE) === O_WRONLY && (flags & O_APPEND) !== 0);
 }
 
-/** Leased files are read by the descriptor there is, or not at all. */
-function readBuildIdOf({ stat, ownFd }: NamedFile, flags: number, context: DumpContext): Uint8Array | undefined {
-	if (!isLeased(stat, context)) return readBuildId(`/proc/self/fd/${ownFd}`);
+/** An open would break a lease and tell those who watch the file: then it's read by the descriptor there is, or not at all. */
+function readBuildIdOf(file: NamedFile, name: Uint8Array, flags: number, context: DumpContext): Uint8Array | undefined {
+	const { stat, ownFd, task } = file;
+	if (!isLeased(stat, context) && !isWatched(stat, name, task, context)) return readBuildId(`/proc/self/fd/${ownFd}`);
 	const isReadable = (flags & O_PATH) === 0 && (flags & O_ACCMODE) !== O_WRONLY && isOpenForReading(ownFd);
-	return isReadable ? readBuildIdFd(ownFd) : undefined;
+	return isReadable ? readBuildIdFd(ownFd, readSilently) : undefined;
 }
 
 /** Copies for mapped files are handles. */
@@ -52,7 +55,7 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 	if (where === "renamed") addRemap(context, id, dumpLinkRemap(file, name, context), remap_type.LINKED);
 	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
 	const wantsId = isRegular && context.options.fileValidation === "buildid" && where !== "gone";
-	const buildId = wantsId ? readBuildIdOf(file, state.flags, context) : undefined;
+	const buildId = wantsId ? readBuildIdOf(file, name, state.flags, context) : undefined;
 	return create(file_entrySchema, {
 		type: fd_types.REG,
 		id,

@@ -18,7 +18,7 @@ import { isTaken, planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
 import { keyOfPath, planInherited } from "./inherit-fd.ts";
 import { type KeptRef, keptFilesOf, keptPath } from "./kept-files.ts";
-import { isLinkName, removeLink } from "./link-remap.ts";
+import { isLinkName, removeAfterwards } from "./link-remap.ts";
 import { readRemaps } from "./remaps.ts";
 
 const O_ASYNC = 0o20000;
@@ -164,9 +164,7 @@ function planLinked(
 			0,
 		]);
 		program.syscall(`unlink ${shown}`, nr.SYS_unlink, [at]);
-		context.once(`remove-link:${remapId}`, () =>
-			plan.beforeDetach.push({ what: `remove ${showPath(link)}`, run: () => removeLink(link) }),
-		);
+		removeAfterwards(remapId, link, plan, context);
 		return { plan, number: keptFilesOf(plan).keep(program, handle) };
 	});
 }

@@ -35,8 +35,6 @@ const NO_STATE = "the kernel doesn't tell its state";
 
 /** In the order of matching. */
 export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
-	anon("inotify", "inotify", fd_types.INOTIFY),
-	anon("fanotify", "[fanotify]", fd_types.FANOTIFY),
 	anon("bpf map", "bpf-map", fd_types.BPFMAP),
 	anon("bpf program", "bpf-prog", undefined, NO_STATE, CLOSE),
 	anon("bpf link", "bpf", undefined, NO_STATE, CLOSE),
