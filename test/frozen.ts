@@ -10,7 +10,7 @@ export interface FrozenTask extends FrozenTree {
 
 /** Freezes a tree and gives its root besides. */
 export function freezeOne(pid: number, timeoutSec: number): FrozenTask {
-	const frozen = freezeTree(pid, timeoutSec);
+	const frozen = freezeTree(pid, { timeoutSec, freezeCgroup: undefined });
 	const [task] = frozen.tasks;
 	if (task === undefined) throw new Error("a tree without a root");
 	return { ...frozen, task };

@@ -60,10 +60,21 @@ struct cr_seize {
 	uint32_t options;    /* PTRACE_O_* */
 };
 
+/* What a child does in our place when we're gone, or late. */
+struct cr_guard {
+	int32_t pipe_fd;     /* the reading end; its other end must be ours alone */
+	int32_t state_fd;    /* what is written to */
+	int32_t timeout_ms;  /* until `late` is written; -1: never */
+	int32_t pad;
+	char end[16];        /* written when we're gone; zero-terminated */
+	char late[16];
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
+CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

@@ -226,7 +226,6 @@ const settings: readonly OptionSpec[] = [
 		commands: "DP",
 		group,
 		rpc: "freeze_cgroup",
-		since: "later",
 	}),
 	{
 		name: "network-lock",

@@ -291,12 +291,12 @@ export function dump(options: Options): DumpResult {
 	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
 	loadHost();
 	raiseFdLimit();
-	const target = readTarget(pid);
+	const target = readTarget(pid, options);
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
 	const gadgets = guessGadgets(pid);
 	timings.lap("prepare");
-	using frozen = freezeTree(pid, options.timeoutSec, () => timings.lap("freeze"));
+	using frozen = freezeTree(pid, options, () => timings.lap("freeze"));
 	const { tasks, dead } = frozen;
 	timings.lap("facts");
 	const context = new DumpState(options, dir, tasks, dead);
@@ -343,8 +343,8 @@ export function dump(options: Options): DumpResult {
 export function preflight(pid: number, options: Options): CriuError[] {
 	loadHost();
 	raiseFdLimit();
-	readTarget(pid);
-	using frozen = freezeTree(pid, options.timeoutSec);
+	readTarget(pid, options);
+	using frozen = freezeTree(pid, options);
 	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);
 	const found = findBlockers(frozen.tasks, frozen.dead, context);
 	closeAllCopies(frozen.tasks, context);

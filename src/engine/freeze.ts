@@ -8,7 +8,9 @@ import { readSmaps } from "../kernel/procfs/maps.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
+import type { Options } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
+import { FreezerCgroup } from "./freeze-cgroup.ts";
 import { type StoppedProcess, TreeFreezer } from "./stop-tree.ts";
 
 const SIGSTOP = 19;
@@ -117,22 +119,44 @@ export function nameLoss(error: unknown, tasks: readonly { pid: number }[]): unk
 	});
 }
 
+/** Freezes the cgroup for as long as it takes to seize what's in it. */
+function seizeFrozen(freezer: TreeFreezer, root: number, cgroup: FreezerCgroup): void {
+	try {
+		cgroup.freeze();
+		freezer.seizeAhead(root, cgroup.holdsStopped);
+	} finally {
+		cgroup.thaw();
+	}
+}
+
+/** How a tree is frozen: seconds, 0 for a default; a cgroup that helps. */
+export type FreezeOptions = Pick<Options, "timeoutSec" | "freezeCgroup">;
+
 /**
  * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still.
  *
- * @throws CriuError FREEZE_TIMEOUT, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError
+ * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError
  */
-export function freezeTree(root: number, timeoutSec: number, onStop: () => void = () => {}): FrozenTree {
+export function freezeTree(root: number, options: FreezeOptions, onStop: () => void = () => {}): FrozenTree {
+	const { timeoutSec, freezeCgroup } = options;
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
+	const cgroup = freezeCgroup === undefined ? undefined : FreezerCgroup.open(freezeCgroup, deadline);
 	const freezer = new TreeFreezer(deadline);
 	let attached = true;
 	const letGo = (until?: number) => {
 		if (!attached) return;
 		attached = false;
-		freezer.letGo(until);
-		freezer.close();
+		try {
+			// While all stand still: not an instruction more than they were to make. What doesn't yet never would then.
+			if (until === undefined) cgroup?.restore();
+			freezer.letGo(until);
+		} finally {
+			cgroup?.close();
+			freezer.close();
+		}
 	};
 	try {
+		if (cgroup !== undefined) seizeFrozen(freezer, root, cgroup);
 		freezer.freezeAll(root);
 		onStop();
 		const byPid = new Map<number, DumpedTask>();
@@ -153,6 +177,7 @@ export function freezeTree(root: number, timeoutSec: number, onStop: () => void 
 					for (const { tid, isLeader } of [...threads].reverse())
 						passOnDeath(tid, isLeader && stat.ppid === process.pid);
 				freezer.close();
+				cgroup?.close();
 			},
 			[Symbol.dispose]: () => letGo(),
 		};

@@ -5,6 +5,7 @@ import { stopTimeout } from "../agent/blocked-stop.ts";
 import { backOff, checkInterrupt, detachThread, isDead, requestStop } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
+import { readProcFile } from "../kernel/procfs/reader.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { countThreads, listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
@@ -50,6 +51,8 @@ export class TreeFreezer {
 	readonly dead = new Map<number, { stat: ProcStat; parent: StoppedProcess }>();
 	private readonly known = new Set<number>();
 	private order: Map<number, number> | undefined;
+	/** Threads by process that were seized and asked to stop while their cgroup was frozen. */
+	private readonly ahead = new Map<number, Set<number>>();
 
 	constructor(private readonly deadline: number) {}
 
@@ -65,6 +68,24 @@ export class TreeFreezer {
 			news = false;
 			for (let i = 0; i < this.processes.length; i++)
 				if (this.stopChildren(this.processes[i] as StoppedProcess)) news = true;
+		}
+	}
+
+	/**
+	 * Seizes a tree that its cgroup keeps from moving; it stops once it's thawed. What doesn't let itself be seized now is left
+	 * to freezeAll. `holdsStopped`: a thread in a group stop would keep us waiting until then.
+	 */
+	seizeAhead(root: number, holdsStopped: boolean): void {
+		const pids = [root];
+		for (let i = 0; i < pids.length; i++) {
+			const pid = pids[i] as number;
+			const tids = unlessGone(() => listThreads(pid), []);
+			const free = holdsStopped ? tids.filter((tid) => !isInGroupStop(pid, tid)) : tids;
+			const results = seizeFreely(pid, free, []);
+			const seized = free.filter((tid) => results.get(tid) === 0 && requestStop(tid));
+			if (seized.length > 0) this.ahead.set(pid, new Set(seized));
+			for (const tid of tids) pids.push(...unlessGone(() => listThreadChildren(pid, tid), []));
+			this.checkTime(`the tree has too many processes (${i + 1} seized)`);
 		}
 	}
 
@@ -101,7 +122,9 @@ export class TreeFreezer {
 	private stop(pid: number, parent: StoppedProcess | undefined): boolean {
 		let process: StoppedProcess;
 		try {
-			process = { pid, pidfd: openPidfd(pid), parent, threads: new Map(), pending: new Set() };
+			const pending = this.ahead.get(pid) ?? new Set();
+			process = { pid, pidfd: openPidfd(pid), parent, threads: new Map(), pending };
+			this.ahead.delete(pid);
 		} catch (error) {
 			if (isErrno(error, "ESRCH", "EINVAL")) return false;
 			throw error;
@@ -121,10 +144,10 @@ export class TreeFreezer {
 	 * their number is.
 	 */
 	private stopThreads(process: StoppedProcess): void {
-		const { pid, threads } = process;
+		const { pid, threads, pending } = process;
 		for (let round = 0; ; round++) {
 			const listed = unlessGone(() => listThreads(pid), []);
-			const fresh = listed.filter((tid) => !threads.has(tid));
+			const fresh = listed.filter((tid) => !threads.has(tid) && !pending.has(tid));
 			seizeThreads(process, fresh, round > DOUBTFUL_ROUNDS);
 			this.awaitStops(process);
 			faultPoint("dump:seized");
@@ -179,7 +202,8 @@ export class TreeFreezer {
 	/** Lets all of it run on. All threads are tried, also when it fails for one. @throws KernelError, CriuError */
 	letGo(until?: number): void {
 		let failure: { error: unknown } | undefined;
-		for (const { threads, pending } of this.processes) {
+		const ahead = [...this.ahead.values()].map((pending) => ({ threads: new Map<number, number>(), pending }));
+		for (const { threads, pending } of [...this.processes, ...ahead]) {
 			// The death of a leader isn't told before those of its threads have been passed on.
 			for (const tid of [...threads.keys(), ...pending].reverse()) {
 				try {
@@ -197,6 +221,12 @@ export class TreeFreezer {
 	close(): void {
 		for (const { pidfd } of this.processes) closeFd(pidfd);
 	}
+}
+
+/** True when a thread may have been in a group stop when it was frozen: its state is hidden, but not where it waits. */
+function isInGroupStop(pid: number, tid: number): boolean {
+	const place = unlessGone(() => Buffer.from(readProcFile(`/proc/${pid}/task/${tid}/wchan`)).toString("latin1"), "");
+	return place === "0" || place.includes("signal_stop");
 }
 
 /** Forgets threads that somebody has ended while they stood still; their ends are passed on. */

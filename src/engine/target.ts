@@ -5,6 +5,8 @@ import { backOff } from "../agent/tracee.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { makePrintable } from "../log.ts";
+import type { Options } from "../options.ts";
+import { findFrozenCgroup } from "./freeze-cgroup.ts";
 
 /** At a zombie, within a few milliseconds. */
 const LOOKS = 40;
@@ -21,9 +23,9 @@ export function describeProcess(stat: ProcStat): string {
 /**
  * Looks at a target before anything is done to it.
  *
- * @throws UsageError NO_SUCH_PID, OWN_PID; CriuError ZOMBIE, KERNEL_THREAD
+ * @throws UsageError NO_SUCH_PID, OWN_PID; CriuError ZOMBIE, KERNEL_THREAD, FROZEN
  */
-export function readTarget(pid: number): ProcStat {
+export function readTarget(pid: number, options: Pick<Options, "freezeCgroup">): ProcStat {
 	let stat: ProcStat;
 	try {
 		stat = readStat(pid);
@@ -62,7 +64,22 @@ export function readTarget(pid: number): ProcStat {
 				remedy: "start criu from somewhere else, as a process outside of that tree",
 			},
 		);
+	if (options.freezeCgroup === undefined) refuseFrozen(stat);
 	return stat;
+}
+
+/** What stands still already can't be brought into ptrace's hands. */
+function refuseFrozen(stat: ProcStat): void {
+	let cgroup: string | undefined;
+	try {
+		cgroup = findFrozenCgroup(stat.pid);
+	} catch (error) {
+		if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
+	}
+	if (cgroup !== undefined)
+		throw new CriuError("FROZEN", `${describeProcess(stat)} is frozen by the cgroup ${cgroup}`, {
+			remedy: `name it with --freeze-cgroup ${cgroup}: it will be frozen again at the end; or thaw it`,
+		});
 }
 
 /** True when criu runs below that process. */

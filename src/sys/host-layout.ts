@@ -56,3 +56,13 @@ export const CrSeize = defineStruct("cr_seize", 40, {
 	leader: ["i32", 32],
 	options: ["u32", 36],
 });
+
+/** Mirrors `struct cr_guard` (cparts/host/host.h). */
+export const CrGuard = defineStruct("cr_guard", 48, {
+	pipe_fd: ["i32", 0],
+	state_fd: ["i32", 4],
+	timeout_ms: ["i32", 8],
+	pad: ["i32", 12],
+	end: ["bytes", 16, 16],
+	late: ["bytes", 32, 16],
+});

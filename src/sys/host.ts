@@ -7,7 +7,7 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrPump, CrSeize, CrSpawn } from "./host-layout.ts";
+import { CrGuard, CrPump, CrSeize, CrSpawn } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -17,6 +17,7 @@ const SYMBOLS = {
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
 
@@ -211,6 +212,38 @@ export function seizeTogether(
 	const ret = Number((library ?? loadLibrary()).symbols.cr_seize(ptr(block)));
 	if (ret < 0) throw new KernelError("pthread_create", -ret, "of a helper that freezes threads");
 	return results;
+}
+
+/** What a guard does. */
+export interface GuardRequest {
+	/** The reading end of a pipe whose other end is ours alone: its end is ours, a byte sends the guard home. */
+	readonly pipeFd: number;
+	readonly stateFd: number;
+	/** Written to `stateFd` when we're gone; at most 15 letters. */
+	readonly end: string;
+	/** Written when we take longer than that. */
+	readonly late: string;
+	readonly timeoutMs: number;
+}
+
+/** Starts a child that acts when we're gone. Gives its pid. @throws KernelError */
+export function startGuard(request: GuardRequest): number {
+	const block = CrGuard.encode({
+		pipe_fd: request.pipeFd,
+		state_fd: request.stateFd,
+		timeout_ms: request.timeoutMs,
+		end: textField(request.end),
+		late: textField(request.late),
+	});
+	const pid = Number((library ?? loadLibrary()).symbols.cr_guard(ptr(block)));
+	if (pid < 0) throw new KernelError("clone", -pid, "of a guard");
+	return pid;
+}
+
+function textField(text: string): Uint8Array {
+	const field = new Uint8Array(16);
+	field.set(new TextEncoder().encode(text).subarray(0, 15));
+	return field;
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */
