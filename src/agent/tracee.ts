@@ -117,8 +117,17 @@ export function checkInterrupt(tid: number): number | "gone" | undefined {
 			passOnDeath(tid, isOurChild(tid), WNOHANG);
 			return "gone";
 		}
-		if (!tryContinue(tid, stop.kind === "signal" ? stop.signal : 0)) return undefined;
+		if (!continueAndInterrupt(tid, stop)) return undefined;
 	}
+}
+
+/**
+ * Lets a thread that was to stop take the signal that came first, and asks again: the stop for a signal may have used up the
+ * request (ptrace_stop: any trap clears a pending one), and not every signal then leads back here, SIGSTOP not when SIGCONT
+ * came meanwhile. A second request that isn't used up is one more stop. Gives false when a SIGKILL was faster.
+ */
+function continueAndInterrupt(tid: number, stop: Stop): boolean {
+	return tryContinue(tid, stop.kind === "signal" ? stop.signal : 0) && tryInterrupt(tid);
 }
 
 /** One PTRACE_CONT. Gives false when a SIGKILL was faster. */
@@ -165,7 +174,7 @@ export function awaitInterrupt(tid: number, deadline: number): number | undefine
 		const stop = waitStop(tid, deadline);
 		if (stop.kind === "gone") return undefined;
 		if (stop.kind === "event") return stop.signal === SIGTRAP ? 0 : stop.signal;
-		tryContinue(tid, stop.kind === "signal" ? stop.signal : 0);
+		continueAndInterrupt(tid, stop);
 	}
 }
 

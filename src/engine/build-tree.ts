@@ -9,7 +9,7 @@ import { BugError, CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
-import { CLONE_FILES, CLONE_FS } from "../kernel/abi/sched.ts";
+import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_VM } from "../kernel/abi/sched.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
@@ -95,7 +95,7 @@ export class TreeBuilder {
 				step.run(pid);
 			}
 		}
-		for (const task of tree.tasks.values()) this.leave(task);
+		this.leaveAll();
 		timings.lap("leave");
 	}
 
@@ -203,12 +203,17 @@ export class TreeBuilder {
 		this.runner.settle(built);
 	}
 
-	/** What a child shares with its maker from birth. */
+	/** What a child shares with its maker from birth. It can't have what a go-between doesn't share. */
 	private sharedFlags(maker: number, pid: number): bigint {
 		const own = this.tree.tasks.get(pid)?.image.ids;
 		const other = this.tree.tasks.get(maker)?.image.ids;
 		if (own === undefined || other === undefined) return 0n;
-		return BigInt((own.filesId === other.filesId ? CLONE_FILES : 0) | (own.fsId === other.fsId ? CLONE_FS : 0));
+		return BigInt(
+			(own.filesId === other.filesId ? CLONE_FILES : 0) |
+				(own.fsId === other.fsId ? CLONE_FS : 0) |
+				(own.vmId === other.vmId ? CLONE_VM : 0) |
+				(own.sighandId === other.sighandId ? CLONE_SIGHAND : 0),
+		);
 	}
 
 	private fork(from: BuiltProcess, maker: number, pid: number, early: readonly Stage[]): void {
@@ -314,11 +319,20 @@ export class TreeBuilder {
 		this.timings.lap("threads");
 	}
 
-	private leave(task: PlannedTask): void {
-		const threads = this.threadsOf(task);
-		for (const { built } of threads) built.stop();
-		this.processOf(task.pid).removeArea();
-		for (const { built, plan } of threads) built.setFinal(checkFinal(plan.final));
+	/** Agents leave a memory together: it has one area for all of them. */
+	private leaveAll(): void {
+		const byMemory = new Map<number, PlannedTask[]>();
+		for (const task of this.tree.tasks.values()) {
+			const { vmId } = task.image.ids;
+			byMemory.set(vmId, [...(byMemory.get(vmId) ?? []), task]);
+		}
+		for (const [first, ...others] of byMemory.values()) {
+			if (first === undefined) continue;
+			const threads = [first, ...others].flatMap((task) => this.threadsOf(task));
+			for (const { built } of threads) built.stop();
+			this.processOf(first.pid).removeArea();
+			for (const { built, plan } of threads) built.setFinal(checkFinal(plan.final));
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { encodeDead } from "../kinds/task/dead.ts";
 import { encodeSeccomp } from "../kinds/task/seccomp.ts";
-import { sharedId } from "../kinds/task/sharing.ts";
+import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { closeFd } from "../sys/file.ts";
@@ -141,6 +141,7 @@ function copyMemory(collected: readonly CollectedTask[], context: DumpState, dir
 		closeFd(segment.fd);
 	}
 	return collected
+		.filter(({ task }) => !hasSharedMemory(task, context))
 		.map(({ task, draft }) => dumpPages(task, draft, dir, context.newPagesId()))
 		.reduce(
 			(sum, { scanned, written, lazy }) => ({
@@ -202,7 +203,8 @@ function writeImages(
 		dir.writeEntry(KINDS.CORE, task.vpid, draft.core);
 		for (const { vtid, core } of threads) dir.writeEntry(KINDS.CORE, vtid, core);
 		dir.writeEntry(KINDS.IDS, task.vpid, own);
-		dir.writeEntry(KINDS.MM, task.vpid, draft.mm);
+		// Without: the original, which can't share memory, won't restore it as memory of its own.
+		if (!hasSharedMemory(task, context)) dir.writeEntry(KINDS.MM, task.vpid, draft.mm);
 		dir.writeEntry(KINDS.FS, task.vpid, draft.fs);
 		if (!tables.has(own.filesId)) dir.writeEntries(KINDS.FDINFO, own.filesId, draft.fds);
 		tables.add(own.filesId);

@@ -93,7 +93,13 @@ function readThread(dir: ImageDir, tid: number, task: TaskImage): ThreadImage {
 	return { tid, core, isLeader: false, task };
 }
 
-function readTask(dir: ImageDir, pstree: pstree_entry, core: core_entry, rootIds: task_kobj_ids_entry): TaskImage {
+function readTask(
+	dir: ImageDir,
+	pstree: pstree_entry,
+	core: core_entry,
+	rootIds: task_kobj_ids_entry,
+	before: readonly TaskImage[],
+): TaskImage {
 	const { pid } = pstree;
 	const name = `core-${pid}.img`;
 	if (core.threadCore === undefined || core.threadInfo === undefined)
@@ -108,7 +114,8 @@ function readTask(dir: ImageDir, pstree: pstree_entry, core: core_entry, rootIds
 		tid: pid,
 		pstree,
 		core,
-		mm: dir.readEntry(KINDS.MM, pid),
+		// Tasks that share memory have one image of it, the first one's.
+		mm: before.find((other) => other.ids.vmId === ids.vmId)?.mm ?? dir.readEntry(KINDS.MM, pid),
 		fs: dir.readEntry(KINDS.FS, pid),
 		fds: dir.readEntries(KINDS.FDINFO, ids.filesId),
 		ids,
@@ -134,7 +141,8 @@ export function readImages(dir: ImageDir): DumpImages {
 		if (core.tc === undefined) throw corrupt(`core-${pstree.pid}.img`, "the task's state is missing");
 		const { taskState } = core.tc;
 		if (taskState === TASK_DEAD) dead.push({ tid: pstree.pid, pstree, core });
-		else if (taskState === TASK_ALIVE || taskState === TASK_STOPPED) tasks.push(readTask(dir, pstree, core, rootIds));
+		else if (taskState === TASK_ALIVE || taskState === TASK_STOPPED)
+			tasks.push(readTask(dir, pstree, core, rootIds, tasks));
 		else throw corrupt(`core-${pstree.pid}.img`, `task state ${taskState}`);
 	}
 	const [root] = tasks;

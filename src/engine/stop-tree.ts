@@ -17,6 +17,8 @@ import * as pt from "../sys/ptrace.ts";
 
 /** So many rounds take a millisecond. */
 const DOUBTFUL_ROUNDS = 24;
+/** About a quarter of a second. */
+const REPEAT_ROUNDS = 256;
 const EPERM = 1;
 const ESRCH = 3;
 const EINVAL = 22;
@@ -187,6 +189,8 @@ export class TreeFreezer {
 				// Its first thread ended by itself, which nobody is told while others live.
 				if (pending.has(pid) && isDead(pid)) pending.delete(pid);
 			}
+			// Should a request have got lost: one too many does no harm.
+			if (round % REPEAT_ROUNDS === REPEAT_ROUNDS - 1) for (const tid of pending) requestStop(tid);
 			const [late] = pending;
 			if (late !== undefined && performance.now() > this.deadline) throw refuse(pid, stopTimeout(late));
 			if (pending.size > 0) backOff(round);

@@ -242,15 +242,17 @@ function inOrder(images: DumpImages, steps: readonly TreeStep[]): TaskImage[] {
 	return [images.root.tid, ...made].flatMap((pid) => byPid.get(pid) ?? []);
 }
 
-/** Tasks that share a table of descriptors work in it one after the other, each with numbers of its own. */
-function shareTables(tasks: readonly PlannedTask[]): void {
-	const users = new Map<number, PlannedTask[]>();
-	for (const task of tasks) {
-		const others = users.get(task.image.ids.filesId) ?? [];
-		users.set(task.image.ids.filesId, [...others, task]);
-		if (others.length === 0) continue;
-		task.numbers.prefix = `pid ${task.pid}: `;
-		for (const other of others) task.awaits.add(other.pid);
+/** Tasks that share memory or a table of descriptors work in it one after the other, each with numbers of its own. */
+function takeTurns(tasks: readonly PlannedTask[]): void {
+	for (const id of ["filesId", "vmId"] as const) {
+		const users = new Map<number, PlannedTask[]>();
+		for (const task of tasks) {
+			const others = users.get(task.image.ids[id]) ?? [];
+			users.set(task.image.ids[id], [...others, task]);
+			if (others.length === 0) continue;
+			if (id === "filesId") task.numbers.prefix = `pid ${task.pid}: `;
+			for (const other of others) task.awaits.add(other.pid);
+		}
 	}
 }
 
@@ -274,7 +276,7 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 	};
 	const slots = new SlotCounter();
 	const tasks = new Map(inOrder(images, steps).map((image) => [image.tid, newTask(image, table, slots, shared)]));
-	shareTables([...tasks.values()]);
+	takeTurns([...tasks.values()]);
 	const root = tasks.get(images.root.tid);
 	if (root === undefined) throw new BugError("a tree without a root");
 	for (const pid of [...images.dead.map(({ tid }) => tid), ...helpers]) slots.byPid.set(pid, slots.take());

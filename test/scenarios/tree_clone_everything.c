@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // CLONE_VM, CLONE_SIGHAND, CLONE_FILES and CLONE_FS: a child that shares all of these, yet is a process of its own.
-// @skip-ours processes that share memory are refused by this version
 // @skip-peer CRIU 4.1.1 refuses memory shared by processes
 #include "tree.h"
 

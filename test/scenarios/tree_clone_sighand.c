@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // CLONE_VM and CLONE_SIGHAND: a child that shares memory and signal handlers; a handler that it sets is its parent's too.
-// @skip-ours processes that share memory are refused by this version
 // @skip-peer CRIU 4.1.1 refuses memory shared by processes
 #include "tree.h"
 

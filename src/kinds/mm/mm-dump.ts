@@ -17,6 +17,7 @@ import { scanMemory } from "../../pages/scan.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import { pump } from "../../sys/host.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
+import { hasSharedMemory } from "../task/sharing.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
 import { dumpSysvSegment } from "./sysv-dump.ts";
 import {
@@ -136,8 +137,14 @@ function dumpExe(task: DumpedTask, context: DumpContext): number {
 	}
 }
 
-/** Fills mm-PID.img; only the break has to be asked for. */
-export function dumpMemoryMap(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion {
+/** Fills mm-PID.img; only the break has to be asked for. Of memory that tasks share the first one's image tells. */
+export function dumpMemoryMap(
+	task: DumpedTask,
+	draft: TaskDraft,
+	ask: Program,
+	context: DumpContext,
+): Completion | undefined {
+	if (hasSharedMemory(task, context)) return undefined;
 	const { stat } = task;
 	const { mm } = draft;
 	mm.exeFileId = dumpExe(task, context);

@@ -13,6 +13,7 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { type PageRun, totalBytes } from "../../pages/pagemap.ts";
 import { statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
+import { memoryOwner, takesMemory } from "../task/sharing.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
@@ -227,6 +228,7 @@ function planBounds(
 
 /** Adds everything that builds the address space to the stage "memory". */
 export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	if (takesMemory(image, context)) return;
 	const file = `mm-${image.pstree.pid}.img`;
 	const program = plan.programs.memory;
 	const { mappings, guards } = checkVmas(file, image.mm.vmas);
@@ -247,7 +249,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	planClear(program, inherited.ranges, plan.area.end, TASK_SIZE);
 	// Now: the exe link can't be changed while anything of the old one is mapped.
 	planBounds(program, image, plan, context, inherited.exe);
-	const makerRuns = maker === undefined || inherited.kept.size === 0 ? [] : readRuns(maker.tid, context).runs;
+	const makerRuns =
+		maker === undefined || inherited.kept.size === 0 ? [] : readRuns(memoryOwner(maker, context), context).runs;
 	const index = new PageIndex(runs);
 	const mapped: MappedVma[] = [];
 	const keptMapped: MappedVma[] = [];

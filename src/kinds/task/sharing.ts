@@ -2,9 +2,9 @@
 // Which kernel objects tasks share: memory, descriptor table, directories, signal handlers. Equal numbers in ids-PID.img
 // mean the same object. Source: kcmp(2), clone(2) CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND.
 
-import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
+import { type CriuError, ImageError, isErrno, UnsupportedError } from "../../errors.ts";
 import { compareKernel, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM } from "../../sys/process.ts";
-import type { DumpContext, DumpedTask, TaskKind } from "../kind.ts";
+import type { DumpContext, DumpedTask, RestoreContext, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 
 const TYPES = { vm: KCMP_VM, files: KCMP_FILES, fs: KCMP_FS, sighand: KCMP_SIGHAND } as const;
 type Shared = keyof typeof TYPES;
@@ -72,8 +72,7 @@ function refuse(task: DumpedTask, other: { pid: number }, what: string, remedy: 
 	});
 }
 
-const WAIT_FOR_VFORK =
-	"wait until its vfork(2) or posix_spawn(3) is over; programs that share memory between processes for good can't be dumped";
+const WAIT_FOR_VFORK = "wait until its vfork(2) or posix_spawn(3) is over, or dump its parent's tree";
 
 /** The root's parent, if that has lent it its memory: it stands outside of the tree. */
 function findLender({ pid, isRoot, stat }: DumpedTask): { pid: number } | undefined {
@@ -89,15 +88,11 @@ function findLender({ pid, isRoot, stat }: DumpedTask): { pid: number } | undefi
 /** The shared object has to come from the parent: a child is made with it. */
 function findSharingBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	const found: CriuError[] = [];
-	const vm = firstSharer("vm", task, context);
-	const lender = vm === task ? findLender(task) : vm;
+	const lender = findLender(task);
 	if (lender !== undefined) found.push(refuse(task, lender, "memory", WAIT_FOR_VFORK));
-	const sighand = firstSharer("sighand", task, context);
-	if (sighand !== task && vm === task)
-		found.push(
-			refuse(task, sighand, "signal handlers", "the program must not use clone(2) with CLONE_SIGHAND for processes"),
-		);
 	for (const [kind, what] of [
+		["vm", "memory"],
+		["sighand", "signal handlers"],
 		["files", "descriptor table"],
 		["fs", "working directory and umask"],
 	] as const) {
@@ -109,5 +104,49 @@ function findSharingBlockers(task: DumpedTask, context: DumpContext): CriuError[
 	return found;
 }
 
+/** True when an earlier task of the tree has the same memory, with all that the images tell of it. */
+export function hasSharedMemory(task: DumpedTask, context: DumpContext): boolean {
+	return firstSharer("vm", task, context) !== task;
+}
+
+/** The first task that has the memory of this one: what the images tell of it is under its number. */
+export function memoryOwner({ ids, tid }: TaskImage, context: RestoreContext): number {
+	const owners = context.once("memory-owners", () => {
+		const found = new Map<number, number>();
+		for (const task of context.tasks) if (!found.has(task.ids.vmId)) found.set(task.ids.vmId, task.tid);
+		return found;
+	});
+	return owners.get(ids.vmId) ?? tid;
+}
+
+/** True when a restored task gets its memory by being made with its maker's. */
+export function takesMemory({ tid, ids }: TaskImage, context: RestoreContext): boolean {
+	return context.makers.get(tid)?.ids.vmId === ids.vmId;
+}
+
+/** What tasks share comes from their parents; nothing else can be made again. @throws ImageError, UnsupportedError */
+function checkSharing(image: TaskImage, _: TaskPlan, context: RestoreContext): void {
+	const { tid, ids, pstree } = image;
+	const first = memoryOwner(image, context);
+	const maker = context.makers.get(tid);
+	const takes = takesMemory(image, context);
+	if (first !== tid && (!takes || maker?.tid !== pstree.ppid))
+		throw new UnsupportedError(
+			"SHARED_BY_TASKS",
+			`pid ${tid} shares its memory with pid ${first}, which can't be its maker`,
+			{ remedy: "dump a tree in which only children share memory, with their parents" },
+		);
+	if (maker?.ids.sighandId === ids.sighandId && !takes)
+		throw corruptIds(tid, "signal handlers that are shared without the memory that they are in");
+}
+
+function corruptIds(tid: number, problem: string): ImageError {
+	const file = `ids-${tid}.img`;
+	return new ImageError("IMAGE_CORRUPT", `${file}: ${problem}`, {
+		file,
+		remedy: "dump again; the images were damaged",
+	});
+}
+
 /** What tasks share. */
-export const sharing: TaskKind = { name: "sharing", findBlockers: findSharingBlockers };
+export const sharing: TaskKind = { name: "sharing", findBlockers: findSharingBlockers, plan: checkSharing };
