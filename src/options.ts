@@ -82,8 +82,8 @@ export interface Options {
 	tcpSkipInFlight: boolean;
 	evasiveDevices: boolean;
 	linkRemap: boolean;
-	/** Bytes of allocated blocks; an unlinked file above it is not dumped. */
-	ghostLimit: number;
+	/** Bytes of allocated blocks; an unlinked file above it is not dumped. Undefined: all are, large ones with a warning. */
+	ghostLimit: number | undefined;
 	ghostFiemap: boolean;
 	/** Seconds for freezing; 0 is no limit. */
 	timeoutSec: number;
@@ -203,7 +203,7 @@ function defaultTaskOptions() {
 		tcpSkipInFlight: false,
 		evasiveDevices: false,
 		linkRemap: false,
-		ghostLimit: DEFAULT_GHOST_LIMIT,
+		ghostLimit: undefined,
 		ghostFiemap: true,
 		timeoutSec: DEFAULT_TIMEOUT_SEC,
 		freezeCgroup: undefined,

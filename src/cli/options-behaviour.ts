@@ -203,12 +203,12 @@ const settings: readonly OptionSpec[] = [
 		...dump,
 		rpc: "ghost_limit",
 		since: "foundation",
-		help: "keep unlinked files up to SIZE bytes in the images; K, M, G multiply (default: 1M)",
+		help: "refuse unlinked files above SIZE bytes; K, M, G multiply (default: keep all, warn above 1M)",
 		apply: (options, use) => {
 			options.ghostLimit = readSize(use.value ?? "");
 		},
 	},
-	flag("ghost-fiemap", "ghostFiemap", "find holes of unlinked files by FIEMAP (default)", dump),
+	flag("ghost-fiemap", "ghostFiemap", "for compatibility: holes of unlinked files are found in any case", dump),
 	{
 		name: "timeout",
 		arg: "required",

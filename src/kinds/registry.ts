@@ -4,6 +4,7 @@
 import { fdFinish, fdTable } from "./file/fd-table.ts";
 import { fs } from "./file/fs.ts";
 import { fileLocks } from "./file/locks.ts";
+import { nameless } from "./file/nameless.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
 import { affinity } from "./task/affinity.ts";
@@ -37,6 +38,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	comm,
 	personality,
 	memoryMap,
+	nameless,
 	fdTable,
 	fdFinish,
 	fileLocks,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A deleted file larger than the ghost limit is refused, naming the option.
 // @expect refused GHOST_LIMIT
+// @options --ghost-limit 1M
 #include "scenario.h"
 
 int main(int argc, char **argv)

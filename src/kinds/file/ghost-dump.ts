@@ -14,9 +14,11 @@ import {
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import { toKernelDev, toUserDev } from "../../kernel/abi/devices.ts";
 import { O_ACCMODE, O_NOATIME, O_PATH, O_WRONLY, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import { SYS_lseek, SYS_sendfile } from "../../kernel/abi/syscalls.x86_64.ts";
-import { type FileStat, openAt, scopedFd } from "../../sys/file.ts";
+import { log } from "../../log.ts";
+import { DEFAULT_GHOST_LIMIT } from "../../options.ts";
+import { type FileStat, openAt, readLinkAt, scopedFd } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
 import type { NamedFile } from "./file-path.ts";
@@ -45,19 +47,24 @@ function allocated(stat: FileStat): bigint {
 /** What stops a dump of a file without a name. `object` names it. */
 export function findGhostBlockers(file: NamedFile, object: string, context: DumpContext): CriuError[] {
 	const type = file.stat.mode & S_IFMT;
-	if (![S_IFREG, S_IFDIR, S_IFIFO, S_IFCHR, S_IFBLK].includes(type))
+	if (![S_IFREG, S_IFDIR, S_IFLNK, S_IFSOCK, S_IFIFO, S_IFCHR, S_IFBLK].includes(type))
 		return [
 			new UnsupportedError("UNSUPPORTED_FILE", `${object} was deleted, and it is no plain file or directory`, {
 				remedy: "close the file in the program first",
 			}),
 		];
 	const { ghostLimit } = context.options;
-	if (type !== S_IFREG || allocated(file.stat) <= BigInt(ghostLimit)) return [];
+	const size = allocated(file.stat);
+	if (type !== S_IFREG || size <= BigInt(ghostLimit ?? DEFAULT_GHOST_LIMIT)) return [];
+	if (ghostLimit === undefined) {
+		log.warn(`${object} was deleted: its ${size} bytes go into the images`);
+		return [];
+	}
 	return [
 		new UnsupportedError(
 			"GHOST_TOO_LARGE",
-			`${object} was deleted and takes ${allocated(file.stat)} bytes, more than the limit of ${ghostLimit}`,
-			{ remedy: `use --ghost-limit ${allocated(file.stat)} or more: the content then goes into the images` },
+			`${object} was deleted and takes ${size} bytes, more than the limit of ${ghostLimit}`,
+			{ remedy: `use --ghost-limit ${size} or more, or none: the content then goes into the images` },
 		),
 	];
 }
@@ -126,6 +133,7 @@ export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat
 			mode: stat.mode,
 			dev: toKernelDev(stat.devMajor, stat.devMinor),
 			ino: stat.ino,
+			...(type === S_IFLNK ? { symlnkTarget: readLinkAt("", fd) } : {}),
 			...(isDevice ? { rdev: Number(toUserDev(stat.rdevMajor, stat.rdevMinor)) } : {}),
 			atim: toTimeval(stat.atime),
 			mtim: toTimeval(stat.mtime),

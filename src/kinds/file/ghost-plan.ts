@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Ghosts, restore half: the file is made under its old name, unlinked at once, then filled. What opens it later goes
-// through the descriptor that is kept. Images: ghost-file-ID.img. Source: open(2), sendfile(2), utimensat(2).
+// through the descriptor that is kept. Folders that are gone, too, are there while what was in them is made.
+// Images: ghost-file-ID.img. Source: open(2), sendfile(2), utimensat(2).
 
 import type { Arg, OpRef, Program } from "../../agent/program.ts";
-import { isErrno, UnsupportedError } from "../../errors.ts";
-import { ghost_chunk_entrySchema, type ghost_file_entry } from "../../images/gen/file_pb.ts";
+import { ghost_chunk_entrySchema, type ghost_file_entry, remap_type } from "../../images/gen/file_pb.ts";
 import { hasField, KINDS } from "../../images/index.ts";
 import { fromUserDev } from "../../kernel/abi/devices.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { showPath, statPath, toCString } from "../../sys/file.ts";
+import { showPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
-import { concatBytes } from "./file-path.ts";
+import { concatBytes, startsWith } from "./file-path.ts";
 import type { Extent } from "./ghost-dump.ts";
-import { corruptImage } from "./image-checks.ts";
+import { checkPath, corruptImage, PATH_MAX } from "./image-checks.ts";
 import { type KeptRef, keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { findMissingFolder, isTaken, MissingFolders } from "./missing-folders.ts";
+import { readRemaps } from "./remaps.ts";
 
 const MAX_SIZE = (1n << 63n) - 1n;
 const MAX_PIECE = 1n << 30n;
 const NO_ID = 0xffffffff;
 const NSEC_PER_USEC = 1000n;
+const SLASH = new Uint8Array([0x2f]);
+const NODE_TYPES: readonly number[] = [S_IFIFO, S_IFCHR, S_IFBLK, S_IFSOCK];
 
 /** A part of the content: where it lies in the image and where it goes. */
 interface Piece extends Extent {
@@ -84,17 +88,6 @@ export function estimateGhostPrograms(context: RestoreContext, ids: Iterable<num
 	return bytes;
 }
 
-/** True when a name is in use, as far as can be seen from here. */
-export function isTaken(path: Uint8Array): boolean {
-	try {
-		statPath(path, { follow: false });
-		return true;
-	} catch (error) {
-		if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
-		throw error;
-	}
-}
-
 function timesOf({ atim, mtim }: ghost_file_entry): Uint8Array | undefined {
 	if (atim === undefined || mtim === undefined) return undefined;
 	const times = new BigUint64Array([
@@ -149,13 +142,19 @@ function planAttributes(program: Program, head: ghost_file_entry, fd: Arg): void
 	if (times !== undefined) program.syscall("set the deleted file's times", nr.SYS_utimensat, [fd, 0, times, 0]);
 }
 
-function planRegularGhost(
+/** A file that exists without a name, under the number that keeps it; `fill` gives it its content and attributes. */
+interface Made {
+	readonly number: number;
+	fill(): void;
+}
+
+function makeRegular(
 	program: Program,
 	ghost: GhostImage,
 	path: Uint8Array,
 	plan: TaskPlan,
 	context: RestoreContext,
-): number {
+): Made {
 	const kept = keptFilesOf(plan);
 	const shown = showPath(path);
 	const name = toCString(path);
@@ -166,54 +165,119 @@ function planRegularGhost(
 	// At once: whatever happens from here on, nothing stays on disk.
 	program.syscall(`unlink ${shown}`, nr.SYS_unlink, [name]);
 	const number = kept.keep(program, made);
-	const writable = program.syscall("write to the deleted file", nr.SYS_fcntl, [number, fcntl.F_DUPFD, 0]);
-	planContent(program, ghost, writable, plan, context);
-	planAttributes(program, ghost.head, writable);
-	const handle = program.syscall("keep the deleted file without write access", nr.SYS_openat, [
-		fcntl.AT_FDCWD,
-		ownFdPath(number),
-		fcntl.O_PATH,
-		0,
-	]);
-	// An open writer would forbid to execute it.
-	kept.replace(program, number, handle);
-	program.syscall("close the writable copy", nr.SYS_close, [writable]);
-	return number;
+	const fill = () => {
+		const writable = program.syscall("write to the deleted file", nr.SYS_fcntl, [number, fcntl.F_DUPFD, 0]);
+		planContent(program, ghost, writable, plan, context);
+		planAttributes(program, ghost.head, writable);
+		const handle = program.syscall("keep the deleted file without write access", nr.SYS_openat, [
+			fcntl.AT_FDCWD,
+			ownFdPath(number),
+			fcntl.O_PATH,
+			0,
+		]);
+		// An open writer would forbid to execute it.
+		kept.replace(program, number, handle);
+		program.syscall("close the writable copy", nr.SYS_close, [writable]);
+	};
+	return { number, fill };
 }
 
-/** Directories and nodes: made, opened as O_PATH, removed. */
-function planNodeGhost(program: Program, ghost: GhostImage, path: Uint8Array, plan: TaskPlan): number {
-	const { head, file } = ghost;
-	const shown = showPath(path);
+function createNode(program: Program, { head, file }: GhostImage, path: Uint8Array): void {
+	const what = `create ${showPath(path)}`;
 	const name = toCString(path);
 	const type = head.mode & S_IFMT;
-	const isDirectory = type === S_IFDIR;
 	const options = { remedies: CREATE_REMEDIES };
-	if (isDirectory) program.syscall(`create ${shown}`, nr.SYS_mkdir, [name, 0o700], options);
-	else if (type === S_IFIFO || type === S_IFCHR || type === S_IFBLK) {
+	if (type === S_IFDIR) program.syscall(what, nr.SYS_mkdir, [name, 0o700], options);
+	else if (type === S_IFLNK) {
+		const target = head.symlnkTarget;
+		if (target.length === 0 || target.length >= PATH_MAX || target.includes(0))
+			throw corruptImage(file, "a symbolic link to nowhere");
+		program.syscall(what, nr.SYS_symlink, [toCString(target), name], options);
+	} else if (NODE_TYPES.includes(type)) {
 		const { major, minor } = fromUserDev(BigInt(head.rdev));
 		const dev = (BigInt(minor) & 0xffn) | (BigInt(major) << 8n) | ((BigInt(minor) & ~0xffn) << 12n);
-		program.syscall(`create ${shown}`, nr.SYS_mknod, [name, type | 0o600, dev], options);
-	} else
-		throw new UnsupportedError("UNSUPPORTED_GHOST", `${file} holds a file of type 0${type.toString(8)}`, {
-			remedy: "restore these images with the original criu",
-		});
-	const handle = program.syscall(`open ${shown}`, nr.SYS_openat, [
-		fcntl.AT_FDCWD,
-		name,
-		fcntl.O_PATH | fcntl.O_NOFOLLOW,
-		0,
-	]);
-	// At once: whatever happens from here on, nothing stays on disk.
-	program.syscall(`remove ${shown}`, isDirectory ? nr.SYS_rmdir : nr.SYS_unlink, [name]);
+		program.syscall(what, nr.SYS_mknod, [name, type | 0o600, dev], options);
+	} else throw corruptImage(file, `holds a file of type 0${type.toString(8)}`);
+}
+
+/** Directories and nodes: made and opened as O_PATH. Still under their name. */
+function makeNode(program: Program, ghost: GhostImage, path: Uint8Array, plan: TaskPlan): Made {
+	const { head } = ghost;
+	createNode(program, ghost, path);
+	const flags = fcntl.O_PATH | fcntl.O_NOFOLLOW;
+	const handle = program.syscall(`open ${showPath(path)}`, nr.SYS_openat, [fcntl.AT_FDCWD, toCString(path), flags, 0]);
 	const number = keptFilesOf(plan).keep(program, handle);
-	const own = ownFdPath(number);
-	program.syscall("set its owner", nr.SYS_chown, [own, head.uid, head.gid]);
-	program.syscall("set its mode", nr.SYS_chmod, [own, head.mode & 0o7777]);
-	const times = timesOf(head);
-	if (times !== undefined && isDirectory)
-		program.syscall("set its times", nr.SYS_utimensat, [fcntl.AT_FDCWD, own, times, 0]);
-	return number;
+	const fill = () => {
+		const own = ownFdPath(number);
+		const type = head.mode & S_IFMT;
+		program.syscall("set its owner", nr.SYS_chown, [own, head.uid, head.gid]);
+		if (type !== S_IFLNK) program.syscall("set its mode", nr.SYS_chmod, [own, head.mode & 0o7777]);
+		const times = timesOf(head);
+		if (times !== undefined && type === S_IFDIR)
+			program.syscall("set its times", nr.SYS_utimensat, [fcntl.AT_FDCWD, own, times, 0]);
+	};
+	return { number, fill };
+}
+
+function removeNode(program: Program, { head }: GhostImage, path: Uint8Array): void {
+	const call = (head.mode & S_IFMT) === S_IFDIR ? nr.SYS_rmdir : nr.SYS_unlink;
+	program.syscall(`remove ${showPath(path)}`, call, [toCString(path)]);
+}
+
+/** Makes a ghost by itself, under a name whose folder is there. */
+function makeNameless(
+	program: Program,
+	ghost: GhostImage,
+	path: Uint8Array,
+	plan: TaskPlan,
+	context: RestoreContext,
+): Made {
+	if ((ghost.head.mode & S_IFMT) === S_IFREG) return makeRegular(program, ghost, path, plan, context);
+	const made = makeNode(program, ghost, path, plan);
+	// At once: whatever happens from here on, nothing stays on disk.
+	removeNode(program, ghost, path);
+	return made;
+}
+
+/** All ghosts at or below a folder that is gone, by path: folders come before what was in them. */
+function listFamily(top: Uint8Array, context: RestoreContext): { ghost: GhostImage; path: Uint8Array }[] {
+	const found = new Map<number, Uint8Array>();
+	const prefix = concatBytes(top, SLASH);
+	for (const [origId, { type, id }] of readRemaps(context)) {
+		const path = context.files.get(origId)?.reg?.name;
+		if (type !== remap_type.GHOST || path === undefined || found.has(id)) continue;
+		if (startsWith(path, prefix) || Buffer.compare(path, top) === 0) found.set(id, path);
+	}
+	const members = [...found].map(([id, path]) => ({ ghost: readGhost(id, context), path }));
+	return members.sort((a, b) => Buffer.compare(a.path, b.path));
+}
+
+/** Makes what was in a folder that is gone, with that folder: they know each other as before. */
+function planFamily(
+	program: Program,
+	top: Uint8Array,
+	plan: TaskPlan,
+	context: RestoreContext,
+): ReadonlyMap<number, KeptRef> {
+	const made = new Map<number, Made>();
+	const folders = new MissingFolders(program, top);
+	/** Folders that had the same path one after the other. */
+	const again = new Map<string, GhostImage[]>();
+	for (const { ghost, path } of listFamily(top, context)) {
+		checkPath("files.img", "name of a deleted file", path);
+		folders.makeAbove(path);
+		if ((ghost.head.mode & S_IFMT) !== S_IFDIR) made.set(ghost.id, makeNameless(program, ghost, path, plan, context));
+		else if (!folders.has(path)) {
+			made.set(ghost.id, makeNode(program, ghost, path, plan));
+			folders.note(path);
+		} else again.set(showPath(path), [...(again.get(showPath(path)) ?? []), ghost]);
+	}
+	folders.removeAll((path) => {
+		for (const ghost of again.get(showPath(path)) ?? [])
+			made.set(ghost.id, makeNameless(program, ghost, path, plan, context));
+	});
+	for (const { fill } of made.values()) fill();
+	return new Map([...made].map(([id, { number }]) => [id, { plan, number }]));
 }
 
 /**
@@ -229,13 +293,18 @@ export function planGhost(
 	context: RestoreContext,
 ): KeptRef {
 	const ghost = readGhost(id, context);
-	const suffix = new TextEncoder().encode(`.cr.${id.toString(16)}.ghost`);
 	return context.once(`ghost:${id}:made`, () => {
-		const path = isTaken(name) ? concatBytes(name, suffix) : name;
-		const isRegular = (ghost.head.mode & S_IFMT) === S_IFREG;
-		const number = isRegular
-			? planRegularGhost(program, ghost, path, plan, context)
-			: planNodeGhost(program, ghost, path, plan);
-		return { plan, number };
+		const taken = isTaken(name);
+		const isFolder = (ghost.head.mode & S_IFMT) === S_IFDIR;
+		const top = taken ? undefined : (findMissingFolder(name) ?? (isFolder ? name : undefined));
+		if (top !== undefined) {
+			const family = context.once(`ghosts:${showPath(top)}`, () => planFamily(program, top, plan, context));
+			const ref = family.get(id);
+			if (ref !== undefined) return ref;
+		}
+		const suffix = new TextEncoder().encode(`.cr.${id.toString(16)}.ghost`);
+		const made = makeNameless(program, ghost, taken ? concatBytes(name, suffix) : name, plan, context);
+		made.fill();
+		return { plan, number: made.number };
 	});
 }

@@ -5,7 +5,8 @@ import { ImageError } from "../../errors.ts";
 
 /** Descriptor numbers lie below this (sysctl fs.nr_open as it comes). */
 export const MAX_FDS = 1048576;
-const PATH_MAX = 4096;
+/** Bytes of the longest path, with its NUL. */
+export const PATH_MAX = 4096;
 const NAME_MAX = 255;
 const SLASH = 0x2f;
 

@@ -8,17 +8,18 @@ import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type reg_file_entry, remap_type } from "../../images/gen/file_pb.ts";
 import { hasField } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
-import { S_IFIFO, S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
+import { S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { type FileStat, showPath, statPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { packBuildId, readBuildId } from "./build-id.ts";
 import { concatBytes, isProcPath } from "./file-path.ts";
-import { isTaken, planGhost, readGhost } from "./ghost-plan.ts";
+import { planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
 import { keyOfPath, planInherited } from "./inherit-fd.ts";
-import { type KeptRef, keptFilesOf, keptPath } from "./kept-files.ts";
+import { type KeptRef, keptFilesOf, keptPath, planShare } from "./kept-files.ts";
 import { isLinkName, removeAfterwards } from "./link-remap.ts";
+import { findMissingFolder, isTaken, MissingFolders } from "./missing-folders.ts";
 import { readRemaps } from "./remaps.ts";
 
 const O_ASYNC = 0o20000;
@@ -115,7 +116,17 @@ export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: R
 }
 
 /** Opens what a kept number stands for. */
-function openKept(program: Program, kept: KeptRef, flags: number, name: Uint8Array, plan: TaskPlan): OpRef {
+function openKept(
+	program: Program,
+	kept: KeptRef,
+	flags: number,
+	name: Uint8Array,
+	plan: TaskPlan,
+	isNofollow: boolean,
+): OpRef {
+	// Handles have no state that two of them could have apart.
+	const handle = fcntl.O_PATH | fcntl.O_NOFOLLOW;
+	if (isNofollow && (flags & handle) === handle) return planShare(program, kept, plan);
 	// The link of /proc itself must be followed.
 	const wanted = flags & ~fcntl.O_NOFOLLOW;
 	return program.syscall(
@@ -143,6 +154,9 @@ function planLinked(
 		const target = isTaken(name) ? concatBytes(name, new TextEncoder().encode(".cr_link")) : name;
 		const at = toCString(target);
 		const shown = showPath(target);
+		const missing = findMissingFolder(target);
+		const folders = missing === undefined ? undefined : new MissingFolders(program, missing);
+		folders?.makeAbove(target);
 		program.syscall(
 			`link ${showPath(link)} to ${shown}`,
 			nr.SYS_linkat,
@@ -164,6 +178,7 @@ function planLinked(
 			0,
 		]);
 		program.syscall(`unlink ${shown}`, nr.SYS_unlink, [at]);
+		folders?.removeAll();
 		removeAfterwards(remapId, link, plan, context);
 		return { plan, number: keptFilesOf(plan).keep(program, handle) };
 	});
@@ -189,10 +204,12 @@ function planRemapped(
 	if (remap === undefined) return undefined;
 	if (remap.type === remap_type.GHOST) {
 		checkGhostType(reg, remap.id, context);
-		return openKept(program, planGhost(program, remap.id, reg.name, plan, context), flags, reg.name, plan);
+		const isLink = (readGhost(remap.id, context).head.mode & S_IFMT) === S_IFLNK;
+		const ghost = planGhost(program, remap.id, reg.name, plan, context);
+		return openKept(program, ghost, flags, reg.name, plan, isLink);
 	}
 	if (remap.type === remap_type.LINKED)
-		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name, plan);
+		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name, plan, true);
 	throw new UnsupportedError(
 		"UNSUPPORTED_REMAP",
 		`${showPath(reg.name)} belonged to pid ${remap.id}, which had ended: this version doesn't restore such files`,
@@ -233,4 +250,17 @@ export function planOpenReg(
 	});
 	if (waitless) program.syscall("let it wait again", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);
 	return fd;
+}
+
+/**
+ * Adds what makes all files without a name. The first task does that before any task opens files, whoever has them.
+ *
+ * @throws ImageError, UnsupportedError
+ */
+export function planNameless(program: Program, plan: TaskPlan, context: RestoreContext): void {
+	for (const [origId, { type, id }] of readRemaps(context)) {
+		const { name } = getRegFile(origId, context.files.get(origId));
+		if (type === remap_type.GHOST) planGhost(program, id, name, plan, context);
+		else if (type === remap_type.LINKED) planLinked(program, id, name, plan, context);
+	}
 }
