@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
-const C_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
+const C_FLAGS = ["-pthread", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
 const SHELL_WORD = /"([^"$`\\]*)"|'([^']*)'|([^\s"'$`\\]+)/y;
 
 /** A command that starts criu, without its arguments. */

@@ -6,6 +6,20 @@ import type { Load } from "./load.ts";
 import { mappings } from "./mappings.ts";
 import { mem1g } from "./mem1g.ts";
 import { mem64 } from "./mem64.ts";
+import { processes200 } from "./processes200.ts";
+import { processes1000 } from "./processes1000.ts";
 import { small } from "./small.ts";
+import { threads200 } from "./threads200.ts";
+import { threads1000 } from "./threads1000.ts";
 
-export const LOADS: readonly Load[] = [small, mem64, mem1g, mappings, files];
+export const LOADS: readonly Load[] = [
+	small,
+	mem64,
+	mem1g,
+	mappings,
+	files,
+	threads200,
+	threads1000,
+	processes200,
+	processes1000,
+];
