@@ -70,11 +70,23 @@ struct cr_guard {
 	char late[16];
 };
 
+/* A thread that has ended, among the results of cr_step. */
+#define CR_STEP_GONE 0x40000000
+
+struct cr_step {
+	uint64_t tids;       /* address of int32_t[nr_tids]: tracees that stand still */
+	uint64_t results;    /* out: address of int32_t[nr_tids]: 0 at a system call stop, the ptrace code of another stop,
+	                      * CR_STEP_GONE, -EAGAIN when it didn't stop in time, -errno */
+	uint32_t nr_tids;
+	uint32_t timeout_ms;
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
+CR_EXPORT int64_t cr_step(struct cr_step *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

@@ -122,7 +122,7 @@ export class BuiltProcess {
 		private readonly isThread: boolean,
 	) {
 		this.window = slot.program;
-		this.programs = new AgentChannel(pid, site.shared, slot.ctl, slot.program, slot.programLength);
+		this.programs = new AgentChannel(pid, site.shared, slot.ctl, slot.program, slot.programLength, site.area);
 	}
 
 	/**

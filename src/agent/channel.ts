@@ -45,6 +45,8 @@ export class AgentChannel {
 		private readonly ctl: number,
 		private readonly programAt: number,
 		private readonly programLength: number,
+		/** Where the area lies in the target. */
+		private readonly address: bigint,
 	) {
 		this.words = new Int32Array(area.bytes.buffer, ctl, CrCtl.size / 4);
 	}
@@ -113,53 +115,88 @@ export class AgentChannel {
 			if (op === undefined) throw new BugError(`the agent reports a failure of operation ${failed}`);
 			throwFailedOp(op, view.getBigInt64(this.ctl + CrCtl.offsets.error, true));
 		}
-		return this.readResults(program);
-	}
-
-	private readResults(program: Program): ProgramResult {
-		// A copy: the area may be gone when somebody looks at the answers.
-		const size = sizeProgram(program);
-		const copy = this.area.bytes.slice(this.programAt, this.programAt + size);
-		const results = new DataView(copy.buffer);
-		const outAt = size - program.outSize;
-		const resultOf = (ref: OpRef) => results.getBigInt64(ref.op * CrOp.size + CrOp.offsets.result, true);
-		return {
-			result: resultOf,
-			succeeded: (ref) => {
-				const value = resultOf(ref);
-				return value >= 0n || value <= -4096n;
-			},
-			out: (ref) => copy.subarray(outAt + ref.out, outAt + ref.out + ref.length),
-		};
+		return readResults(this.area, program, this.programAt);
 	}
 
 	/**
-	 * Runs a program of system calls without the agent: `call` makes each in another way. Data and answers lie in the area,
-	 * which has to be mapped at `address` wherever the calls are made.
-	 *
-	 * @throws CriuError AGENT_OP
+	 * Lays out programs of system calls that are made without the agent: as many of the first ones as have room. It must not
+	 * run a program of its own meanwhile.
 	 */
-	runOneByOne(program: Program, address: bigint, call: (nr: number, args: readonly bigint[]) => bigint): ProgramResult {
-		const size = sizeProgram(program);
-		if (size > this.programLength) throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
-		this.area.bytes.set(encodeProgram(program, this.programAt).bytes, this.programAt);
-		const { view } = this.area;
-		for (const [index, op] of program.ops.entries()) {
-			const at = this.programAt + index * CrOp.size;
-			const encoded = CrOp.read(view, at);
-			if (encoded.code !== OP_SYSCALL) throw new BugError(`operation ${index} is no system call`);
-			const args = encoded.arg.map((arg, k) => {
-				const kind = (encoded.kinds >> (4 * k)) & 15;
-				if (kind === ARG_AREA) return arg + address;
-				if (kind === ARG_CONST) return arg;
-				throw new BugError(`argument ${k} of operation ${index} depends on an earlier result`);
-			});
-			const result = call(op.nr, args);
-			view.setBigInt64(at + CrOp.offsets.result, result, true);
-			if (!succeeded(encoded.check, encoded.expect, result)) throwFailedOp(op, result);
+	layOut(programs: readonly Program[]): SteppedProgram[] {
+		const laid: SteppedProgram[] = [];
+		let used = 0;
+		for (const program of programs) {
+			const size = sizeProgram(program);
+			if (used + size > this.programLength) break;
+			laid.push(new SteppedProgram(program, this.area, this.programAt + used, this.address));
+			used += size;
 		}
-		return this.readResults(program);
+		if (laid.length === 0 && programs.length > 0) throw new BugError("a program that is larger than its room");
+		return laid;
 	}
+}
+
+/** A program whose system calls are made one by one, by somebody else than the agent. Data and answers lie in the area. */
+export class SteppedProgram {
+	/** `at`: where it lies in the area, which is mapped at `address` where the calls are made. */
+	constructor(
+		private readonly program: Program,
+		private readonly area: Mapping,
+		private readonly at: number,
+		private readonly address: bigint,
+	) {
+		area.bytes.set(encodeProgram(program, at).bytes, at);
+	}
+
+	/** How many calls it has. */
+	get length(): number {
+		return this.program.ops.length;
+	}
+
+	/** One of its calls. */
+	callAt(index: number): { nr: number; args: readonly bigint[] } {
+		const op = CrOp.read(this.area.view, this.at + index * CrOp.size);
+		if (op.code !== OP_SYSCALL) throw new BugError(`operation ${index} is no system call`);
+		const args = op.arg.map((arg, k) => {
+			const kind = (op.kinds >> (4 * k)) & 15;
+			if (kind === ARG_AREA) return arg + this.address;
+			if (kind === ARG_CONST) return arg;
+			throw new BugError(`argument ${k} of operation ${index} depends on an earlier result`);
+		});
+		return { nr: op.nr, args };
+	}
+
+	/** Takes the result of a call. @throws CriuError AGENT_OP */
+	settle(index: number, result: bigint): void {
+		const at = this.at + index * CrOp.size;
+		const { check, expect } = CrOp.read(this.area.view, at);
+		this.area.view.setBigInt64(at + CrOp.offsets.result, result, true);
+		const op = this.program.ops[index];
+		if (op !== undefined && !succeeded(check, expect, result)) throwFailedOp(op, result);
+	}
+
+	/** After its last call. */
+	results(): ProgramResult {
+		return readResults(this.area, this.program, this.at);
+	}
+}
+
+/** Results and answers of a program that lies at `at` of the area. */
+function readResults(area: Mapping, program: Program, at: number): ProgramResult {
+	// A copy: the area may be gone when somebody looks at the answers.
+	const size = sizeProgram(program);
+	const copy = area.bytes.slice(at, at + size);
+	const results = new DataView(copy.buffer);
+	const outAt = size - program.outSize;
+	const resultOf = (ref: OpRef) => results.getBigInt64(ref.op * CrOp.size + CrOp.offsets.result, true);
+	return {
+		result: resultOf,
+		succeeded: (ref) => {
+			const value = resultOf(ref);
+			return value >= 0n || value <= -4096n;
+		},
+		out: (ref) => copy.subarray(outAt + ref.out, outAt + ref.out + ref.length),
+	};
 }
 
 /** As the agent judges it. */

@@ -22,7 +22,7 @@ import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { buildChain, type Chain, type ChainRequest, chainSize, getReg, REG, type Registers } from "./chain.x86_64.ts";
-import { AgentChannel, type ProgramResult } from "./channel.ts";
+import { AgentChannel } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
 import {
@@ -35,7 +35,6 @@ import {
 	CTL_SPIN,
 	readBlobHeader,
 } from "./layout.ts";
-import type { Program } from "./program.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { enterAgent, TargetCall } from "./target-call.ts";
@@ -109,7 +108,7 @@ export function collectInjectionFacts(
  * Where the chain may lie: dead bytes below the stack pointer, or, when that isn't on the main stack (coroutines,
  * goroutines, alternate stacks), low in the main stack, where hardly any program ever gets.
  */
-function placeChain(facts: InjectionFacts, regs: Registers, size: number, taken?: Chain): bigint {
+export function placeChain(facts: InjectionFacts, regs: Registers, size: number, taken?: Chain): bigint {
 	const stack = facts.vmas.find((vma) => facts.startStack >= vma.start && facts.startStack < vma.end);
 	if (stack === undefined || (stack.prot & 3) !== 3)
 		throw new CriuError("NO_STACK", `pid ${facts.pid} has no main stack`, {
@@ -139,10 +138,11 @@ function placeChain(facts: InjectionFacts, regs: Registers, size: number, taken?
 /** An agent at work in a stopped target. All calls come from the thread that seized it. */
 export class InjectedAgent {
 	private constructor(
-		private readonly facts: InjectionFacts,
+		readonly facts: InjectionFacts,
 		private readonly thread: StoppedThread,
-		private readonly area: bigint,
-		private readonly chain: Chain,
+		/** Where its memory lies in the target. */
+		readonly area: bigint,
+		readonly chain: Chain,
 		private readonly savedStack: Uint8Array,
 		private readonly page: Mapping,
 		private readonly shared: Mapping,
@@ -195,7 +195,7 @@ export class InjectedAgent {
 			setRegisters(tid, enterAgent(thread.regs, entry ?? 0n, stack ?? 0n, ctl ?? 0n));
 			pt.ptrace(pt.PTRACE_CONT, tid);
 			faultPoint("infect:started");
-			const channel = new AgentChannel(tid, shared, AREA_CTL, AREA_PROGRAM, PROGRAM_LENGTH);
+			const channel = new AgentChannel(tid, shared, AREA_CTL, AREA_PROGRAM, PROGRAM_LENGTH, area);
 			return new InjectedAgent(facts, thread, area, chain, savedStack, page, shared, channel);
 		} catch (error) {
 			undoInfection(facts, thread, chain, savedStack, area, mapped, error);
@@ -211,40 +211,6 @@ export class InjectedAgent {
 	/** Runs programs in the target; see AgentChannel.run. */
 	get programs(): AgentChannel {
 		return this.channel;
-	}
-
-	/**
-	 * Lets another thread of the same process, which stands still too, make the calls of a program; answers go to the agent's
-	 * memory. It's back where it was afterwards, also when we die in between: the agent itself needn't know of it.
-	 *
-	 * @throws CriuError AGENT_OP, KernelError
-	 */
-	askThread(thread: StoppedThread, program: Program): ProgramResult {
-		const { facts, area } = this;
-		const { tid } = thread;
-		const { gadgets } = facts;
-		const { request } = requestChain(facts, thread, area);
-		const size = chainSize(request);
-		const chain = buildChain(request, placeChain(facts, thread.regs, size, this.chain));
-		const savedStack = readMemory(tid, chain.address, size);
-		writeMemory(tid, chain.address, chain.bytes);
-		faultPoint("thread:chain");
-		try {
-			let first = true;
-			return this.channel.runOneByOne(program, area, (nr, args) => {
-				const call = new TargetCall(thread, gadgets, chain, { nr, args, sp: chain.lastSp });
-				const result = callOnce(call, tid, first);
-				first = false;
-				return result;
-			});
-		} finally {
-			skipCall(tid, performance.now() + STEP_TIMEOUT_MS);
-			pt.setSigmask(tid, thread.sigmask);
-			faultPoint("thread:mask");
-			setRegisters(tid, thread.regs);
-			putSectionBack(tid, thread.section);
-			writeMemory(tid, chain.address, savedStack);
-		}
 	}
 
 	/**
@@ -281,7 +247,7 @@ export class InjectedAgent {
 }
 
 /** The chain back to where a thread is. */
-function requestChain(
+export function requestChain(
 	facts: InjectionFacts,
 	thread: StoppedThread,
 	area: bigint,
@@ -315,18 +281,6 @@ function warnOfWindow({ pid }: InjectionFacts, { rules }: StoppedThread): void {
 		log.info(
 			`pid ${pid}: its seccomp filter forbids mmap or munmap: criu's death in a microsecond of that would kill it`,
 		);
-}
-
-/** One call of a thread on its own; should we die now, it ends in the chain's last frame. */
-function callOnce(call: TargetCall, tid: number, first: boolean): bigint {
-	const deadline = performance.now() + STEP_TIMEOUT_MS;
-	call.arm();
-	faultPoint("thread:registers");
-	// As with the leader: only once the registers lead to a frame that has the mask.
-	if (first) pt.setSigmask(tid, ALL_SIGNALS);
-	call.enter(deadline);
-	faultPoint("thread:entry");
-	return call.finish(deadline);
 }
 
 /** A call before the agent is there; should we die now, it ends in the chain. */

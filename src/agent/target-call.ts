@@ -18,7 +18,7 @@ export interface CallRequest {
 	readonly sp: bigint;
 }
 
-/** A call under way: arm, enter, finish. */
+/** A call under way: arm, enter, finish; or, when others lead the thread from stop to stop, arm, atEntry, result. */
 export class TargetCall {
 	/** Registers that the call is made with, but for its number. */
 	private readonly change: Partial<Record<keyof typeof REG, bigint>>;
@@ -55,13 +55,23 @@ export class TargetCall {
 		resumeToSyscall(this.thread.tid, deadline);
 	}
 
-	/** Runs the target from the entry up to the call's end; gives its result. */
-	finish(deadline: number): bigint {
+	/** At the entry: makes it the call that is wanted. */
+	atEntry(): void {
 		const { tid } = this.thread;
 		if (this.escapes)
 			setRegisters(tid, withRegs(getRegisters(tid), { ...this.change, orig_ax: BigInt(this.request.nr) }));
-		resumeToSyscall(tid, deadline);
-		return BigInt.asIntN(64, getReg(getRegisters(tid), REG.ax));
+	}
+
+	/** At the call's end: its result. */
+	result(): bigint {
+		return BigInt.asIntN(64, getReg(getRegisters(this.thread.tid), REG.ax));
+	}
+
+	/** Runs the target from the entry up to the call's end; gives its result. */
+	finish(deadline: number): bigint {
+		this.atEntry();
+		resumeToSyscall(this.thread.tid, deadline);
+		return this.result();
 	}
 }
 

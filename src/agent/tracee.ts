@@ -2,11 +2,11 @@
 // Stopping and resuming tasks by ptrace so that our death at any instant does them no harm: never EXITKILL on a task that
 // isn't ours, never single steps or breakpoints, stops are looked at but never consumed (WNOWAIT).
 
-import { CriuError, isErrno } from "../errors.ts";
+import { CriuError, isErrno, KernelError } from "../errors.ts";
 import { SYS_nanosleep, SYS_restart_syscall, SYS_sched_yield } from "../kernel/abi/syscalls.x86_64.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
-import { syscall } from "../sys/host.ts";
+import { STEP_GONE, stepTogether, syscall } from "../sys/host.ts";
 import { __WALL, P_PID, readMemory, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { stopTimeout } from "./blocked-stop.ts";
@@ -15,6 +15,7 @@ import { mendInterruption, nameRestartedCall, resumeContext } from "./interrupte
 import { type CriticalSection, findThreadSection } from "./rseq-section.ts";
 import { SeccompRules } from "./seccomp-rules.ts";
 
+const EAGAIN = 11;
 const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
 /** AMX needs 8 KiB more than AVX-512; twice that is room for what comes. */
@@ -184,14 +185,28 @@ export function requestStop(tid: number): boolean {
 }
 
 /** Resumes with PTRACE_SYSCALL until the next entry to or exit from a system call. @throws CriuError TASK_GONE */
-export function resumeToSyscall(tid: number, deadline: number): void {
-	for (let signal = 0; ; ) {
+export function resumeToSyscall(tid: number, deadline: number, withSignal = 0): void {
+	for (let signal = withSignal; ; ) {
 		pt.ptrace(pt.PTRACE_SYSCALL, tid, 0, signal);
 		const stop = waitStop(tid, deadline);
 		if (stop.kind === "gone") throwGone(tid, stop);
 		if (stop.kind === "syscall") return;
 		// A SIGSTOP that comes meanwhile can't be blocked; it takes effect once the thread is let go.
 		signal = stop.kind === "signal" ? stop.signal : 0;
+	}
+}
+
+/** The same for many threads at once. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError */
+export function resumeAllToSyscall(tids: Int32Array, deadline: number): void {
+	const results = stepTogether(tids, Math.max(0, Math.ceil(deadline - performance.now())));
+	for (const [index, result] of results.entries()) {
+		if (result === 0) continue;
+		const tid = tids[index] ?? 0;
+		if (result === -EAGAIN) throw stopTimeout(tid);
+		if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_SYSCALL of task ${tid}`);
+		if (result === STEP_GONE) throwGone(tid, peekStop(tid));
+		// As in resumeToSyscall: signals that can't be blocked.
+		resumeToSyscall(tid, deadline, result >> 8 === pt.PTRACE_EVENT_STOP ? 0 : result & 0x7f);
 	}
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump, stage by stage: look, freeze, refuse or go on, ask, copy, write, let go. Knows no resource: kinds do.
 
+import { askThreads } from "../agent/ask-threads.ts";
 import type { ProgramResult } from "../agent/channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
@@ -117,10 +118,9 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 	const agent = InjectedAgent.infect(facts, task.thread);
 	const finish: { completions: readonly Completion[]; answers: ProgramResult }[] = [];
 	try {
-		for (const { thread, ask: own, completions: ofThread } of asked) {
-			const answers = agent.askThread(thread.stopped, own);
-			finish.push({ completions: ofThread, answers });
-		}
+		const questions = asked.map(({ thread, ask: own }) => ({ thread: thread.stopped, program: own }));
+		for (const [index, answers] of askThreads(agent, questions).entries())
+			finish.push({ completions: asked[index]?.completions ?? [], answers });
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
 	} catch (error) {

@@ -66,3 +66,11 @@ export const CrGuard = defineStruct("cr_guard", 48, {
 	end: ["bytes", 16, 16],
 	late: ["bytes", 32, 16],
 });
+
+/** `struct cr_step`. */
+export const CrStep = defineStruct("cr_step", 24, {
+	tids: ["u64", 0],
+	results: ["u64", 8],
+	nr_tids: ["u32", 16],
+	timeout_ms: ["u32", 20],
+});

@@ -7,7 +7,7 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrGuard, CrPump, CrSeize, CrSpawn } from "./host-layout.ts";
+import { CrGuard, CrPump, CrSeize, CrSpawn, CrStep } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -18,8 +18,12 @@ const SYMBOLS = {
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
+
+/** The result of a thread that has ended, see stepTogether. */
+export const STEP_GONE = 0x40000000;
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
@@ -244,6 +248,23 @@ function textField(text: string): Uint8Array {
 	const field = new Uint8Array(16);
 	field.set(new TextEncoder().encode(text).subarray(0, 15));
 	return field;
+}
+
+/**
+ * PTRACE_SYSCALL for tracees that stand still, all at once, and a wait until each has stopped again. Gives for each: 0 at a
+ * system call stop, the code of another stop (signal, event above), STEP_GONE, -EAGAIN when it didn't stop in time, -errno.
+ */
+export function stepTogether(tids: Int32Array, timeoutMs: number): Int32Array {
+	const results = new Int32Array(tids.length);
+	if (tids.length === 0) return results;
+	const block = CrStep.encode({
+		tids: addressOf(tids),
+		results: addressOf(results),
+		nr_tids: tids.length,
+		timeout_ms: timeoutMs,
+	});
+	(library ?? loadLibrary()).symbols.cr_step(ptr(block));
+	return results;
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */

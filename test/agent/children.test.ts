@@ -44,7 +44,7 @@ function cloneChild(agent: InjectedAgent, pid: number): AgentChannel {
 	const child = listChildren(pid).at(-1);
 	if (child === undefined) throw new Error("no child");
 	seizeThread(child, 0);
-	const channel = new AgentChannel(child, area, CHILD_CTL, CHILD_PROGRAM, CHILD_STACK - CHILD_PROGRAM);
+	const channel = new AgentChannel(child, area, CHILD_CTL, CHILD_PROGRAM, CHILD_STACK - CHILD_PROGRAM, at);
 	const prepare = new Program();
 	prepare.syscall("die with the parent", nr.SYS_prctl, [PR_SET_PDEATHSIG, SIGKILL]);
 	channel.run(prepare);
