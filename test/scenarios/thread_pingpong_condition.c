@@ -25,6 +25,7 @@ static void *produce(void *arg)
 		produced[me]++;
 		must_be(pthread_cond_signal(&not_empty) == 0);
 		must_be(pthread_mutex_unlock(&mutex) == 0);
+		breathe(number);
 	}
 	must_be(pthread_mutex_lock(&mutex) == 0);
 	producers_left--;

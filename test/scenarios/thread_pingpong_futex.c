@@ -22,7 +22,7 @@ static void *run(void *arg)
 		}
 		if (seen / 2 != (unsigned)pair->count[me])
 			fail("turn %u at thread %ld, wanted its count %lu", seen, (long)arg, pair->count[me]);
-		pair->count[me]++;
+		breathe(pair->count[me]++);
 		unsigned stop = __atomic_load_n(&pair->stop, __ATOMIC_SEQ_CST);
 		if (stop == 1 && me == 0)
 			__atomic_store_n(&pair->stop, 2, __ATOMIC_SEQ_CST); // the other one has its last turn now

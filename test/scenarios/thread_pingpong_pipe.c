@@ -18,6 +18,7 @@ static void *ask(void *arg)
 		expect("number that came back", number + 1, got);
 		number += 2;
 		__atomic_store_n(&count, number, __ATOMIC_SEQ_CST);
+		breathe(number / 2);
 	}
 	return arg;
 }

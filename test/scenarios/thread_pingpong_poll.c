@@ -16,8 +16,10 @@ static void *feed(void *arg)
 {
 	long i = (long)arg, number = 0;
 	arrive();
-	for (; !__atomic_load_n(&released_word, __ATOMIC_SEQ_CST); number++)
+	for (; !__atomic_load_n(&released_word, __ATOMIC_SEQ_CST); number++) {
 		expect("bytes written", sizeof(number), write(ends[i][1], &number, sizeof(number)));
+		breathe(number);
+	}
 	must(close(ends[i][1]));
 	return (void *)number;
 }

@@ -59,6 +59,7 @@ static void *run_handler(void *arg)
 			return (void *)(long)number;
 		}
 		wanted = number;
+		breathe(number);
 		send(waiter, SIGRTMIN + 1, number);
 		while (handled == number)
 			sigsuspend(&inside);

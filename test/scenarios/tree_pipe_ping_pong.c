@@ -32,10 +32,11 @@ int main(int argc, char **argv)
 	pid_t child = start_child(run, NULL);
 	ready();
 	long ball = 0, got;
-	for (; ball < 20000 || access(path, F_OK) < 0; ball += 2) {
+	for (; ball < 10000 || access(path, F_OK) < 0; ball += 2) {
 		must_be(write(there[1], &ball, sizeof(ball)) == sizeof(ball));
 		must_be(read(back[0], &got, sizeof(got)) == sizeof(got));
 		expect("ball", ball + 1, got);
+		breathe(ball / 2);
 	}
 	ball = -1;
 	must_be(write(there[1], &ball, sizeof(ball)) == sizeof(ball));

@@ -37,9 +37,10 @@ int main(int argc, char **argv)
 	char path[512];
 	snprintf(path, sizeof(path), "%s.go", scenario_out_path);
 	ready();
-	for (int ball = 0; ball < 20000 || access(path, F_OK) < 0; ball += 2) {
+	for (int ball = 0; ball < 10000 || access(path, F_OK) < 0; ball += 2) {
 		must(sigqueue(child, SIGRTMIN, (union sigval){ .sival_int = ball }));
 		expect("ball", ball + 1, take(&set, child));
+		breathe(ball / 2);
 	}
 	must(sigqueue(child, SIGRTMIN, (union sigval){ .sival_int = -1 }));
 	expect_exit(child, 0);
