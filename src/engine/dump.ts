@@ -20,7 +20,7 @@ import { fs_entrySchema } from "../images/gen/file_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { readMaps } from "../kernel/procfs/maps.ts";
-import { closeCopies } from "../kinds/file/fd-table.ts";
+import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { Completion, DeadTask, DumpedTask, DumpedThread, TaskDraft, ThreadDraft } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
@@ -271,6 +271,7 @@ function examine({ tasks, dead }: FrozenTree, context: DumpState, hint: Gadgets 
 
 function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void {
 	for (const task of tasks) closeCopies(task, context);
+	closeInFlight(context);
 }
 
 /** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */

@@ -4,7 +4,7 @@
 
 import type { Registers } from "../agent/chain.x86_64.ts";
 import type { ProgramResult } from "../agent/channel.ts";
-import type { OpRef, Program } from "../agent/program.ts";
+import type { LoadRef, OpRef, Program } from "../agent/program.ts";
 import type { StoppedThread } from "../agent/tracee.ts";
 import type { CriuError } from "../errors.ts";
 import type { core_entry, task_kobj_ids_entry } from "../images/gen/core_pb.ts";
@@ -89,6 +89,10 @@ export interface FileRegistry {
 	newId(): number;
 	/** Appends an entry to files.img. */
 	add(entry: file_entry): void;
+	/** The id of the description of a file, which is dumped at first sight; undefined when no kind can dump it. */
+	addOpen(file: FdFacts): { readonly id: number; readonly type: fd_types } | undefined;
+	/** Why an open file can't be dumped. */
+	findBlockers(file: FdFacts): CriuError[];
 	/** A mapped file or exe: one id for each inode. `fd` is an O_PATH or readable copy of ours. */
 	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number;
 	/** A directory (cwd, root): always a fresh id. */
@@ -259,6 +263,9 @@ export interface FdFacts {
 	readonly fown: fown_entry;
 }
 
+/** A descriptor under a number that is known, or that an earlier operation gives. */
+export type FdArg = OpRef | LoadRef | number;
+
 /** Makes one description in the restored task. */
 export interface FilePlan {
 	readonly program: Program;
@@ -271,6 +278,14 @@ export interface FilePlan {
 export interface FileRef {
 	readonly plan: TaskPlan;
 	readonly number: number;
+}
+
+/** What a kind does when the files of all tasks are planned: the last one of them may take whatever the others have made. */
+export interface LastFiles extends FilePlan {
+	/** A descriptor of a description, in whichever task; undefined when no task has one. */
+	find(id: number): FileRef | undefined;
+	/** Makes a description that no task has in its table; it's kept until all tasks have their files. @throws ImageError */
+	make(id: number): FileRef;
 }
 
 /** Completes a description when all descriptors of all tasks are at their numbers. `program` is of the stage "release". */
@@ -298,7 +313,9 @@ export interface FileKind {
 	 * Adds operations that open the description with its flags and position; the result is its descriptor under any
 	 * number. Owner (F_SETOWN), descriptor numbers and FD_CLOEXEC are the planner's business.
 	 */
-	plan(entry: file_entry, file: FilePlan): OpRef;
+	plan(entry: file_entry, file: FilePlan): FdArg;
+	/** Adds what needs the files of several tasks. Called once for each restore, whether it has files of this kind or not. */
+	planLast?(last: LastFiles): void;
 	/** Adds what has to wait until all descriptors of all tasks are in place: references to others, timers. */
 	finish?(entry: file_entry, file: FileFinish): void;
 }

@@ -33,7 +33,7 @@ export const file_socket: GenFile = /*@__PURE__*/
     "file_perms_entry":
       "mode:1:!:uint32 uid:2:!:uint32 gid:3:!:uint32",
     "unix_sk_entry":
-      "id:1:!:uint32 ino:2:!:uint32 type:3:!:uint32::dict=sk state:4:!:uint32::dict=sk flags:5:!:uint32::hex uflags:6:!:uint32::hex backlog:7:!:uint32 peer:8:!:uint32 fown:9:!:fown_entry opts:10:!:sk_opts_entry name:11:!:bytes::conv=unix_name shutdown:12:?:sk_shutdown file_perms:13:?:file_perms_entry name_dir:14:?:bytes::text deleted:15:?:bool ns_id:16:?:uint32 mnt_id:17:?:sint32:-1",
+      "id:1:!:uint32 ino:2:!:uint32 type:3:!:uint32::dict=sk state:4:!:uint32::dict=sk flags:5:!:uint32::hex uflags:6:!:uint32::hex backlog:7:!:uint32 peer:8:!:uint32 fown:9:!:fown_entry opts:10:!:sk_opts_entry name:11:!:bytes::conv=unix_name shutdown:12:?:sk_shutdown file_perms:13:?:file_perms_entry name_dir:14:?:bytes::text deleted:15:?:bool ns_id:16:?:uint32 mnt_id:17:?:sint32:-1 pending:4201:*:uint32 peer_gone:4202:?:bool reset:4203:?:bool file_path:4204:?:bytes",
     "packet_mclist":
       "index:1:!:uint32 type:2:!:uint32 addr:3:!:bytes",
     "packet_ring":
@@ -44,8 +44,10 @@ export const file_socket: GenFile = /*@__PURE__*/
       "id:1:!:uint32 ino:2:!:uint32 protocol:3:!:uint32 state:4:!:uint32 flags:6:!:uint32::hex portid:7:!:uint32 groups:8:*:uint32 dst_portid:9:!:uint32 dst_group:10:!:uint32 fown:11:!:fown_entry opts:12:!:sk_opts_entry ns_id:13:?:uint32",
     "scm_entry":
       "type:1:!:uint32 rights:2:*:uint32",
+    "sk_ucred_entry":
+      "uid:1:!:uint32 gid:2:!:uint32 pid:3:!:uint32",
     "sk_packet_entry":
-      "id_for:1:!:uint32 length:2:!:uint32 scm:4:*:scm_entry",
+      "id_for:1:!:uint32 length:2:!:uint32 scm:4:*:scm_entry ucred:128:?:sk_ucred_entry sender:4201:?:bytes",
   }, {
     "sk_shutdown":
       "NONE=0 READ=1 WRITE=2 BOTH=3",
@@ -667,6 +669,34 @@ export type unix_sk_entry = Message<"unix_sk_entry"> & {
    * @generated from field: optional sint32 mnt_id = 17 [default = -1];
    */
   mntId: number;
+
+  /**
+   * Of a listening socket: inodes of those that wait to be accepted, in their order.
+   *
+   * @generated from field: repeated uint32 pending = 4201;
+   */
+  pending: number[];
+
+  /**
+   * A datagram socket whose peer has been closed.
+   *
+   * @generated from field: optional bool peer_gone = 4202;
+   */
+  peerGone: boolean;
+
+  /**
+   * A stream whose peer has been closed with unread data: the next call fails with ECONNRESET.
+   *
+   * @generated from field: optional bool reset = 4203;
+   */
+  reset: boolean;
+
+  /**
+   * Path of the socket's file, where that has been renamed or lies below another root directory.
+   *
+   * @generated from field: optional bytes file_path = 4204;
+   */
+  filePath: Uint8Array;
 };
 
 /**
@@ -957,6 +987,35 @@ export const scm_entrySchema: GenMessage<scm_entry> = /*@__PURE__*/
   messageDesc(file_socket, 13);
 
 /**
+ * Number and fields as in later versions of CRIU.
+ *
+ * @generated from message sk_ucred_entry
+ */
+export type sk_ucred_entry = Message<"sk_ucred_entry"> & {
+  /**
+   * @generated from field: required uint32 uid = 1;
+   */
+  uid: number;
+
+  /**
+   * @generated from field: required uint32 gid = 2;
+   */
+  gid: number;
+
+  /**
+   * @generated from field: required uint32 pid = 3;
+   */
+  pid: number;
+};
+
+/**
+ * Describes the message sk_ucred_entry.
+ * Use `create(sk_ucred_entrySchema)` to create a new message.
+ */
+export const sk_ucred_entrySchema: GenMessage<sk_ucred_entry> = /*@__PURE__*/
+  messageDesc(file_socket, 14);
+
+/**
  * @generated from message sk_packet_entry
  */
 export type sk_packet_entry = Message<"sk_packet_entry"> & {
@@ -974,6 +1033,18 @@ export type sk_packet_entry = Message<"sk_packet_entry"> & {
    * @generated from field: repeated scm_entry scm = 4;
    */
   scm: scm_entry[];
+
+  /**
+   * @generated from field: optional sk_ucred_entry ucred = 128;
+   */
+  ucred?: sk_ucred_entry | undefined;
+
+  /**
+   * Name of the sender, where that isn't the peer.
+   *
+   * @generated from field: optional bytes sender = 4201;
+   */
+  sender: Uint8Array;
 };
 
 /**
@@ -981,7 +1052,7 @@ export type sk_packet_entry = Message<"sk_packet_entry"> & {
  * Use `create(sk_packet_entrySchema)` to create a new message.
  */
 export const sk_packet_entrySchema: GenMessage<sk_packet_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 14);
+  messageDesc(file_socket, 15);
 
 /**
  * @generated from enum sk_shutdown

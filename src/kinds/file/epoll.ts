@@ -31,6 +31,7 @@ import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, planFlags, ref
 import { findWatchedFiles, type WatchedFile } from "./epoll-targets.ts";
 import { checkInner, corruptImage, MAX_FDS } from "./image-checks.ts";
 import { planTake } from "./kept-files.ts";
+import { isInFlight } from "./open-files.ts";
 
 /** Bits of a registration that stay when a one-shot has fired. Source: fs/eventpoll.c EP_PRIVATE_BITS. */
 const LASTING = (ev.EPOLLWAKEUP | ev.EPOLLONESHOT | ev.EPOLLET | ev.EPOLLEXCLUSIVE) >>> 0;
@@ -94,6 +95,8 @@ function readBusyPoll(file: FdFacts): bigint {
 
 function dumpEpoll(file: FdFacts, id: number, context: DumpContext): file_entry {
 	const busyPoll = readBusyPoll(file);
+	// One that's on its way through a socket is in no table.
+	const single = context.tasks.length === 1 && !isInFlight(file);
 	return create(file_entrySchema, {
 		type: fd_types.EVENTPOLL,
 		id,
@@ -101,7 +104,7 @@ function dumpEpoll(file: FdFacts, id: number, context: DumpContext): file_entry 
 			id,
 			flags: imageFlags(file),
 			fown: file.fown,
-			tfd: findWatchedFiles(file, context).map((watched) => encodeTarget(watched, context.tasks.length === 1)),
+			tfd: findWatchedFiles(file, context).map((watched) => encodeTarget(watched, single)),
 			...(busyPoll === 0n ? {} : { busyPoll }),
 		}),
 	});
@@ -130,7 +133,7 @@ function idsByNumber(image: TaskImage, context: RestoreContext): ReadonlyMap<num
 function targetFinder(epoll: eventpoll_file_entry, { holders, context }: FileFinish) {
 	const having = new Set(holders);
 	// Images of CRIU don't tell whose number it is: it comes first upon tasks that are early in the tree.
-	const likely = context.tasks.filter((image) => having.has(image));
+	const likely = having.size === 0 ? context.tasks : context.tasks.filter((image) => having.has(image));
 	const byPid = context.once("tasks-by-pid", () => new Map(context.tasks.map((image) => [image.tid, image])));
 	return (target: eventpoll_tfd_entry): number => {
 		const holder = byPid.get(target.holder);

@@ -2,18 +2,17 @@
 // The descriptor table of a task: which numbers refer to which open file descriptions.
 // Images: fdinfo-N.img (fdinfo_entry), files.img. Source: /proc/PID/fd, /proc/PID/fdinfo, pidfd_getfd(2), kcmp(2).
 
-import type { OpRef, Program } from "../../agent/program.ts";
+import type { Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../images/gen/fdinfo_pb.ts";
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
 import { FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
-import { showPath } from "../../sys/file.ts";
 import type {
 	DumpContext,
 	DumpedTask,
-	FdFacts,
+	FdArg,
 	FileKind,
 	FilePlan,
 	FileRef,
@@ -22,51 +21,27 @@ import type {
 	TaskImage,
 	TaskKind,
 	TaskPlan,
-	UnsupportedFileKind,
 } from "../kind.ts";
 import { firstSharer } from "../task/sharing.ts";
 import { planFown } from "./fown.ts";
 import { corruptImage, MAX_FDS } from "./image-checks.ts";
 import { FILE_KINDS, findKindOfType } from "./index.ts";
-import { planShare } from "./kept-files.ts";
-import { findLockBlockers } from "./locks.ts";
-import { collectFds, compareDescriptors, Descriptions } from "./open-files.ts";
+import { keptFilesOf, planShare } from "./kept-files.ts";
+import { collectFds } from "./open-files.ts";
 
-export { closeCopies, Descriptions } from "./open-files.ts";
-
-function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
-	return FILE_KINDS.find((kind) => kind.matches(file));
-}
+export { closeCopies, closeInFlight, Descriptions } from "./open-files.ts";
 
 function findFdBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
-	return collectFds(task, context).flatMap((file) => {
-		const kind = kindOf(file);
-		const locks = findLockBlockers(file, context);
-		if (kind !== undefined && !("unsupported" in kind))
-			return [...(kind.findBlockers?.(file, context) ?? []), ...locks];
-		const object = `pid ${task.pid}: fd ${file.fd} (${showPath(file.link)})`;
-		const what =
-			kind === undefined
-				? "is of an unknown kind"
-				: `is ${/^[aeio]/.test(kind.name) ? "an" : "a"} ${kind.name}: ${kind.reason}`;
-		const remedy = kind?.remedy ?? "close it in the program first";
-		return [new UnsupportedError("UNSUPPORTED_FILE", `${object} ${what}`, { remedy }), ...locks];
-	});
+	return collectFds(task, context).flatMap((file) => context.files.findBlockers(file));
 }
 
 function dumpFds(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
 	if (firstSharer("files", task, context) !== task) return undefined;
-	const descriptions = context.once("descriptions", () => new Descriptions<number>(compareDescriptors));
 	for (const file of collectFds(task, context)) {
-		const kind = kindOf(file);
-		if (kind === undefined || "unsupported" in kind) continue;
-		const id = descriptions.of(file, () => {
-			const fresh = context.files.newId();
-			context.files.add(kind.dump(file, fresh, context));
-			return fresh;
-		});
+		const added = context.files.addOpen(file);
+		if (added === undefined) continue;
 		const flags = (file.info.flags & O_CLOEXEC) !== 0 ? FD_CLOEXEC : 0;
-		draft.fds.push(create(fdinfo_entrySchema, { id, flags, type: kind.type, fd: file.fd }));
+		draft.fds.push(create(fdinfo_entrySchema, { ...added, flags, fd: file.fd }));
 	}
 	draft.fds.sort((a, b) => a.fd - b.fd);
 	return undefined;
@@ -97,6 +72,8 @@ function fownOf(entry: file_entry): fown_entry | undefined {
 /** All descriptions of a restore, in the order of making. */
 class MadeFiles {
 	readonly refs = new Map<number, FileRef>();
+	/** Tasks whose files are planned to the end. */
+	finished = 0;
 	/** Tasks that have a description in their tables, by its id. */
 	readonly holders = new Map<number, TaskImage[]>();
 	/** What still has to be done to descriptions of a task. */
@@ -146,26 +123,34 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 			continue;
 		}
 		made.refs.set(id, { plan, number: first.fd });
-		const kind = findKindOfType(entry.type);
-		if (kind === undefined)
-			throw new UnsupportedError(
-				"UNSUPPORTED_FILE",
-				`file ${id} of the images is of type ${fd_types[entry.type] ?? entry.type}, which this version doesn't restore`,
-				{
-					remedy: "restore these images with the original criu",
-				},
-			);
-		const file: FilePlan = { program, plan, context, image };
-		planTargets(program, kind.plan(entry, file), fds, plan);
-		made.finishLater(kind, entry, file, first.fd);
-		// O_PATH files have no owner; all others may.
-		const fown = fownOf(entry);
-		if (fown !== undefined && (fown.pid !== 0 || fown.signum !== 0)) planFown(program, first.fd, fown);
+		planDescription(entry, { program, plan, context, image }, made, (opened) => {
+			planTargets(program, opened, fds, plan);
+			return first.fd;
+		});
 	}
 }
 
+/** Makes a description; `place` gives it a number. */
+function planDescription(entry: file_entry, file: FilePlan, made: MadeFiles, place: (opened: FdArg) => number): number {
+	const kind = findKindOfType(entry.type);
+	if (kind === undefined)
+		throw new UnsupportedError(
+			"UNSUPPORTED_FILE",
+			`file ${entry.id} of the images is of type ${fd_types[entry.type] ?? entry.type}, which this version doesn't restore`,
+			{
+				remedy: "restore these images with the original criu",
+			},
+		);
+	const number = place(kind.plan(entry, file));
+	made.finishLater(kind, entry, file, number);
+	// O_PATH files have no owner; all others may.
+	const fown = fownOf(entry);
+	if (fown !== undefined && (fown.pid !== 0 || fown.signum !== 0)) planFown(file.program, number, fown);
+	return number;
+}
+
 /** Gives a description its numbers. It passes through a reserved one: the first may be any, also one of its own. */
-function planTargets(program: Program, opened: OpRef, fds: readonly fdinfo_entry[], plan: TaskPlan): void {
+function planTargets(program: Program, opened: FdArg, fds: readonly fdinfo_entry[], plan: TaskPlan): void {
 	const number = plan.numbers.reserve("opened file");
 	program.syscall("move it out of the way", SYS_dup3, [opened, number, 0]);
 	program.syscall("close the first copy", SYS_close, [opened]);
@@ -176,9 +161,26 @@ function planTargets(program: Program, opened: OpRef, fds: readonly fdinfo_entry
 	program.syscall("close the copy", SYS_close, [number]);
 }
 
+/** What needs the files of several tasks is done by the last one, which can wait for all others. */
+function planLast(image: TaskImage, plan: TaskPlan, context: RestoreContext, made: MadeFiles): void {
+	const file: FilePlan = { program: plan.programs.files, plan, context, image };
+	const make = (id: number) => {
+		const entry = context.files.get(id);
+		if (entry === undefined) throw corruptImage("files.img", `no file for id ${id}`);
+		const number = planDescription(entry, file, made, (opened) => keptFilesOf(plan).keep(file.program, opened));
+		const ref = { plan, number };
+		made.refs.set(id, ref);
+		return ref;
+	};
+	for (const kind of FILE_KINDS)
+		if (!("unsupported" in kind)) kind.planLast?.({ ...file, find: (id) => made.refs.get(id), make });
+}
+
 /** Runs once the descriptors of all tasks are planned. */
-function planFinish(_image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
-	const { refs, unfinished } = madeFilesOf(context);
+function planFinish(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
+	const made = madeFilesOf(context);
+	const { refs, unfinished } = made;
+	if (++made.finished === context.tasks.length) planLast(image, plan, context, made);
 	for (const finish of unfinished.get(plan) ?? []) finish((id) => refs.get(id));
 }
 

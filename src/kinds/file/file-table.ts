@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All files that a dump has met: gives them their ids and collects files.img.
 
-import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
+import { type CriuError, UnsupportedError } from "../../errors.ts";
+import type { fd_types, file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type ImageDir, KINDS } from "../../images/index.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
 import { log } from "../../log.ts";
-import { statFd } from "../../sys/file.ts";
-import type { DumpContext, DumpedTask, FileRegistry } from "../kind.ts";
+import { showPath, statFd } from "../../sys/file.ts";
+import type { DumpContext, DumpedTask, FdFacts, FileKind, FileRegistry, UnsupportedFileKind } from "../kind.ts";
 import { emptyFown } from "./fown.ts";
+import { FILE_KINDS } from "./index.ts";
+import { findLockBlockers } from "./locks.ts";
+import { compareDescriptors, Descriptions } from "./open-files.ts";
 import { encodeRegFile } from "./reg-dump.ts";
+
+function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
+	return FILE_KINDS.find((kind) => kind.matches(file));
+}
 
 /** One for each dump. */
 export class FileTable implements FileRegistry {
@@ -26,6 +34,34 @@ export class FileTable implements FileRegistry {
 
 	add(entry: file_entry): void {
 		this.entries.push(entry);
+	}
+
+	addOpen(file: FdFacts): { id: number; type: fd_types } | undefined {
+		const kind = kindOf(file);
+		if (kind === undefined || "unsupported" in kind) return undefined;
+		const descriptions = this.context.once("descriptions", () => new Descriptions<number>(compareDescriptors));
+		let isNew = false;
+		const id = descriptions.of(file, () => {
+			isNew = true;
+			return this.newId();
+		});
+		// Known by its id from here on: it may be on its way through itself.
+		if (isNew) this.add(kind.dump(file, id, this.context));
+		return { id, type: kind.type };
+	}
+
+	findBlockers(file: FdFacts): CriuError[] {
+		const kind = kindOf(file);
+		const locks = findLockBlockers(file, this.context);
+		if (kind !== undefined && !("unsupported" in kind))
+			return [...(kind.findBlockers?.(file, this.context) ?? []), ...locks];
+		const object = `pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)})`;
+		const what =
+			kind === undefined
+				? "is of an unknown kind"
+				: `is ${/^[aeio]/.test(kind.name) ? "an" : "a"} ${kind.name}: ${kind.reason}`;
+		const remedy = kind?.remedy ?? "close it in the program first";
+		return [new UnsupportedError("UNSUPPORTED_FILE", `${object} ${what}`, { remedy }), ...locks];
 	}
 
 	atEnd(work: (dir: ImageDir) => void): void {

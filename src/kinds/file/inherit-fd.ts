@@ -25,6 +25,11 @@ export function keyOfPipe(pipeId: number): string {
 	return `pipe:[${pipeId}]`;
 }
 
+/** Key of a socket: what its link in /proc says. */
+export function keyOfSocket(ino: number): string {
+	return `socket:[${ino}]`;
+}
+
 /** Key of a terminal: device of the terminal and of the file system it lies on, hexadecimal. */
 export function keyOfTty(info: tty_info_entry): string {
 	return `tty[${info.rdev.toString(16)}:${info.dev.toString(16)}]`;

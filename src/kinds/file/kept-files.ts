@@ -6,7 +6,7 @@ import type { OpRef, Program } from "../../agent/program.ts";
 import { F_DUPFD } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_dup3, SYS_fcntl, SYS_pidfd_getfd, SYS_pidfd_open } from "../../kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../sys/file.ts";
-import type { FileRef, TaskPlan } from "../kind.ts";
+import type { FdArg, FileRef, TaskPlan } from "../kind.ts";
 
 /** Path by which the process itself reaches one of its descriptors. */
 export function ownFdPath(number: number): Uint8Array {
@@ -58,7 +58,13 @@ export class KeptFiles {
 	constructor(private readonly plan: TaskPlan) {}
 
 	/** Moves a descriptor to a number that stays until it's released. Works for any descriptor below the reserved ones. */
-	keep(program: Program, fd: OpRef): number {
+	keep(program: Program, fd: FdArg): number {
+		const given = typeof fd === "number" ? this.idle.lastIndexOf(fd) : -1;
+		if (typeof fd === "number" && given >= 0) {
+			this.idle.splice(given, 1);
+			this.open.add(fd);
+			return fd;
+		}
 		const number = this.idle.pop() ?? this.plan.numbers.reserve(`kept file ${this.count++}`);
 		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
 		program.syscall("close the first copy", SYS_close, [fd]);
@@ -70,6 +76,12 @@ export class KeptFiles {
 	replace(program: Program, number: number, fd: OpRef): void {
 		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
 		program.syscall("close the first copy", SYS_close, [fd]);
+	}
+
+	/** Hands a kept descriptor to whoever closes it next. */
+	give(number: number): number {
+		if (this.open.delete(number)) this.idle.push(number);
+		return number;
 	}
 
 	release(program: Program, number: number): void {

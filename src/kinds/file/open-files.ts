@@ -2,6 +2,7 @@
 // The open descriptors of standing tasks, read once, and which of them are one open file description.
 // Source: /proc/PID/fd, /proc/PID/fdinfo, pidfd_getfd(2), kcmp(2).
 
+import { BugError } from "../../errors.ts";
 import { O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
 import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
@@ -32,6 +33,38 @@ export function collectFds(task: DumpedTask, context: Pick<DumpContext, "once">)
 /** Closes the copies of a task's descriptors. */
 export function closeCopies(task: DumpedTask, context: Pick<DumpContext, "once">): void {
 	for (const { ownFd } of context.once<readonly FdFacts[]>(`fds:${task.pid}`, () => [])) closeFd(ownFd);
+}
+
+/** Files on their way through sockets, which came to us when we looked; closed when the dump is over. */
+function inFlightFiles(context: Pick<DumpContext, "once">): FdFacts[] {
+	return context.once<FdFacts[]>("in-flight", () => []);
+}
+
+/** A file that has come to us out of the queue of a socket. The number becomes the dump's. @throws KernelError */
+export function addInFlight(fd: number, context: Pick<DumpContext, "once" | "tasks">): FdFacts {
+	const [root] = context.tasks;
+	if (root === undefined) throw new BugError("a dump without tasks");
+	// The kernel compares and describes it under our number, as if we were one of the tasks.
+	const task = context.once<DumpedTask>("in-flight-task", () =>
+		Object.create(root, { pid: { value: process.pid }, vpid: { value: 0 } }),
+	);
+	context.once<readonly FdFacts[]>(`fds:${process.pid}`, () => []);
+	const info = readFdinfo(process.pid, fd);
+	const link = readFdLink(process.pid, fd);
+	const fown = (info.flags & O_PATH) === 0 ? readFown(root, fd) : emptyFown();
+	const file = { task, fd, link, stat: statFd(fd), info, ownFd: fd, fown };
+	inFlightFiles(context).push(file);
+	return file;
+}
+
+/** True for a file that no task has, or that at least came to us by another way. */
+export function isInFlight(file: FdFacts): boolean {
+	return file.task.pid === process.pid;
+}
+
+/** Closes what has come to us out of queues. */
+export function closeInFlight(context: Pick<DumpContext, "once">): void {
+	for (const { ownFd } of inFlightFiles(context).splice(0)) closeFd(ownFd);
 }
 
 /** 0 for descriptors of one open file description, 1 or 2 for an order, as kcmp(2) gives it. */

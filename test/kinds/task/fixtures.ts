@@ -64,7 +64,16 @@ export function dumpContext(options: Partial<Options> = {}): DumpContext {
 		tasks: [],
 		dead: [],
 		dir: undefined,
-		files: { newId: () => 1, add() {}, atEnd() {}, onFailure() {}, addMapped: () => 1, addDirectory: () => 1 },
+		files: {
+			newId: () => 1,
+			add() {},
+			addOpen: () => undefined,
+			findBlockers: () => [],
+			atEnd() {},
+			onFailure() {},
+			addMapped: () => 1,
+			addDirectory: () => 1,
+		},
 		once: once({}),
 	};
 }
