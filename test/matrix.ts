@@ -9,7 +9,7 @@ import { findLack, restoreMachine } from "./matrix/machine.ts";
 import { CritReader } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
 import { allStopped, Run } from "./matrix/run.ts";
-import { buildHelper, buildScenario, buildStage, listScenarios, type Scenario } from "./matrix/scenario.ts";
+import { buildHelper, buildScenario, buildStage, listScenarios, type Scenario, wrapPeer } from "./matrix/scenario.ts";
 import { Stage, StageError, showEnding } from "./matrix/stage.ts";
 import { findPeer } from "./peer.ts";
 
@@ -128,8 +128,10 @@ async function prepare(): Promise<Host> {
 	const missing = "missing" in peer ? peer.missing : "";
 	if ("missing" in peer)
 		return { stage, sharing, kdat, criu: { ours, peer: undefined }, peerMissing: missing, reader: undefined };
-	await warmPeer(stage, peer.criu, kdat);
-	return { stage, sharing, kdat, criu: { ours, peer: peer.criu }, peerMissing: "", reader: new CritReader(peer) };
+	const wrapped = await wrapPeer(peer.criu);
+	await warmPeer(stage, wrapped, kdat);
+	const criu = { ours: ours === peer.criu ? wrapped : ours, peer: wrapped };
+	return { stage, sharing, kdat, criu, peerMissing: "", reader: new CritReader(peer) };
 }
 
 /** Compiles the stage and finds both criu, once for all runs of this process; closeMatrix ends what it holds. */
@@ -156,6 +158,7 @@ export async function closeMatrix(): Promise<void> {
 	shared = undefined;
 	await opened?.reader?.close();
 	if (opened !== undefined) rmSync(opened.kdat, { force: true });
+	if (opened?.criu.peer !== undefined) rmSync(opened.criu.peer, { force: true });
 	restoreMachine();
 }
 

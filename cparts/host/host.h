@@ -81,12 +81,23 @@ struct cr_step {
 	uint32_t timeout_ms;
 };
 
+/* An option to be read from a socket. */
+struct cr_sockopt {
+	int32_t level;
+	int32_t name;
+	uint32_t offset;     /* of its value among the values */
+	uint32_t capacity;
+	uint32_t length;     /* out: of the value */
+	int32_t result;      /* out: 0 or -errno */
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
+CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

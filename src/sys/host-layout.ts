@@ -74,3 +74,13 @@ export const CrStep = defineStruct("cr_step", 24, {
 	nr_tids: ["u32", 16],
 	timeout_ms: ["u32", 20],
 });
+
+/** Mirrors `struct cr_sockopt` (cparts/host/host.h). */
+export const CrSockopt = defineStruct("cr_sockopt", 24, {
+	level: ["i32", 0],
+	name: ["i32", 4],
+	offset: ["u32", 8],
+	capacity: ["u32", 12],
+	length: ["u32", 16],
+	result: ["i32", 20],
+});

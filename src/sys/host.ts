@@ -7,7 +7,7 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrGuard, CrPump, CrSeize, CrSpawn, CrStep } from "./host-layout.ts";
+import { CrGuard, CrPump, CrSeize, CrSockopt, CrSpawn, CrStep } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -19,6 +19,7 @@ const SYMBOLS = {
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_sockopts: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
 
@@ -265,6 +266,13 @@ export function stepTogether(tids: Int32Array, timeoutMs: number): Int32Array {
 	});
 	(library ?? loadLibrary()).symbols.cr_step(ptr(block));
 	return results;
+}
+
+/** Reads options of a socket as CrSockopt tells; what comes of it stands in the list and among the values. */
+export function readSockopts(fd: number, list: Uint8Array, values: Uint8Array): void {
+	if (list.length === 0) return;
+	const nr = list.length / CrSockopt.size;
+	(library ?? loadLibrary()).symbols.cr_sockopts(fd, ptr(list), nr, ptr(values));
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */

@@ -1,22 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Options and addresses of sockets. Source: getsockopt(2), getsockname(2).
 
-import { KernelError } from "../errors.ts";
+import { BugError, KernelError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
+import { SO_PEERNAME, SOL_SOCKET } from "../kernel/abi/socket.ts";
+import { viewOf } from "../kernel/abi/struct.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
-import { syscall } from "./host.ts";
+import { readSockopts, syscall } from "./host.ts";
+import { CrSockopt } from "./host-layout.ts";
 
 /** Room for values; lives for ever, so that one call costs no allocation. */
 const room = new Uint8Array(256);
 const word = new Int32Array(room.buffer, 0, 1);
 const length = new Uint32Array(1);
 
-const ENOPROTOOPT = errnoNumber("ENOPROTOOPT");
-const EOPNOTSUPP = errnoNumber("EOPNOTSUPP");
-const EINVAL = errnoNumber("EINVAL");
+const LACKING: ReadonlySet<number> = new Set(["ENOPROTOOPT", "EOPNOTSUPP", "EINVAL"].map(errnoNumber));
 
-function mayLack(errno: number): boolean {
-	return errno === ENOPROTOOPT || errno === EOPNOTSUPP || errno === EINVAL;
+/** An option to read and the length of its value at most. */
+export interface OptionSpec {
+	readonly level: number;
+	readonly name: number;
+	readonly capacity: number;
+}
+
+/** Options that are read together, again and again. What was read stands here until the next socket is. */
+export class OptionReader {
+	/** Values of all options, each at its offset. */
+	readonly values: Uint8Array;
+	/** Offset of each option's value, a multiple of eight. */
+	readonly offsets: readonly number[];
+	private readonly list: Uint8Array;
+	private readonly view: DataView;
+	private readonly valueView: DataView;
+
+	constructor(private readonly specs: readonly OptionSpec[]) {
+		const offsets: number[] = [];
+		let size = 0;
+		for (const { capacity } of specs) {
+			offsets.push(size);
+			size += (capacity + 7) & ~7;
+		}
+		this.offsets = offsets;
+		this.values = new Uint8Array(Math.max(size, 8));
+		this.list = new Uint8Array(specs.length * CrSockopt.size);
+		this.view = viewOf(this.list);
+		this.valueView = viewOf(this.values);
+		for (const [i, { level, name, capacity }] of specs.entries())
+			CrSockopt.write(this.view, i * CrSockopt.size, { level, name, offset: offsets[i] ?? 0, capacity });
+	}
+
+	/** Reads all options of a socket. */
+	read(fd: number): void {
+		this.values.fill(0);
+		readSockopts(fd, this.list, this.values);
+	}
+
+	/** True for an option that was there. @throws KernelError when its reading failed otherwise than for want of it */
+	has(index: number): boolean {
+		const result = this.view.getInt32(index * CrSockopt.size + CrSockopt.offsets.result, true);
+		if (result === 0) return true;
+		if (LACKING.has(-result)) return false;
+		const { level, name } = this.specs[index] ?? { level: 0, name: 0 };
+		throw new KernelError("getsockopt", -result, `of level ${level}, option ${name}`);
+	}
+
+	/** Bytes that an option's value has. */
+	lengthOf(index: number): number {
+		const { capacity = 0 } = this.specs[index] ?? {};
+		return Math.min(this.view.getUint32(index * CrSockopt.size + CrSockopt.offsets.length, true), capacity);
+	}
+
+	/** An option that is an int; undefined where there's no such option. @throws KernelError */
+	findInt(index: number): number | undefined {
+		return this.has(index) ? this.valueView.getInt32(this.offsets[index] ?? 0, true) : undefined;
+	}
+
+	/** A copy of an option's bytes; undefined where there's no such option. @throws KernelError */
+	find(index: number): Uint8Array | undefined {
+		const at = this.offsets[index];
+		if (at === undefined) throw new BugError(`no option ${index} in a list`);
+		return this.has(index) ? this.values.slice(at, at + this.lengthOf(index)) : undefined;
+	}
 }
 
 /** An option that is an int; undefined where the socket or the kernel knows no such option. @throws KernelError */
@@ -25,7 +89,7 @@ export function findIntOption(fd: number, level: number, name: number): number |
 	length[0] = 4;
 	const ret = syscall(nr.SYS_getsockopt, fd, level, name, room, length);
 	if (ret === 0) return word[0];
-	if (mayLack(-ret)) return undefined;
+	if (LACKING.has(-ret)) return undefined;
 	throw new KernelError("getsockopt", -ret, `of fd ${fd}, level ${level}, option ${name}`);
 }
 
@@ -45,7 +109,7 @@ export function findOption(fd: number, level: number, name: number, capacity: nu
 	length[0] = capacity;
 	const ret = syscall(nr.SYS_getsockopt, fd, level, name, value, length);
 	if (ret === 0) return value.slice(0, Math.min(length[0] ?? 0, capacity));
-	if (mayLack(-ret)) return undefined;
+	if (LACKING.has(-ret)) return undefined;
 	throw new KernelError("getsockopt", -ret, `of fd ${fd}, level ${level}, option ${name}`);
 }
 
@@ -77,6 +141,16 @@ export function getSocketName(fd: number): Uint8Array {
 	const name = readAddress(nr.SYS_getsockname, fd);
 	if (typeof name === "number") throw new KernelError("getsockname", -name, `of fd ${fd}`);
 	return name;
+}
+
+/**
+ * The address that a socket is or was connected to, struct sockaddr; undefined when there is none. `size`: that of addresses of
+ * its family, of which the kernel makes a condition.
+ */
+export function findLastPeerName(fd: number, size: number): Uint8Array | undefined {
+	length[0] = size;
+	const ret = syscall(nr.SYS_getsockopt, fd, SOL_SOCKET, SO_PEERNAME, room, length);
+	return ret < 0 ? undefined : room.slice(0, size);
 }
 
 /** The address of a socket's peer; undefined when it isn't connected. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Scenario programs: reading their header comments, compiling them, and what the machine can offer them.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "../..");
@@ -177,6 +177,22 @@ export async function buildHelper(name: string): Promise<string> {
 	const target = join(buildDir, `${name}.bin`);
 	if (!isFresh(target, [source])) await compile("gcc", [], source, target);
 	return target;
+}
+
+/** Compiles a library to be preloaded. */
+async function buildPreload(name: string): Promise<string> {
+	const source = join(import.meta.dir, `${name}.c`);
+	const target = join(buildDir, `${name}.so`);
+	if (!isFresh(target, [source])) await compile("gcc", ["-shared", "-fPIC", "-nostdlib"], source, target);
+	return target;
+}
+
+/** A command that runs the peer with what this kernel asks of it, see peer-shim.c. */
+export async function wrapPeer(criu: string): Promise<string> {
+	const shim = await buildPreload("peer-shim");
+	const wrapper = join(buildDir, `peer-criu.${process.pid}`);
+	writeFileSync(wrapper, `#!/bin/sh\nLD_PRELOAD=${shim} exec ${criu} "$@"\n`, { mode: 0o755 });
+	return wrapper;
 }
 
 /** The stage, see stage.c. */

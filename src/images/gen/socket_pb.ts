@@ -28,8 +28,10 @@ export const file_socket: GenFile = /*@__PURE__*/
       "hdrincl:1:?:bool nodefrag:2:?:bool checksum:3:?:bool icmpv_filter:4:*:uint32",
     "ip_opts_entry":
       "freebind:1:?:bool raw:4:?:ip_opts_raw_entry pktinfo:5:?:bool tos:6:?:uint32 ttl:7:?:uint32",
+    "group_entry":
+      "device:1:!:bytes::text group:2:*:uint32::ipadd exclude:3:!:bool sources:4:*:bytes",
     "inet_sk_entry":
-      "id:1:!:uint32 ino:2:!:uint32 family:3:!:uint32::dict=sk type:4:!:uint32::dict=sk proto:5:!:uint32::dict=sk state:6:!:uint32::dict=sk src_port:7:!:uint32 dst_port:8:!:uint32 flags:9:!:uint32::hex backlog:10:!:uint32 src_addr:11:*:uint32::ipadd dst_addr:12:*:uint32::ipadd fown:13:!:fown_entry opts:14:!:sk_opts_entry v6only:15:?:bool ip_opts:16:?:ip_opts_entry ifname:17:?:bytes::text ns_id:18:?:uint32 shutdown:19:?:sk_shutdown tcp_opts:20:?:tcp_opts_entry",
+      "id:1:!:uint32 ino:2:!:uint32 family:3:!:uint32::dict=sk type:4:!:uint32::dict=sk proto:5:!:uint32::dict=sk state:6:!:uint32::dict=sk src_port:7:!:uint32 dst_port:8:!:uint32 flags:9:!:uint32::hex backlog:10:!:uint32 src_addr:11:*:uint32::ipadd dst_addr:12:*:uint32::ipadd fown:13:!:fown_entry opts:14:!:sk_opts_entry v6only:15:?:bool ip_opts:16:?:ip_opts_entry ifname:17:?:bytes::text ns_id:18:?:uint32 shutdown:19:?:sk_shutdown tcp_opts:20:?:tcp_opts_entry groups:4201:*:group_entry",
     "file_perms_entry":
       "mode:1:!:uint32 uid:2:!:uint32 gid:3:!:uint32",
     "unix_sk_entry":
@@ -443,6 +445,40 @@ export const ip_opts_entrySchema: GenMessage<ip_opts_entry> = /*@__PURE__*/
   messageDesc(file_socket, 5);
 
 /**
+ * A multicast group that a socket has joined, and from whom it wants to hear or not.
+ *
+ * @generated from message group_entry
+ */
+export type group_entry = Message<"group_entry"> & {
+  /**
+   * @generated from field: required bytes device = 1;
+   */
+  device: Uint8Array;
+
+  /**
+   * @generated from field: repeated uint32 group = 2;
+   */
+  group: number[];
+
+  /**
+   * @generated from field: required bool exclude = 3;
+   */
+  exclude: boolean;
+
+  /**
+   * @generated from field: repeated bytes sources = 4;
+   */
+  sources: Uint8Array[];
+};
+
+/**
+ * Describes the message group_entry.
+ * Use `create(group_entrySchema)` to create a new message.
+ */
+export const group_entrySchema: GenMessage<group_entry> = /*@__PURE__*/
+  messageDesc(file_socket, 6);
+
+/**
  * @generated from message inet_sk_entry
  */
 export type inet_sk_entry = Message<"inet_sk_entry"> & {
@@ -545,6 +581,11 @@ export type inet_sk_entry = Message<"inet_sk_entry"> & {
    * @generated from field: optional tcp_opts_entry tcp_opts = 20;
    */
   tcpOpts?: tcp_opts_entry | undefined;
+
+  /**
+   * @generated from field: repeated group_entry groups = 4201;
+   */
+  groups: group_entry[];
 };
 
 /**
@@ -552,7 +593,7 @@ export type inet_sk_entry = Message<"inet_sk_entry"> & {
  * Use `create(inet_sk_entrySchema)` to create a new message.
  */
 export const inet_sk_entrySchema: GenMessage<inet_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 6);
+  messageDesc(file_socket, 7);
 
 /**
  * @generated from message file_perms_entry
@@ -579,7 +620,7 @@ export type file_perms_entry = Message<"file_perms_entry"> & {
  * Use `create(file_perms_entrySchema)` to create a new message.
  */
 export const file_perms_entrySchema: GenMessage<file_perms_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 7);
+  messageDesc(file_socket, 8);
 
 /**
  * @generated from message unix_sk_entry
@@ -704,7 +745,7 @@ export type unix_sk_entry = Message<"unix_sk_entry"> & {
  * Use `create(unix_sk_entrySchema)` to create a new message.
  */
 export const unix_sk_entrySchema: GenMessage<unix_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 8);
+  messageDesc(file_socket, 9);
 
 /**
  * @generated from message packet_mclist
@@ -731,7 +772,7 @@ export type packet_mclist = Message<"packet_mclist"> & {
  * Use `create(packet_mclistSchema)` to create a new message.
  */
 export const packet_mclistSchema: GenMessage<packet_mclist> = /*@__PURE__*/
-  messageDesc(file_socket, 9);
+  messageDesc(file_socket, 10);
 
 /**
  * @generated from message packet_ring
@@ -778,7 +819,7 @@ export type packet_ring = Message<"packet_ring"> & {
  * Use `create(packet_ringSchema)` to create a new message.
  */
 export const packet_ringSchema: GenMessage<packet_ring> = /*@__PURE__*/
-  messageDesc(file_socket, 10);
+  messageDesc(file_socket, 11);
 
 /**
  * @generated from message packet_sock_entry
@@ -890,7 +931,7 @@ export type packet_sock_entry = Message<"packet_sock_entry"> & {
  * Use `create(packet_sock_entrySchema)` to create a new message.
  */
 export const packet_sock_entrySchema: GenMessage<packet_sock_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 11);
+  messageDesc(file_socket, 12);
 
 /**
  * @generated from message netlink_sk_entry
@@ -962,7 +1003,7 @@ export type netlink_sk_entry = Message<"netlink_sk_entry"> & {
  * Use `create(netlink_sk_entrySchema)` to create a new message.
  */
 export const netlink_sk_entrySchema: GenMessage<netlink_sk_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 12);
+  messageDesc(file_socket, 13);
 
 /**
  * @generated from message scm_entry
@@ -984,7 +1025,7 @@ export type scm_entry = Message<"scm_entry"> & {
  * Use `create(scm_entrySchema)` to create a new message.
  */
 export const scm_entrySchema: GenMessage<scm_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 13);
+  messageDesc(file_socket, 14);
 
 /**
  * Number and fields as in later versions of CRIU.

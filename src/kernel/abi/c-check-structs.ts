@@ -6,7 +6,16 @@ import { EpollEvent, FileHandle, InotifyEvent } from "./event-files.ts";
 import { Flock, FOwnerEx, OpenHow } from "./fcntl.ts";
 import { Fiemap, FiemapExtent } from "./fiemap.ts";
 import { RobustListHead } from "./futex.ts";
-import { SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow } from "./inet.ts";
+import {
+	GroupFilter,
+	GroupReq,
+	Ifreq,
+	SockaddrIn,
+	SockaddrIn6,
+	TcpInfo,
+	TcpRepairOpt,
+	TcpRepairWindow,
+} from "./inet.ts";
 import { Sembuf, ShmidDs } from "./ipc.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
@@ -53,6 +62,8 @@ export interface StructCheck {
 	members?: Readonly<Record<string, string>>;
 	/** Conditions of fields that came later than the type. */
 	newer?: Readonly<Record<string, string>>;
+	/** Newer headers have more fields at the end. */
+	grows?: boolean;
 	/** Fields that C can't point at. */
 	skip?: readonly string[];
 }
@@ -78,6 +89,9 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 	...[SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow, KcmpEpollSlot, MountAttr, PrctlMmMap].map((s) =>
 		kernel(s),
 	),
+	kernel(GroupReq),
+	kernel(GroupFilter, { skip: ["gf_slist"] }),
+	kernel(TcpInfo, { grows: true }),
 	kernel(PageRegion, { guard: "defined(PAGEMAP_SCAN)" }),
 	kernel(PmScanArg, { guard: "defined(PAGEMAP_SCAN)" }),
 	kernel(ProcmapQuery, { guard: "defined(PROCMAP_QUERY)" }),
@@ -142,5 +156,6 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 		),
 	}),
 	kernel(Sembuf),
+	libc(Ifreq, { members: { ifr_name: "ifr_ifrn.ifrn_name", ifr_ifindex: "ifr_ifru.ifru_ivalue" } }),
 	...[Msghdr, Cmsghdr, Ucred, Linger, FileHandle].map((s) => libc(s)),
 ];

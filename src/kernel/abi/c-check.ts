@@ -19,13 +19,13 @@ const HEADERS: Readonly<Record<HeaderSet, readonly string[]>> = {
 		linux/time.h linux/timerfd.h linux/seccomp.h linux/filter.h linux/audit.h linux/mount.h linux/fiemap.h
 		linux/userfaultfd.h linux/nsfs.h linux/eventpoll.h linux/inotify.h linux/fanotify.h linux/signal.h
 		linux/wait.h linux/sched.h linux/sched/types.h linux/uio.h linux/socket.h linux/in.h linux/in6.h
-		linux/tcp.h linux/un.h linux/netlink.h linux/sock_diag.h linux/unix_diag.h linux/inet_diag.h
+		linux/tcp.h linux/udp.h linux/un.h linux/netlink.h linux/sock_diag.h linux/unix_diag.h linux/inet_diag.h
 		linux/netlink_diag.h linux/packet_diag.h linux/sockios.h linux/if_tun.h linux/termios.h linux/prctl.h linux/magic.h
 		linux/pidfd.h asm/prctl.h asm/stat.h asm/statfs.h asm/unistd_64.h asm/sigcontext.h asm/ucontext.h
 		asm/ldt.h asm/ioctls.h asm/socket.h sys/user.h linux/ipc.h linux/shm.h linux/sem.h
 	`),
 	libc: headerNames(`
-		stddef.h fcntl.h sys/socket.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/signalfd.h
+		stddef.h fcntl.h sys/socket.h netinet/in.h netinet/tcp.h net/if.h sys/epoll.h sys/eventfd.h sys/signalfd.h
 		sys/shm.h
 	`),
 };
@@ -49,7 +49,7 @@ function guarded(guard: string | undefined, lines: string[]): string[] {
 
 function structLines(check: StructCheck): string[] {
 	const { struct, type } = check;
-	const lines = [assertLine(`sizeof(${type}) == ${struct.size}`, `sizeof ${struct.name}`)];
+	const lines = [assertLine(`sizeof(${type}) ${check.grows ? ">=" : "=="} ${struct.size}`, `sizeof ${struct.name}`)];
 	for (const [key, spec] of Object.entries(struct.fields)) {
 		if (check.skip?.includes(key)) continue;
 		const member = check.members?.[key] ?? key;

@@ -16,12 +16,14 @@ export const IPPROTO_IPV6 = 41;
 export const IPPROTO_GRE = 47;
 export const IPPROTO_ESP = 50;
 export const IPPROTO_AH = 51;
+export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_L2TP = 115;
 export const IPPROTO_SCTP = 132;
 export const IPPROTO_UDPLITE = 136;
 export const IPPROTO_MPLS = 137;
 export const IPPROTO_ETHERNET = 143;
 export const IPPROTO_RAW = 255;
+export const IPPROTO_SMC = 256;
 export const IPPROTO_MPTCP = 262;
 
 // States
@@ -74,6 +76,7 @@ export const TCP_ZEROCOPY_RECEIVE = 35;
 export const TCP_CM_INQ = 36;
 export const TCP_INQ = 36;
 export const TCP_TX_DELAY = 37;
+export const TCP_AO_INFO = 40;
 
 // TCP_REPAIR values, queues, and tcpi_options bits
 export const TCP_REPAIR_OFF_NO_WP = -1;
@@ -133,10 +136,30 @@ export const IP_MULTICAST_ALL = 49;
 export const IP_UNICAST_IF = 50;
 export const IP_LOCAL_PORT_RANGE = 51;
 export const IP_PROTOCOL = 52;
+export const MCAST_JOIN_GROUP = 42;
+export const MCAST_LEAVE_GROUP = 45;
+export const MCAST_MSFILTER = 48;
+export const MCAST_EXCLUDE = 0;
+export const MCAST_INCLUDE = 1;
 export const UDP_CORK = 1;
+export const UDPLITE_SEND_CSCOV = 10;
+export const UDPLITE_RECV_CSCOV = 11;
+export const UDP_ENCAP = 100;
+export const UDP_NO_CHECK6_TX = 101;
+export const UDP_NO_CHECK6_RX = 102;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
+export const UDP_ENCAP_ESPINUDP = 2;
+export const ICMP_FILTER = 1;
+export const ICMPV6_FILTER = 1;
 
 // Options of IPv6
 export const IPV6_ADDRFORM = 1;
+export const IPV6_2292PKTINFO = 2;
+export const IPV6_2292HOPOPTS = 3;
+export const IPV6_2292DSTOPTS = 4;
+export const IPV6_2292RTHDR = 5;
+export const IPV6_2292HOPLIMIT = 8;
 export const IPV6_CHECKSUM = 7;
 export const IPV6_NEXTHOP = 9;
 export const IPV6_AUTHHDR = 10;
@@ -224,3 +247,36 @@ export const SockaddrIn6 = defineStruct("sockaddr_in6", 28, {
 	sin6_scope_id: ["u32", 24],
 });
 export type SockaddrIn6 = StructValue<typeof SockaddrIn6>;
+
+/** Begin of the value of TCP_INFO; newer kernels tell more. Of listening sockets `unacked` are waiting, `sacked` may wait. */
+export const TcpInfo = defineStruct("tcp_info", 32, {
+	tcpi_state: ["u8", 0],
+	tcpi_backoff: ["u8", 4],
+	tcpi_unacked: ["u32", 24],
+	tcpi_sacked: ["u32", 28],
+});
+export type TcpInfo = StructValue<typeof TcpInfo>;
+
+/** Value of MCAST_JOIN_GROUP: a device and an address of any family. */
+export const GroupReq = defineStruct("group_req", 136, {
+	gr_interface: ["u32", 0],
+	gr_group: ["bytes", 8, 128],
+});
+export type GroupReq = StructValue<typeof GroupReq>;
+
+/** Value of MCAST_MSFILTER with one source; any number of sources may follow. */
+export const GroupFilter = defineStruct("group_filter", 272, {
+	gf_interface: ["u32", 0],
+	gf_group: ["bytes", 8, 128],
+	gf_fmode: ["u32", 136],
+	gf_numsrc: ["u32", 140],
+	gf_slist: ["bytes", 144, 128],
+});
+export type GroupFilter = StructValue<typeof GroupFilter>;
+
+/** Request about a network device by its name. */
+export const Ifreq = defineStruct("ifreq", 40, {
+	ifr_name: ["bytes", 0, 16],
+	ifr_ifindex: ["i32", 16],
+});
+export type Ifreq = StructValue<typeof Ifreq>;

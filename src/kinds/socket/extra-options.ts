@@ -6,8 +6,9 @@ import type { Arg, Program } from "../../agent/program.ts";
 import { type sockopt_entry, sockopt_entrySchema } from "../../images/gen/socket_pb.ts";
 import { create } from "../../images/index.ts";
 import * as so from "../../kernel/abi/socket.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_setsockopt } from "../../kernel/abi/syscalls.x86_64.ts";
-import { findIntOption, findOption } from "../../sys/socket.ts";
+import { OptionReader } from "../../sys/socket.ts";
 import { corruptImage } from "../file/image-checks.ts";
 
 /** An option and what a new socket has. */
@@ -15,8 +16,10 @@ export interface ExtraOption {
 	readonly level: number;
 	readonly name: number;
 	readonly label: string;
-	/** An int, or the bytes of something longer. */
+	/** An int, or the bytes of something longer; empty where the length varies. */
 	readonly initial: number | Uint8Array;
+	/** The greatest length, where it varies. */
+	readonly most?: number;
 }
 
 /** An option of SOL_SOCKET whose value is an int. */
@@ -59,27 +62,44 @@ export const UNIX_EXTRAS: readonly ExtraOption[] = [
 	common("SO_INQ", so.SO_INQ),
 ];
 
-/** Options of internet sockets besides. */
-export const INET_EXTRAS: readonly ExtraOption[] = [...COMMON_EXTRAS, common("SO_TXREHASH", so.SO_TXREHASH, 1)];
-
-function readChanged(fd: number, { level, name, initial }: ExtraOption): Uint8Array | undefined {
-	if (typeof initial === "number") {
-		const value = findIntOption(fd, level, name);
-		if (value === undefined || value === initial) return undefined;
-		return new Uint8Array(Int32Array.of(value).buffer);
-	}
-	const value = findOption(fd, level, name, initial.length);
-	if (value === undefined || value.every((byte, i) => byte === initial[i])) return undefined;
-	return value;
+/** Options with their reader and what a new socket would have read. */
+interface Reading {
+	readonly reader: OptionReader;
+	readonly initial: Uint8Array;
 }
 
-/** The options among these that a socket has changed. @throws KernelError */
+const readings = new WeakMap<readonly ExtraOption[], Reading>();
+
+const lengthOf = ({ initial, most }: ExtraOption) => most ?? (typeof initial === "number" ? 4 : initial.length);
+
+function readingOf(options: readonly ExtraOption[]): Reading {
+	const known = readings.get(options);
+	if (known !== undefined) return known;
+	const reader = new OptionReader(options.map((option) => ({ ...option, capacity: lengthOf(option) })));
+	const initial = new Uint8Array(reader.values.length);
+	const view = viewOf(initial);
+	for (const [i, option] of options.entries()) {
+		const at = reader.offsets[i] ?? 0;
+		if (typeof option.initial === "number") view.setInt32(at, option.initial, true);
+		else initial.set(option.initial, at);
+	}
+	readings.set(options, { reader, initial });
+	return { reader, initial };
+}
+
+/** The options among these that a socket has changed; `options` is always the same array for a sort of socket. @throws KernelError */
 export function readExtras(fd: number, options: readonly ExtraOption[]): sockopt_entry[] {
+	const { reader, initial } = readingOf(options);
+	reader.read(fd);
 	const changed: sockopt_entry[] = [];
-	for (const option of options) {
-		const value = readChanged(fd, option);
-		if (value !== undefined)
-			changed.push(create(sockopt_entrySchema, { level: option.level, name: option.name, value }));
+	for (const [i, option] of options.entries()) {
+		if (!reader.has(i)) continue;
+		const [at, length] = [reader.offsets[i] ?? 0, lengthOf(option)];
+		let same = option.most === undefined || reader.lengthOf(i) === 0;
+		for (let k = at; same && k < at + length; k++) same = reader.values[k] === initial[k];
+		if (same) continue;
+		const value = reader.values.slice(at, at + reader.lengthOf(i));
+		changed.push(create(sockopt_entrySchema, { level: option.level, name: option.name, value }));
 	}
 	return changed;
 }
@@ -89,6 +109,11 @@ const REMEDIES = {
 	EOPNOTSUPP: "this kernel doesn't know the option: restore on the kernel of the dump or a newer one",
 	EPERM: "run criu as root (CAP_NET_ADMIN)",
 } as const;
+
+function fits(length: number, { initial, most }: ExtraOption): boolean {
+	if (most !== undefined) return length > 0 && length <= most;
+	return length === (typeof initial === "number" ? 4 : initial.length);
+}
 
 /** Adds what sets the options of an image on a new socket. @throws ImageError for others than these */
 export function planExtras(
@@ -103,9 +128,10 @@ export function planExtras(
 	for (const { level, name, value } of entries) {
 		const option = options.find((one) => one.level === level && one.name === name);
 		if (option === undefined) throw corruptImage("files.img", `socket ${id} has option ${name} of level ${level}`);
-		const size = typeof option.initial === "number" ? 4 : option.initial.length;
-		if (value.length !== size)
+		if (!fits(value.length, option))
 			throw corruptImage("files.img", `${option.label} of socket ${id} has ${value.length} bytes`);
-		program.syscall(`set ${option.label}`, SYS_setsockopt, [fd, level, name, value, size], { remedies: REMEDIES });
+		program.syscall(`set ${option.label}`, SYS_setsockopt, [fd, level, name, value, value.length], {
+			remedies: REMEDIES,
+		});
 	}
 }

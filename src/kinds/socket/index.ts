@@ -2,7 +2,12 @@
 // All kinds of socket: one line each. Order is the order of matching.
 
 import type { FileKind, UnsupportedFileKind } from "../kind.ts";
+import { inetSocket } from "./inet.ts";
 import { unixSocket } from "./unix.ts";
 import { UNSUPPORTED_SOCKETS } from "./unsupported.ts";
 
-export const SOCKET_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [unixSocket, ...UNSUPPORTED_SOCKETS];
+export const SOCKET_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
+	unixSocket,
+	inetSocket,
+	...UNSUPPORTED_SOCKETS,
+];

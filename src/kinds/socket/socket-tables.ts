@@ -8,6 +8,7 @@ import { type PacketDiag, packetDiagRequest, parsePacketDiag } from "../../kerne
 import { SockDiag } from "../../kernel/netlink/sock-diag.ts";
 import { parseUnixDiag, type UnixDiag, unixDiagRequest } from "../../kernel/netlink/unix-diag.ts";
 import type { DumpContext } from "../kind.ts";
+import { ownIds, readNamespaces } from "../ns/namespaces.ts";
 
 /** Sockets by inode number. */
 export type SocketTable<T> = ReadonlyMap<number, T>;
@@ -59,4 +60,9 @@ export function netlinkSockets(context: Pick<DumpContext, "once">): SocketTable<
 /** All packet sockets. @throws KernelError, CriuError NETLINK_PARSE */
 export function packetSockets(context: Pick<DumpContext, "once">): SocketTable<PacketDiag> {
 	return context.once("sockets:packet", () => readTable(packetDiagRequest(), parsePacketDiag));
+}
+
+/** The number of the network namespace in images: the one of this process. */
+export function netNamespaceId(context: Pick<DumpContext, "once">): number {
+	return context.once("net-namespace-id", () => ownIds(readNamespaces("self")).netNsId);
 }

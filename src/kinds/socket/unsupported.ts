@@ -17,8 +17,6 @@ function family(name: string, number: number, reason: string, remedy = CLOSE): U
 
 /** In the order of matching; the last one takes any socket. */
 export const UNSUPPORTED_SOCKETS: readonly UnsupportedFileKind[] = [
-	family("internet socket", so.AF_INET, LATER, ORIGINAL),
-	family("internet socket (IPv6)", so.AF_INET6, LATER, ORIGINAL),
 	family("netlink socket", so.AF_NETLINK, LATER, ORIGINAL),
 	family("packet socket", so.AF_PACKET, LATER, ORIGINAL),
 	family("vsock socket (connection with a virtual machine's host)", so.AF_VSOCK, OUTSIDE),

@@ -8,7 +8,7 @@ import { sk_opts_entrySchema, sockopt_entrySchema } from "../../../src/images/ge
 import { create } from "../../../src/images/index.ts";
 import * as so from "../../../src/kernel/abi/socket.ts";
 import * as nr from "../../../src/kernel/abi/syscalls.x86_64.ts";
-import { INET_EXTRAS } from "../../../src/kinds/socket/extra-options.ts";
+import { inetExtras } from "../../../src/kinds/socket/inet-options.ts";
 import { checkSkOpts, dumpSkOpts, planSkOpts } from "../../../src/kinds/socket/sk-opts.ts";
 import { mustSyscall } from "../../../src/sys/host.ts";
 import { OwnFds, ownFile } from "../file/fixtures.ts";
@@ -23,6 +23,8 @@ function set(fd: number, name: number, value: Uint8Array | number): void {
 	const bytes = typeof value === "number" ? new Uint8Array(Int32Array.of(value).buffer) : value;
 	mustSyscall("for a test", nr.SYS_setsockopt, fd, so.SOL_SOCKET, name, bytes, bytes.length);
 }
+
+const INET_EXTRAS = inetExtras({ family: so.AF_INET, type: so.SOCK_DGRAM, protocol: 17 });
 
 describe("options of sockets", () => {
 	test("a changed socket's are all set on a new one", () => {
