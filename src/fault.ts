@@ -45,6 +45,7 @@ export const FAULT_POINTS = [
 	"restore:thread",
 	"restore:built",
 	"restore:stopped",
+	"restore:leader",
 	"restore:left",
 	"restore:registers",
 	"restore:pidfile",

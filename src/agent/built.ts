@@ -14,7 +14,7 @@ import {
 	CLONE_VM,
 	CloneArgs,
 } from "../kernel/abi/sched.ts";
-import { SYS_ftruncate, SYS_memfd_create, SYS_munmap, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_exit, SYS_ftruncate, SYS_memfd_create, SYS_munmap, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { listChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import { agentBlob } from "../sys/embedded.ts";
@@ -23,6 +23,7 @@ import { mustSyscall, spawn } from "../sys/host.ts";
 import { mapShared } from "../sys/memory.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
+import { stopTimeout } from "./blocked-stop.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
@@ -30,9 +31,11 @@ import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
 import { type OpRef, Program } from "./program.ts";
 import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
 import {
+	backOff,
 	detachThread,
 	getRegisters,
 	interruptThread,
+	isDead,
 	passOnDeath,
 	resumeToSyscall,
 	seizeThread,
@@ -111,6 +114,10 @@ export class BuiltProcess {
 	/** Where its programs lie: of agents with the same place only one may run. */
 	readonly window: number;
 	private traced = true;
+	/** Its end is the process's: it's the one that is killed when we die. */
+	private holdsProcess: boolean;
+	/** A leader whose threads live on. */
+	private hasEnded = false;
 
 	private constructor(
 		/** As we see it. */
@@ -122,6 +129,7 @@ export class BuiltProcess {
 		private readonly isThread: boolean,
 	) {
 		this.window = slot.program;
+		this.holdsProcess = !isThread;
 		this.programs = new AgentChannel(pid, site.shared, slot.ctl, slot.program, slot.programLength, site.area);
 	}
 
@@ -272,30 +280,49 @@ export class BuiltProcess {
 		faultPoint("restore:stopped");
 	}
 
+	/** Has the whole process die with us, should this thread be the first that is left of it. */
+	dieWithUs(): void {
+		pt.ptrace(pt.PTRACE_SETOPTIONS, this.pid, 0, pt.PTRACE_O_TRACESYSGOOD | pt.PTRACE_O_EXITKILL);
+		this.holdsProcess = true;
+	}
+
+	/** Lets a leader that stands still end alone, with that wait status; its threads live on. @throws CriuError STOP_TIMEOUT */
+	endAlone(status: number): void {
+		const { pid } = this;
+		this.hasEnded = true;
+		this.holdsProcess = false;
+		this.setCall(SYS_exit, BigInt(status >> 8));
+		detachThread(pid);
+		const deadline = performance.now() + STEP_TIMEOUT_MS;
+		for (let round = 0; !isDead(pid); round++) {
+			if (performance.now() > deadline) throw stopTimeout(pid);
+			backOff(round);
+		}
+		faultPoint("restore:leader");
+	}
+
 	/** From here on it goes on when we die, too, as far as it's finished. */
 	outlive(): void {
-		if (!this.isThread) pt.ptrace(pt.PTRACE_SETOPTIONS, this.pid, 0, pt.PTRACE_O_TRACESYSGOOD);
+		if (this.holdsProcess) pt.ptrace(pt.PTRACE_SETOPTIONS, this.pid, 0, pt.PTRACE_O_TRACESYSGOOD);
 	}
 
 	/** Takes the agents' memory out of a process all of whose threads stand still. @throws CriuError, KernelError */
 	removeArea(): void {
 		const { pid, site } = this;
 		const deadline = performance.now() + STEP_TIMEOUT_MS;
-		setRegisters(
-			pid,
-			withRegs(getRegisters(pid), {
-				ip: site.area + BigInt(AREA_BLOB + findSyscall(site.shared.bytes)),
-				ax: BigInt(SYS_munmap),
-				di: site.area,
-				si: BigInt(site.layout.areaLength),
-				orig_ax: (1n << 64n) - 1n,
-			}),
-		);
+		this.setCall(SYS_munmap, site.area, BigInt(site.layout.areaLength));
 		resumeToSyscall(pid, deadline);
 		resumeToSyscall(pid, deadline);
 		const result = BigInt.asIntN(64, getReg(getRegisters(pid), REG.ax));
 		if (result !== 0n) throw new KernelError("munmap", Number(-result), "of the agent's memory");
 		faultPoint("restore:left");
+	}
+
+	/** Has it make a system call next, by an instruction of the agent's. */
+	private setCall(nr: number, di: bigint, si = 0n): void {
+		const { pid, site } = this;
+		const ip = site.area + BigInt(AREA_BLOB + findSyscall(site.shared.bytes));
+		setRegisters(pid, withRegs(getRegisters(pid), { ip, ax: BigInt(nr), di, si, orig_ax: (1n << 64n) - 1n }));
 	}
 
 	/** Sets the last registers of a thread that stands still. @throws KernelError */
@@ -313,7 +340,7 @@ export class BuiltProcess {
 	/** Lets go of the finished process: from here on it runs on its own. */
 	detach(): void {
 		this.traced = false;
-		detachThread(this.pid);
+		if (!this.hasEnded) detachThread(this.pid);
 	}
 
 	/** Ends a process that isn't finished; a thread ends with its process. */

@@ -108,7 +108,7 @@ export class TreeBuilder {
 	/** Lets all of it run. Children first: a parent finds them as they were. */
 	detach(): void {
 		// First of all: should we die from here on, all of it goes on, and not a part.
-		for (const task of this.tree.tasks.values()) this.processOf(task.pid).outlive();
+		for (const task of this.tree.tasks.values()) for (const { built } of this.threadsOf(task)) built.outlive();
 		faultPoint("restore:outlives");
 		for (const task of [...this.tree.tasks.values()].reverse())
 			for (const { built } of this.threadsOf(task).reverse()) built.detach();
@@ -319,6 +319,17 @@ export class TreeBuilder {
 		this.timings.lap("threads");
 	}
 
+	/** Ends a leader that had ended before its threads. */
+	private endLeader(task: PlannedTask): BuiltProcess[] {
+		const { leaderExit } = task.image;
+		if (leaderExit === undefined) return [];
+		const [leader, ...others] = this.threadsOf(task);
+		if (leader === undefined) return [];
+		for (const { built } of others) built.dieWithUs();
+		leader.built.endAlone(leaderExit);
+		return [leader.built];
+	}
+
 	/** Agents leave a memory together: it has one area for all of them. */
 	private leaveAll(): void {
 		const byMemory = new Map<number, PlannedTask[]>();
@@ -330,8 +341,10 @@ export class TreeBuilder {
 			if (first === undefined) continue;
 			const threads = [first, ...others].flatMap((task) => this.threadsOf(task));
 			for (const { built } of threads) built.stop();
-			this.processOf(first.pid).removeArea();
-			for (const { built, plan } of threads) built.setFinal(checkFinal(plan.final));
+			const ended = [first, ...others].flatMap((task) => this.endLeader(task));
+			const living = threads.filter(({ built }) => !ended.includes(built));
+			living[0]?.built.removeArea();
+			for (const { built, plan } of living) built.setFinal(checkFinal(plan.final));
 		}
 	}
 }

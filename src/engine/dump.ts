@@ -118,9 +118,14 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 	const agent = InjectedAgent.infect(facts, task.thread);
 	const finish: { completions: readonly Completion[]; answers: ProgramResult }[] = [];
 	try {
-		const questions = asked.map(({ thread, ask: own }) => ({ thread: thread.stopped, program: own }));
+		// One that stands in for its leader has the agent in it.
+		const isCarrier = ({ thread }: (typeof asked)[number]) => thread.tid === task.thread.tid;
+		for (const { ask: own, completions: ofThread } of asked.filter(isCarrier))
+			finish.push({ completions: ofThread, answers: agent.programs.run(own) });
+		const rest = asked.filter((one) => !isCarrier(one));
+		const questions = rest.map(({ thread, ask: own }) => ({ thread: thread.stopped, program: own }));
 		for (const [index, answers] of askThreads(agent, questions).entries())
-			finish.push({ completions: asked[index]?.completions ?? [], answers });
+			finish.push({ completions: rest[index]?.completions ?? [], answers });
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
 	} catch (error) {

@@ -5,7 +5,7 @@
 import { backOff, isDead, passOnDeath, readStoppedThread } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno } from "../errors.ts";
 import { readSmaps } from "../kernel/procfs/maps.ts";
-import { readStat } from "../kernel/procfs/stat.ts";
+import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
 import type { Options } from "../options.ts";
@@ -40,12 +40,12 @@ function hasPendingHandler(status: ProcStatus): boolean {
 const lastOf = (ids: readonly number[], otherwise: number) => ids[ids.length - 1] ?? otherwise;
 
 function lookAtThread(task: DumpedTask, tid: number, groupStop: number): DumpedThread {
-	const status = tid === task.pid ? task.status : readStatus(task.pid, undefined, tid);
+	const status = tid === task.pid && task.leaderExit === undefined ? task.status : readStatus(task.pid, undefined, tid);
 	return {
 		task,
 		tid,
 		vtid: lastOf(status.nsPid, tid),
-		isLeader: tid === task.pid,
+		isLeader: tid === task.pid && task.leaderExit === undefined,
 		stopped:
 			tid === task.pid ? task.thread : readStoppedThread(tid, groupStop, hasPendingHandler(status), status.seccomp),
 		status,
@@ -64,27 +64,39 @@ function mendRestarts({ pid, threads }: StoppedProcess): void {
 	}
 }
 
+/** What is left of a thread group's leader that has ended. */
+function lookAtDeadLeader(pid: number): { stat: ProcStat; status: ProcStatus; exit: number } {
+	const stat = readStat(pid);
+	// In a group stop the kernel tells the signal of that instead.
+	return { stat, status: readStatus(pid), exit: (stat.exitCode & 0xff) === 0 ? stat.exitCode : 0 };
+}
+
 /** Reads all that can be seen of a stopped process from outside. */
 function look(process: StoppedProcess, order: number, byPid: ReadonlyMap<number, DumpedTask>): DumpedTask {
-	const { pid, pidfd, parent, threads } = process;
+	const { pidfd, parent, threads, deputy } = process;
+	const pid = deputy ?? process.pid;
 	const status = readStatus(pid);
 	const groupStop = threads.get(pid) ?? 0;
 	const list: DumpedThread[] = [];
+	const leader = deputy === undefined ? undefined : lookAtDeadLeader(process.pid);
 	const task: DumpedTask = {
 		pid,
 		vpid: lastOf(status.nsTgid, pid),
 		isRoot: parent === undefined,
 		parent: parent === undefined ? undefined : byPid.get(parent.pid),
 		order,
+		leaderExit: leader?.exit,
 		pidfd,
-		stat: readStat(pid),
-		status,
+		stat: leader === undefined ? readStat(pid) : { ...readStat(pid), exitSignal: leader.stat.exitSignal },
+		status: leader === undefined ? status : { ...status, name: leader.status.name },
 		vmas: readSmaps(pid),
 		thread: readStoppedThread(pid, groupStop, hasPendingHandler(status), status.seccomp),
 		threads: list,
 	};
-	list.push(lookAtThread(task, pid, groupStop));
-	for (const [tid, stop] of threads) if (tid !== pid) list.push(lookAtThread(task, tid, stop));
+	if (leader !== undefined)
+		// Registers and the like are the deputy's: there must be some.
+		list.push({ task, tid: pid, vtid: task.vpid, isLeader: true, stopped: task.thread, status: leader.status });
+	for (const [tid, stop] of threads) list.push(lookAtThread(task, tid, stop));
 	// Its parent was killed, or its number is another process's by now.
 	if (parent !== undefined && task.stat.ppid !== parent.pid)
 		throw new CriuError("TASK_GONE", `pid ${pid} isn't a child of pid ${parent.pid} any more`, { remedy: "try again" });
@@ -135,7 +147,7 @@ export type FreezeOptions = Pick<Options, "timeoutSec" | "freezeCgroup">;
 /**
  * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still.
  *
- * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError
+ * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError
  */
 export function freezeTree(root: number, options: FreezeOptions, onStop: () => void = () => {}): FrozenTree {
 	const { timeoutSec, freezeCgroup } = options;
@@ -182,7 +194,10 @@ export function freezeTree(root: number, options: FreezeOptions, onStop: () => v
 			[Symbol.dispose]: () => letGo(),
 		};
 	} catch (failure) {
-		const error = nameLoss(failure, freezer.processes);
+		const error = nameLoss(
+			failure,
+			freezer.processes.map(({ pid, deputy }) => ({ pid: deputy ?? pid })),
+		);
 		const undo = (step: () => void) => {
 			try {
 				step();

@@ -5,9 +5,10 @@ import { ImageError, UnsupportedError } from "../errors.ts";
 import { type core_entry, core_entry_march, type task_kobj_ids_entry } from "../images/gen/core_pb.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
 import type { pstree_entry } from "../images/gen/inventory_pb.ts";
-import { type ImageDir, KINDS } from "../images/index.ts";
+import { hasField, type ImageDir, KINDS } from "../images/index.ts";
 import type { TaskImage, ThreadImage } from "../kinds/kind.ts";
 import { checkImageNamespaces } from "../kinds/ns/namespaces.ts";
+import { WITHOUT_LEADER } from "../kinds/task/comm.ts";
 import { TASK_DEAD } from "../kinds/task/dead.ts";
 import type { DeadImage, DumpImages } from "../plan/model.ts";
 import { readInventory } from "./inventory.ts";
@@ -110,6 +111,7 @@ function readTask(
 	if (ids.filesId === 0 || ids.filesId === rootIds.filesId)
 		throw corrupt(`ids-${pid}.img`, `files_id ${ids.filesId} is criu's own or none`);
 	const threads: ThreadImage[] = [];
+	const leaderExit = core.tc !== undefined && hasField(core.tc, "leaderExitCode") ? core.tc.leaderExitCode : undefined;
 	const task: TaskImage = {
 		tid: pid,
 		pstree,
@@ -119,11 +121,23 @@ function readTask(
 		fs: dir.readEntry(KINDS.FS, pid),
 		fds: dir.readEntries(KINDS.FDINFO, ids.filesId),
 		ids,
+		leaderExit,
 		threads,
 	};
 	threads.push({ tid: pid, core, isLeader: true, task });
+	if (leaderExit !== undefined && pstree.threads.length < 2) throw corrupt(name, "no thread is alive");
 	for (const tid of pstree.threads.slice(1)) threads.push(readThread(dir, tid, task));
 	return task;
+}
+
+/** The state of a task, as if its first thread lived: a field of its own tells when it had ended. */
+function takeLeaderState({ pid }: pstree_entry, { tc }: core_entry): number {
+	if (tc === undefined) return 0;
+	const hasEnded = tc.taskState >= WITHOUT_LEADER;
+	if (hasEnded !== hasField(tc, "leaderExitCode") || (hasEnded && (tc.leaderExitCode & ~0xff00) !== 0))
+		throw corrupt(`core-${pid}.img`, `leader_exit_code ${tc.leaderExitCode} with task_state ${tc.taskState}`);
+	if (hasEnded) tc.taskState -= WITHOUT_LEADER;
+	return tc.taskState;
 }
 
 /**
@@ -141,7 +155,7 @@ export function readImages(dir: ImageDir): DumpImages {
 		if (core.tc === undefined) throw corrupt(`core-${pstree.pid}.img`, "the task's state is missing");
 		const { taskState } = core.tc;
 		if (taskState === TASK_DEAD) dead.push({ tid: pstree.pid, pstree, core });
-		else if (taskState === TASK_ALIVE || taskState === TASK_STOPPED)
+		else if (takeLeaderState(pstree, core) === TASK_ALIVE || core.tc.taskState === TASK_STOPPED)
 			tasks.push(readTask(dir, pstree, core, rootIds, tasks));
 		else throw corrupt(`core-${pstree.pid}.img`, `task state ${taskState}`);
 	}

@@ -5,6 +5,7 @@ import { stopTimeout } from "../agent/blocked-stop.ts";
 import { backOff, checkInterrupt, detachThread, isDead, requestStop } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
+import { PIDFD_THREAD } from "../kernel/abi/event-files.ts";
 import { readProcFile } from "../kernel/procfs/reader.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
@@ -26,7 +27,9 @@ const EINVAL = 22;
 /** A process that has been stopped, not looked at yet. */
 export interface StoppedProcess {
 	readonly pid: number;
-	readonly pidfd: number;
+	pidfd: number;
+	/** A thread that stands in for the leader, which has ended while others live on. */
+	deputy?: number | undefined;
 	readonly parent: StoppedProcess | undefined;
 	/** Group stop signals by thread. */
 	readonly threads: Map<number, number>;
@@ -58,7 +61,7 @@ export class TreeFreezer {
 
 	constructor(private readonly deadline: number) {}
 
-	/** @throws CriuError FREEZE_TIMEOUT, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, UNSUPPORTED_DEAD_LEADER; KernelError */
+	/** @throws CriuError FREEZE_TIMEOUT, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError */
 	freezeAll(root: number): void {
 		if (!this.stop(root, undefined))
 			throw new CriuError("TASK_GONE", `task ${root} ended while it was being frozen`, {
@@ -134,7 +137,7 @@ export class TreeFreezer {
 		this.known.add(pid);
 		this.processes.push(process);
 		this.stopThreads(process);
-		if (process.threads.has(pid)) return true;
+		if (process.threads.has(pid) || process.deputy !== undefined) return true;
 		this.processes.pop();
 		this.known.delete(pid);
 		closeFd(process.pidfd);
@@ -158,7 +161,10 @@ export class TreeFreezer {
 			if (!threads.has(pid) && count === threads.size + 1 && isDead(pid)) {
 				if (threads.size === 0) return;
 				// Those of a process that was killed stand still no more.
-				if ([...threads.keys()].every((tid) => typeof checkInterrupt(tid) === "number")) throw deadLeader(pid);
+				if ([...threads.keys()].every((tid) => typeof checkInterrupt(tid) === "number")) {
+					appointDeputy(process);
+					return;
+				}
 			}
 			this.checkTime(`pid ${pid} makes threads faster than they can be stopped, or doesn't get done with dying`);
 			dropDead(process);
@@ -280,13 +286,29 @@ function seizeFreely(pid: number, tids: readonly number[], others: readonly numb
 	return results;
 }
 
-function deadLeader(pid: number): BlockedError {
-	return refuse(
-		pid,
-		new UnsupportedError("UNSUPPORTED_DEAD_LEADER", `the first thread of pid ${pid} has ended, others go on`, {
-			remedy: "dump before the program ends its main thread; such a process can't be built anew",
-		}),
-	);
+/**
+ * The first thread has ended: /proc shows the process by any other. A descriptor for that one gives access to its files.
+ *
+ * @throws BlockedError DEAD_LEADER when the kernel has no descriptors for threads (before 6.9)
+ */
+function appointDeputy(process: StoppedProcess): void {
+	const { pid, threads } = process;
+	const deputy = Math.min(...threads.keys());
+	try {
+		const pidfd = openPidfd(deputy, PIDFD_THREAD);
+		closeFd(process.pidfd);
+		process.pidfd = pidfd;
+		process.deputy = deputy;
+	} catch (error) {
+		if (!isErrno(error, "EINVAL")) throw error;
+		throw refuse(
+			pid,
+			new UnsupportedError("DEAD_LEADER", `the first thread of pid ${pid} has ended, others go on`, {
+				cause: error,
+				remedy: "dump before the program ends its main thread, or on Linux 6.9 or later",
+			}),
+		);
+	}
 }
 
 const refuse = (pid: number, reason: CriuError) => new BlockedError(`pid ${pid} can't be dumped as it is`, [reason]);

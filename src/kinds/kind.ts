@@ -35,6 +35,11 @@ export interface DumpedTask {
 	readonly parent: DumpedTask | undefined;
 	/** Rises from parents to children, and with the birth of siblings. */
 	readonly order: number;
+	/**
+	 * The wait status with which the first thread has ended, where others live on: `pid` and `thread` are those of another one
+	 * then, by which the kernel tells the same of the process, and the first of `threads` is what is left of the leader.
+	 */
+	readonly leaderExit: number | undefined;
 	/** A descriptor for the process, for pidfd_getfd. */
 	readonly pidfd: number;
 	readonly stat: ProcStat;
@@ -141,6 +146,8 @@ export interface TaskImage extends CoreImage {
 	readonly mm: mm_entry;
 	readonly fs: fs_entry;
 	readonly fds: readonly fdinfo_entry[];
+	/** The wait status with which its first thread had ended; undefined when it hadn't. */
+	readonly leaderExit?: number | undefined;
 	/** Which kernel objects it shares with others. */
 	readonly ids: task_kobj_ids_entry;
 	/** All threads, the leader first. */
@@ -245,6 +252,8 @@ export interface TaskKind {
 	dumpThread?(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpContext): Completion | undefined;
 	/** Checks this kind's part of the image and adds what restores it. @throws ImageError, UnsupportedError */
 	plan?(image: TaskImage, plan: TaskPlan, context: RestoreContext): void;
+	/** The thread half of a restore is also for a leader that ends before the others go on. */
+	readonly ofDeadLeader?: boolean;
 	/** The same for a thread. */
 	planThread?(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void;
 }

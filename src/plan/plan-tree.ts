@@ -314,7 +314,11 @@ function planAll(tree: PlannedTree, context: Restore, images: DumpImages): void 
 	for (const kind of TASK_KINDS)
 		for (const task of tasks.values()) {
 			kind.plan?.(task.image, task, context);
-			for (const [thread, plan] of threadsOf(task)) kind.planThread?.(thread, plan, context);
+			for (const [thread, plan] of threadsOf(task)) {
+				// What a leader that ends at once needn't have could do harm by its end.
+				const ends = thread.isLeader && thread.task.leaderExit !== undefined;
+				if (!ends || kind.ofDeadLeader === true) kind.planThread?.(thread, plan, context);
+			}
 		}
 	for (const task of tasks.values()) keptFilesOf(task).closeAll(task.programs.release);
 	planInheritedFds(tree);

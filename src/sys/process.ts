@@ -48,8 +48,8 @@ export function sendSignal(pid: number, signal: number): boolean {
 }
 
 /** A descriptor for a process. @throws KernelError */
-export function openPidfd(pid: number): number {
-	return mustSyscall(`of pid ${pid}`, nr.SYS_pidfd_open, pid, 0);
+export function openPidfd(pid: number, flags = 0): number {
+	return mustSyscall(`of pid ${pid}`, nr.SYS_pidfd_open, pid, flags);
 }
 
 /** A copy of a descriptor of another process, close-on-exec. @throws KernelError */

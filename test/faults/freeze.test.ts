@@ -55,6 +55,7 @@ describe.skipIf(!isRoot)("a tree is frozen as a whole while", () => {
 		["wander", "each process of it forks its successor, ends and leaves it to the root", undefined],
 		["execs", "one of its threads executes programs and ends the others by that", undefined],
 		["quits", "its processes with threads end", undefined],
+		["leader", "its first thread ends before the others", undefined],
 		["vforks", "it starts programs by vfork", /shares its memory with pid|it waits in vfork/],
 	] as const)
 		test.concurrent(
@@ -102,19 +103,6 @@ describe.skipIf(!isRoot)("a dump is refused, with the reason and no harm, of a t
 				expect(ending).toEqual({ how: "exit", code: 1 });
 				expect(output).toContain("(SHARED_BY_TASKS)");
 				await victim.expectUnharmed("a dump of a child in vfork");
-			}),
-		60_000,
-	);
-
-	test.concurrent(
-		"whose first thread has ended",
-		() =>
-			inTurn(async () => {
-				await using victim = await Victim.start(restless("leader"));
-				const { ending, output } = await dump(victim);
-				expect(ending).toEqual({ how: "exit", code: 1 });
-				expect(output).toContain("(UNSUPPORTED_DEAD_LEADER)");
-				await victim.expectUnharmed("a dump of threads without a leader");
 			}),
 		60_000,
 	);

@@ -11,7 +11,8 @@ import { CROWDS, type CriuRun, Victim } from "./victim.ts";
 
 const SIGKILL = 9;
 const isRoot = process.getuid?.() === 0;
-const restorePoints = FAULT_POINTS.filter((point) => point.startsWith("restore:"));
+/** The end of a leader that had ended before its threads has a test of its own, dead-leader.test.ts. */
+const restorePoints = FAULT_POINTS.filter((point) => point.startsWith("restore:") && point !== "restore:leader");
 /** From there on the program is on its own; what fails then can't take it back. */
 const LAST: readonly string[] = ["restore:outlives", "restore:detached"];
 /** Met only by programs with children or threads. */

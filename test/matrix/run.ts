@@ -124,8 +124,11 @@ export class Run {
 	/** SIGCONT to every process that wasn't at a stop of its own in the first snapshot, from the leaves to the root. */
 	async continueTree(): Promise<void> {
 		for (const pid of listTree(this.proc, this.pid).reverse()) {
-			const key = pid === this.pid ? "stat/state" : `proc/${pid}/stat/state`;
-			if (!/[TZ]/.test(this.before.get(key) ?? "")) await this.stage.kill(pid, 18);
+			const prefix = pid === this.pid ? "" : `proc/${pid}/`;
+			const pattern = new RegExp(`^${prefix}(task/\\d+/)?stat/state$`);
+			// What looks like a zombie may have threads that live.
+			const states = [...this.before].flatMap(([key, value]) => (pattern.test(key) && value !== "Z" ? [value] : []));
+			if (states.length > 0 && !states.includes("T")) await this.stage.kill(pid, 18);
 		}
 	}
 

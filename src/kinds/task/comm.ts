@@ -24,6 +24,8 @@ import { ACTION_SIGNALS } from "./sigactions.ts";
 
 const TASK_ALIVE = 1;
 const TASK_STOPPED = 3;
+/** Added to the state of a task whose first thread has ended: no other criu knows such a state. */
+export const WITHOUT_LEADER = 4200;
 /** TASK_COMM_LEN without the NUL. */
 const COMM_MAX = 15;
 const STOP_SIGNALS = [SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU];
@@ -37,6 +39,10 @@ function dumpState(task: DumpedTask, draft: TaskDraft): undefined {
 	tc.exitCode = 0;
 	tc.taskState = stopSigno === 0 ? TASK_ALIVE : TASK_STOPPED;
 	if (stopSigno !== 0) tc.stopSigno = stopSigno;
+	if (task.leaderExit !== undefined) {
+		tc.taskState += WITHOUT_LEADER;
+		tc.leaderExitCode = task.leaderExit;
+	}
 	// The root's is what its new parent gives it.
 	if (!task.isRoot && task.stat.exitSignal !== SIGCHLD) tc.exitSignal = task.stat.exitSignal;
 	return undefined;
@@ -93,5 +99,6 @@ export const comm: TaskKind = {
 	dump: dumpState,
 	dumpThread: dumpName,
 	plan: planState,
+	ofDeadLeader: true,
 	planThread: planName,
 };

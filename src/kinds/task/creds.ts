@@ -52,4 +52,4 @@ function dumpCreds(thread: DumpedThread, draft: ThreadDraft, ask: Program): Comp
 }
 
 /** Credentials of a thread. */
-export const creds: TaskKind = { name: "creds", dumpThread: dumpCreds, planThread: planCreds };
+export const creds: TaskKind = { name: "creds", dumpThread: dumpCreds, ofDeadLeader: true, planThread: planCreds };

@@ -3,6 +3,7 @@
 // pages, membarrier registrations. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
 
 import type { Program } from "../../agent/program.ts";
+import { UnsupportedError } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import * as pr from "../../kernel/abi/prctl.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
@@ -54,11 +55,20 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 	};
 }
 
-function dumpDeathSignal(_thread: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
+function dumpDeathSignal({ task }: DumpedThread, draft: ThreadDraft, ask: Program): Completion {
 	const out = ask.out(4);
 	ask.syscall("ask for the parent-death signal", SYS_prctl, [pr.PR_GET_PDEATHSIG, out]);
 	return (answers) => {
 		const signo = viewOf(answers.out(out)).getInt32(0, true);
+		// A leader that ends anew would have it sent to the children that it makes.
+		if (signo !== 0 && task.parent?.leaderExit !== undefined)
+			throw new UnsupportedError(
+				"DEAD_LEADER",
+				`the first thread of the parent of pid ${task.pid} has ended, which has to be told that`,
+				{
+					remedy: "dump before the program ends its main thread, or without PR_SET_PDEATHSIG in its children",
+				},
+			);
 		if (signo !== 0 && draft.core.threadCore !== undefined) draft.core.threadCore.pdeathSig = signo;
 	};
 }

@@ -44,6 +44,12 @@ function findRefusals(task: DumpedTask): CriuError[] {
 	const refuse = (code: string, message: string, remedy: string) =>
 		found.push(new UnsupportedError(code, `pid ${pid} ${message}`, { remedy }));
 	if (status.tracerPid !== 0 && status.tracerPid !== process.pid) found.push(tracedError(pid, status.tracerPid));
+	if (task.leaderExit !== undefined && status.seccomp !== undefined && status.seccomp !== 0)
+		refuse(
+			"DEAD_LEADER",
+			"is under seccomp and its first thread has ended: a filter could forbid that end",
+			"dump before the program ends its main thread",
+		);
 	if (status.threadFeatures.includes("shstk"))
 		refuse(
 			"UNSUPPORTED_SHSTK",
