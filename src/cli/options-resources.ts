@@ -18,8 +18,8 @@ const both = { commands: "DR", group: "resources" } as const;
 const cgroups = { commands: "DR", group: "cgroups" } as const;
 const memory = { commands: "DPSL", group: "memory" } as const;
 
-/** Kinds of `--external` that name mounts, sockets or devices which a process in the host's namespaces can't have. */
-const WITHOUT_EFFECT_YET = /^(?:mnt|dev|veth|netdev|macvlan)\[/;
+/** Kinds of `--external` that are there, or that name mounts, sockets or devices which a process in the host's namespaces can't have. */
+const ACCEPTED = /^(?:file|tty|pipe|mnt|dev|veth|netdev|macvlan)\[/;
 
 /** Keeps an `--external` string; `mnt[]` forms switch on the automatic search instead. */
 function addExternal(options: Options, use: OptionUse): void {
@@ -89,7 +89,7 @@ export const resourceOptions: readonly OptionSpec[] = [
 		...both,
 		rpc: "external",
 		since: "later",
-		accepts: (value) => WITHOUT_EFFECT_YET.test(value ?? ""),
+		accepts: (value) => ACCEPTED.test(value ?? ""),
 		help: "a thing outside of the dumped tree: mnt, dev, file, tty, unix, net, pid, veth, netdev, macvlan",
 		apply: addExternal,
 	},

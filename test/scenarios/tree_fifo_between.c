@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A named pipe opened by parent and child each for themselves, with data in flight, and its folder entry still working.
-// @skip-ours named pipes come with the files step
 #include "tree.h"
 
 static void run(void *arg)

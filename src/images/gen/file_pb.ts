@@ -23,9 +23,9 @@ export const file_file: GenFile = /*@__PURE__*/
     "pipe_entry":
       "id:1:!:uint32 pipe_id:2:!:uint32 flags:3:!:uint32::hex fown:4:!:fown_entry",
     "fifo_entry":
-      "id:1:!:uint32 pipe_id:2:!:uint32 regf_id:3:?:uint32",
+      "id:1:!:uint32 pipe_id:2:!:uint32 regf_id:3:?:uint32 unwritten:4201:?:bool",
     "pipe_data_entry":
-      "pipe_id:1:!:uint32 bytes:2:!:uint32 size:3:?:uint32",
+      "pipe_id:1:!:uint32 bytes:2:!:uint32 size:3:?:uint32 packets:4201:*:uint32",
     "eventfd_file_entry":
       "id:1:!:uint32 flags:2:!:uint32 fown:3:!:fown_entry counter:4:!:uint64 semaphore:4201:?:bool",
     "eventpoll_tfd_entry":
@@ -214,6 +214,13 @@ export type fifo_entry = Message<"fifo_entry"> & {
    * @generated from field: optional uint32 regf_id = 3;
    */
   regfId: number;
+
+  /**
+   * Ours: a read end to which no writer has come yet, so that it isn't hung up.
+   *
+   * @generated from field: optional bool unwritten = 4201;
+   */
+  unwritten: boolean;
 };
 
 /**
@@ -241,6 +248,13 @@ export type pipe_data_entry = Message<"pipe_data_entry"> & {
    * @generated from field: optional uint32 size = 3;
    */
   size: number;
+
+  /**
+   * Ours: lengths of the packets (O_DIRECT) that the bytes are.
+   *
+   * @generated from field: repeated uint32 packets = 4201;
+   */
+  packets: number[];
 };
 
 /**

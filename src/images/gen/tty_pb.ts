@@ -23,9 +23,9 @@ export const file_tty: GenFile = /*@__PURE__*/
     "tty_pty_entry":
       "index:1:!:uint32",
     "tty_data_entry":
-      "tty_id:1:!:uint32 data:2:!:bytes",
+      "tty_id:1:!:uint32 data:2:!:bytes lines:4201:*:uint32",
     "tty_info_entry":
-      "id:1:!:uint32 type:2:!:TtyType locked:3:!:bool exclusive:4:!:bool packet_mode:5:!:bool sid:6:!:uint32 pgrp:7:!:uint32 rdev:8:!:uint32 termios:9:?:termios_entry termios_locked:10:?:termios_entry winsize:11:?:winsize_entry pty:12:?:tty_pty_entry dev:13:?:uint32 uid:14:?:uint32 gid:15:?:uint32",
+      "id:1:!:uint32 type:2:!:TtyType locked:3:!:bool exclusive:4:!:bool packet_mode:5:!:bool sid:6:!:uint32 pgrp:7:!:uint32 rdev:8:!:uint32 termios:9:?:termios_entry termios_locked:10:?:termios_entry winsize:11:?:winsize_entry pty:12:?:tty_pty_entry dev:13:?:uint32 uid:14:?:uint32 gid:15:?:uint32 stopped:4201:?:bool closed:4202:?:bool",
     "tty_file_entry":
       "id:1:!:uint32 tty_info_id:2:!:uint32 flags:3:!:uint32::hex fown:4:!:fown_entry regf_id:6:?:uint32",
   }, {
@@ -147,6 +147,14 @@ export type tty_data_entry = Message<"tty_data_entry"> & {
    * @generated from field: required bytes data = 2;
    */
   data: Uint8Array;
+
+  /**
+   * Ours: the lines that the data is, each as twice its length, plus 1 where an end of file (VEOF) ended it. What is left
+   * is the beginning of a line.
+   *
+   * @generated from field: repeated uint32 lines = 4201;
+   */
+  lines: number[];
 };
 
 /**
@@ -234,6 +242,20 @@ export type tty_info_entry = Message<"tty_info_entry"> & {
    * @generated from field: optional uint32 gid = 15;
    */
   gid: number;
+
+  /**
+   * Ours: output is stopped (VSTOP was typed).
+   *
+   * @generated from field: optional bool stopped = 4201;
+   */
+  stopped: boolean;
+
+  /**
+   * Ours, of a master: its slave was open and isn't any more, so that the master is hung up.
+   *
+   * @generated from field: optional bool closed = 4202;
+   */
+  closed: boolean;
 };
 
 /**

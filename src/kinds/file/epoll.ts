@@ -31,7 +31,7 @@ import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, planFlags, ref
 import { findWatchedFiles, type WatchedFile } from "./epoll-targets.ts";
 import { checkInner, corruptImage, MAX_FDS } from "./image-checks.ts";
 import { planTake } from "./kept-files.ts";
-import { isInFlight } from "./open-files.ts";
+import { isInFlight, readPoll } from "./open-files.ts";
 
 /** Bits of a registration that stay when a one-shot has fired. Source: fs/eventpoll.c EP_PRIVATE_BITS. */
 const LASTING = (ev.EPOLLWAKEUP | ev.EPOLLONESHOT | ev.EPOLLET | ev.EPOLLEXCLUSIVE) >>> 0;
@@ -64,12 +64,6 @@ function findEpollBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	];
 }
 
-/** What a file is ready for right now. Source: poll(2). */
-function readReadiness(fd: number): number {
-	const poll = new Int32Array([fd, ALL_EVENTS]);
-	return syscall(nr.SYS_poll, poll, 1, 0) <= 0 ? 0 : (poll[1] ?? 0) >>> 16;
-}
-
 /** `single`: there's only one table of descriptors in which numbers could be looked up. */
 function encodeTarget({ target, file }: WatchedFile, single: boolean): eventpoll_tfd_entry {
 	const { tfd, events, data, ino, pos, sdev } = target;
@@ -83,7 +77,7 @@ function encodeTarget({ target, file }: WatchedFile, single: boolean): eventpoll
 		...(number === tfd ? {} : { addedAs: tfd }),
 		...(file === undefined || single ? {} : { holder: file.task.vpid }),
 	});
-	if (isDisarmed(entry) && file !== undefined) entry.ready = readReadiness(file.ownFd);
+	if (isDisarmed(entry) && file !== undefined) entry.ready = readPoll(file.ownFd, ALL_EVENTS);
 	return entry;
 }
 

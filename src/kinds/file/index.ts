@@ -7,6 +7,7 @@ import { SOCKET_KINDS } from "../socket/index.ts";
 import { epoll } from "./epoll.ts";
 import { eventfd } from "./eventfd.ts";
 import { fanotify } from "./fanotify.ts";
+import { fifo } from "./fifo.ts";
 import { inotify } from "./inotify.ts";
 import { memfd } from "./memfd.ts";
 import { pidfd } from "./pidfd.ts";
@@ -20,6 +21,7 @@ import { UNSUPPORTED_KINDS, unknownFile } from "./unsupported.ts";
 export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	regFile,
 	pipe,
+	fifo,
 	tty,
 	eventfd,
 	signalfd,

@@ -4,10 +4,12 @@
 
 import { BugError } from "../../errors.ts";
 import { O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { SYS_poll } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
 import { listFds } from "../../kernel/procfs/tasks.ts";
 import { closeFd, statFd } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
 import { compareKernel, getPidfdFd, KCMP_FILE } from "../../sys/process.ts";
 import type { DumpContext, DumpedTask, FdFacts } from "../kind.ts";
 import { emptyFown, readFown } from "./fown.ts";
@@ -65,6 +67,12 @@ export function isInFlight(file: FdFacts): boolean {
 /** Closes what has come to us out of queues. */
 export function closeInFlight(context: Pick<DumpContext, "once">): void {
 	for (const { ownFd } of inFlightFiles(context).splice(0)) closeFd(ownFd);
+}
+
+/** What a description is ready for right now, of these events; hang-up and error always. Source: poll(2). */
+export function readPoll(fd: number, events: number): number {
+	const poll = new Int32Array([fd, events]);
+	return syscall(SYS_poll, poll, 1, 0) <= 0 ? 0 : (poll[1] ?? 0) >>> 16;
 }
 
 /** 0 for descriptors of one open file description, 1 or 2 for an order, as kcmp(2) gives it. */

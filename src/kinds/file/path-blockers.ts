@@ -4,11 +4,13 @@
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext } from "../kind.ts";
+import { findExternalFile } from "./external.ts";
 import { isOvermounted, isProcPath, locateFile, type NamedFile } from "./file-path.ts";
 import { findGhostBlockers } from "./ghost-dump.ts";
 
 /** What stops a dump of a file because of its name. `what` names the reference: "fd 3", "the executable". */
 export function findPathBlockers(file: NamedFile, what: string, context: DumpContext): CriuError[] {
+	if (findExternalFile(file, context) !== undefined) return [];
 	const { state, name } = locateFile(file, context);
 	const object = `pid ${file.task.pid}: ${what} (${showPath(name)})`;
 	const refuse = (code: string, reason: string, remedy: string) => [

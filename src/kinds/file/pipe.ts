@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pipes: each end is a description of its own; ends that share an inode number are joined. Ends that only outside processes
-// hold are closed after a restore, unless --inherit-fd brings them.
+// hold are closed after a restore, unless --inherit-fd brings them; the log of a dump names who holds them.
 // Images: files.img (pipe_entry), pipes-data.img. Source: pipe(7), fcntl(2) F_GETPIPE_SZ.
 
-import { loadFrom, type OpRef } from "../../agent/program.ts";
+import { loadFrom, type OpRef, type Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { type pipe_entry, pipe_entrySchema } from "../../images/gen/file_pb.ts";
@@ -11,44 +11,97 @@ import { create } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
 import { SYS_close, SYS_dup, SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
+import { log } from "../../log.ts";
+import { showPath } from "../../sys/file.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
+import { isExternal } from "./external.ts";
 import { startsWith } from "./file-path.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keyOfPipe, planInherited } from "./inherit-fd.ts";
 import { keptFilesOf, keptPath, planShare } from "./kept-files.ts";
-import { dumpPipeData, planPipeContent } from "./pipe-data.ts";
+import { collectFds, readPoll } from "./open-files.ts";
+import { findHolders, showHolders } from "./outside-holders.ts";
+import { dumpPipeData, PIPES, type PipeStore, packetsOf, planPipeContent } from "./pipe-data.ts";
 
 const PIPE_LINK = new TextEncoder().encode("pipe:[");
 /** Flags that F_SETFL changes. */
-const SETTABLE = fcntl.O_APPEND | fcntl.O_NONBLOCK | fcntl.O_NOATIME | 0o20000;
+const SETTABLE = fcntl.O_APPEND | fcntl.O_NONBLOCK | fcntl.O_NOATIME | fcntl.O_DIRECT | 0o20000;
 
 function matches(file: FdFacts): boolean {
 	return (file.stat.mode & S_IFMT) === S_IFIFO && startsWith(file.link, PIPE_LINK);
 }
 
-function findPipeBlockers(file: FdFacts): CriuError[] {
-	const object = `pid ${file.task.pid}: fd ${file.fd} (pipe:[${file.stat.ino}])`;
-	if ((file.info.flags & fcntl.O_PATH) !== 0)
-		return [
-			new UnsupportedError("UNSUPPORTED_FILE", `${object} is a handle (O_PATH) of a pipe`, {
-				remedy: "close it in the program first",
-			}),
-		];
-	if ((file.info.flags & fcntl.O_DIRECT) === 0) return [];
+/** Inodes of pipes some end of which is in packet mode. */
+function packetPipes(context: DumpContext): ReadonlySet<bigint> {
+	return context.once("packet-pipes", () => {
+		const found = new Set<bigint>();
+		for (const task of context.tasks)
+			for (const { stat, info } of collectFds(task, context))
+				if ((info.flags & fcntl.O_DIRECT) !== 0 && (stat.mode & S_IFMT) === S_IFIFO) found.add(stat.ino);
+		return found;
+	});
+}
+
+/** True when some end of the pipe keeps the borders of what is written. */
+export function isInPackets(file: FdFacts, context: DumpContext): boolean {
+	return packetPipes(context).has(file.stat.ino);
+}
+
+/** The pipe_id of an inode. */
+export function pipeIdOf({ stat }: FdFacts): number {
+	return Number(BigInt.asUintN(32, stat.ino));
+}
+
+/** True when the descriptor can read from its pipe. */
+export function isReadEnd({ info }: FdFacts): boolean {
+	return (info.flags & fcntl.O_PATH) === 0 && (info.flags & fcntl.O_ACCMODE) !== fcntl.O_WRONLY;
+}
+
+/** What stops the dump of a pipe in packet mode, with or without a name. */
+export function findPacketBlockers(file: FdFacts, store: PipeStore, context: DumpContext): CriuError[] {
+	if (!isReadEnd(file) || !isInPackets(file, context)) return [];
+	if (packetsOf(pipeIdOf(file), file.ownFd, store, context) !== undefined) return [];
+	const object = `pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)})`;
 	return [
 		new UnsupportedError(
 			"PIPE_PACKETS",
-			`${object} is in packet mode (O_DIRECT), whose borders the kernel doesn't tell`,
-			{
-				remedy: "let the program use the pipe without O_DIRECT",
-			},
+			`${object} holds packets (O_DIRECT) and a stream, whose borders the kernel doesn't tell`,
+			{ remedy: "let the program read the pipe first" },
 		),
 	];
 }
 
+/** Says who else has an end that the tree hasn't, when the kernel knows of such an end: the restored tree won't be joined to it. */
+function noteOutsideEnds(file: FdFacts, context: DumpContext): void {
+	const { ino } = file.stat;
+	const ends = context.once("pipe-ends", () => {
+		const found = new Map<bigint, number>();
+		for (const task of context.tasks)
+			for (const { stat, info } of collectFds(task, context)) {
+				if ((stat.mode & S_IFMT) !== S_IFIFO || (info.flags & fcntl.O_PATH) !== 0) continue;
+				const access = info.flags & fcntl.O_ACCMODE;
+				found.set(stat.ino, (found.get(stat.ino) ?? 0) | (access === fcntl.O_RDWR ? 3 : access + 1));
+			}
+		return found;
+	});
+	if (ends.get(ino) === 3 || readPoll(file.ownFd, 0) !== 0) return;
+	const key = keyOfPipe(pipeIdOf(file));
+	if (isExternal(key, context) || isExternal(key.replace(":", ""), context)) return;
+	context.once(`outside-pipe:${ino}`, () =>
+		context.files.atEnd(() => {
+			const holders = findHolders((link) => showPath(link) === key, context);
+			log.warn(
+				`${key}: its other end belongs to ${showHolders(holders)}; a restore gives the program ` +
+					`that end back only with --inherit-fd fd[N]:${key}`,
+			);
+		}),
+	);
+}
+
 function dumpPipe(file: FdFacts, id: number, context: DumpContext): file_entry {
-	const pipeId = Number(BigInt.asUintN(32, file.stat.ino));
-	if ((file.info.flags & fcntl.O_ACCMODE) !== fcntl.O_WRONLY) dumpPipeData(pipeId, file.ownFd, context);
+	const pipeId = pipeIdOf(file);
+	if (isReadEnd(file)) dumpPipeData(pipeId, file.ownFd, context, PIPES, isInPackets(file, context));
+	noteOutsideEnds(file, context);
 	return create(file_entrySchema, {
 		type: fd_types.PIPE,
 		id,
@@ -106,17 +159,29 @@ function makePipe(file: FilePlan, pipeId: number): PipeState {
 function planEnd({ program, plan }: FilePlan, pipe: PipeState, { flags, pipeId }: pipe_entry): OpRef {
 	const access = flags & fcntl.O_ACCMODE;
 	const end = { plan: pipe.maker, number: access === fcntl.O_WRONLY ? pipe.writeEnd : pipe.readEnd };
-	const isFirst = !pipe.given.has(access) && access !== fcntl.O_RDWR && (flags & fcntl.O_LARGEFILE) === 0;
-	if (!isFirst)
-		return program.syscall(`open pipe ${pipeId} again`, SYS_openat, [
-			fcntl.AT_FDCWD,
-			keptPath(end, plan),
-			flags & ~fcntl.O_CLOEXEC,
-			0,
-		]);
+	const isPlain = access !== fcntl.O_RDWR && (flags & (fcntl.O_LARGEFILE | fcntl.O_PATH)) === 0;
+	if (!isPlain || pipe.given.has(access)) return planReopen(program, keptPath(end, plan), `pipe ${pipeId}`, flags);
 	pipe.given.add(access);
 	const fd = planShare(program, end, plan);
 	program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [fd, fcntl.F_SETFL, flags & SETTABLE]);
+	return fd;
+}
+
+/** Adds what opens a pipe that the path leads to: packet mode is none that open(2) knows. */
+export function planReopen(program: Program, path: Uint8Array, what: string, flags: number): OpRef {
+	const wanted = flags & ~(fcntl.O_CLOEXEC | fcntl.O_DIRECT | fcntl.O_NOFOLLOW);
+	const fd = program.syscall(`open ${what} again`, SYS_openat, [fcntl.AT_FDCWD, path, wanted, 0]);
+	if ((flags & fcntl.O_DIRECT) !== 0 && (flags & fcntl.O_PATH) === 0)
+		program.syscall(`set the flags of ${what}`, SYS_fcntl, [fd, fcntl.F_SETFL, flags & SETTABLE]);
+	return fd;
+}
+
+/** An end that criu was given shares its caller's description, flags and all. */
+function takeOver(file: FilePlan, { pipeId, flags }: pipe_entry): OpRef | undefined {
+	const { program, plan, context } = file;
+	const fd = planInherited(program, keyOfPipe(pipeId), context.options, plan);
+	if (fd !== undefined && (flags & fcntl.O_PATH) === 0)
+		program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [fd, fcntl.F_SETFL, flags & SETTABLE]);
 	return fd;
 }
 
@@ -126,11 +191,7 @@ function planPipe(entry: file_entry, file: FilePlan): OpRef {
 	const { pipeId, flags } = pipe;
 	if ((flags & fcntl.O_ACCMODE) === fcntl.O_ACCMODE)
 		throw corruptImage("files.img", `pipe ${entry.id} has flags ${flags}`);
-	if ((flags & fcntl.O_DIRECT) !== 0)
-		throw new UnsupportedError("PIPE_PACKETS", `pipe ${pipeId} is in packet mode, which can't be restored`, {
-			remedy: "restore these images with the original criu",
-		});
-	const inherited = planInherited(program, keyOfPipe(pipeId), context.options, plan);
+	const inherited = takeOver(file, pipe);
 	if (inherited !== undefined) return inherited;
 	const made = context.once(`pipe:${pipeId}`, () => makePipe(file, pipeId));
 	const fd = planEnd(file, made, pipe);
@@ -151,7 +212,7 @@ export const pipe: FileKind = {
 	type: fd_types.PIPE,
 	source: "/proc/PID/fdinfo, tee(2), F_GETPIPE_SZ",
 	matches,
-	findBlockers: findPipeBlockers,
+	findBlockers: (file, context) => findPacketBlockers(file, PIPES, context),
 	dump: dumpPipe,
 	plan: planPipe,
 };

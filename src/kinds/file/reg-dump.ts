@@ -14,6 +14,7 @@ import { showPath } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
 import { packBuildId, readBuildId, readBuildIdFd } from "./build-id.ts";
+import { findExternalFile } from "./external.ts";
 import { locateFile, type NamedFile } from "./file-path.ts";
 import { addRemap, dumpGhost } from "./ghost-dump.ts";
 import { dumpLinkRemap } from "./link-remap.ts";
@@ -49,6 +50,8 @@ function isOpenForReading(fd: number): boolean {
 /** Makes the entry; a file without its name gets what replaces the name. @throws CriuError, KernelError */
 export function encodeRegFile(file: NamedFile, state: OpenState, id: number, context: DumpContext): file_entry {
 	const { stat } = file;
+	const external = findExternalFile(file, context);
+	if (external !== undefined) return encodeExternal(external, stat.mode, state, id);
 	const { state: where, name } = locateFile(file, context);
 	if (where === "unreachable") throw new BugError(`${showPath(name)} was not refused`);
 	if (where === "gone") addRemap(context, id, dumpGhost(file, context), remap_type.GHOST);
@@ -68,6 +71,23 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 			mode: stat.mode,
 			...(isRegular ? { size: stat.size } : {}),
 			...(buildId === undefined ? {} : { buildId: packBuildId(buildId) }),
+		}),
+	});
+}
+
+/** A file that a restore gets from its caller. */
+function encodeExternal(key: string, mode: number, { flags, pos, fown }: OpenState, id: number): file_entry {
+	return create(file_entrySchema, {
+		type: fd_types.REG,
+		id,
+		reg: create(reg_file_entrySchema, {
+			id,
+			flags: (flags & ~O_CLOEXEC) >>> 0,
+			pos: BigInt.asUintN(64, pos),
+			fown,
+			name: new TextEncoder().encode(key),
+			ext: true,
+			mode,
 		}),
 	});
 }

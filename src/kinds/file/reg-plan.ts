@@ -16,7 +16,7 @@ import { packBuildId, readBuildId } from "./build-id.ts";
 import { concatBytes, isProcPath } from "./file-path.ts";
 import { planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
-import { keyOfPath, planInherited } from "./inherit-fd.ts";
+import { keyOfPath, planInheritedAgain } from "./inherit-fd.ts";
 import { type KeptRef, keptFilesOf, keptPath, planShare } from "./kept-files.ts";
 import { isLinkName, removeAfterwards } from "./link-remap.ts";
 import { findMissingFolder, isTaken, MissingFolders } from "./missing-folders.ts";
@@ -71,8 +71,11 @@ function changed(name: Uint8Array, problem: string, remedy: string): CriuError {
 	return new CriuError("FILE_CHANGED", `${showPath(name)} has changed since the dump: ${problem}`, { remedy });
 }
 
+/** What the caller of planOpenReg is prepared for: opening a named pipe can wait for ever. */
+export type Opened = "file" | "fifo";
+
 /** Compares a file with what it was at the dump. @throws CriuError FILE_MISSING, FILE_CHANGED */
-export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: RestoreContext): void {
+export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: RestoreContext, as: Opened): void {
 	const { options } = context;
 	let stat: FileStat;
 	try {
@@ -88,8 +91,9 @@ export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: R
 	}
 	const type = stat.mode & S_IFMT;
 	// No dump has a name for these: opening them could wait for ever.
-	if ((type === S_IFIFO || type === S_IFSOCK) && (reg.flags & fcntl.O_PATH) === 0)
+	if ((type === S_IFSOCK || (type === S_IFIFO && as === "file")) && (reg.flags & fcntl.O_PATH) === 0)
 		throw changed(path, "it's a named pipe or a socket now", "put back the file as it was");
+	if (as === "fifo" && type !== S_IFIFO) throw changed(path, "it's no named pipe any more", "make it again: mkfifo");
 	if (hasField(reg, "mode")) {
 		const mask = options.skipFileRwxCheck ? 0xffff & ~RWX : 0xffff;
 		const octal = (mode: number) => `0${(mode & mask).toString(8)}`;
@@ -185,12 +189,12 @@ function planLinked(
 }
 
 /** A ghost has the type of the file that it stands for; a named pipe is one for handles only. @throws ImageError */
-function checkGhostType(reg: reg_file_entry, ghostId: number, context: RestoreContext): void {
+function checkGhostType(reg: reg_file_entry, ghostId: number, context: RestoreContext, as: Opened): void {
 	const { head, file } = readGhost(ghostId, context);
 	const type = head.mode & S_IFMT;
 	const differs = hasField(reg, "mode") && (reg.mode & S_IFMT) !== type;
-	if (differs || (type === S_IFIFO && (reg.flags & fcntl.O_PATH) === 0))
-		throw corruptImage(file, `its type 0${type.toString(8)} isn't that of file ${reg.id}`);
+	const isUnexpected = (type === S_IFIFO) !== (as === "fifo") && (reg.flags & fcntl.O_PATH) === 0;
+	if (differs || isUnexpected) throw corruptImage(file, `its type 0${type.toString(8)} isn't that of file ${reg.id}`);
 }
 
 function planRemapped(
@@ -199,11 +203,12 @@ function planRemapped(
 	flags: number,
 	plan: TaskPlan,
 	context: RestoreContext,
+	as: Opened,
 ): OpRef | undefined {
 	const remap = readRemaps(context).get(reg.id);
 	if (remap === undefined) return undefined;
 	if (remap.type === remap_type.GHOST) {
-		checkGhostType(reg, remap.id, context);
+		checkGhostType(reg, remap.id, context, as);
 		const isLink = (readGhost(remap.id, context).head.mode & S_IFMT) === S_IFLNK;
 		const ghost = planGhost(program, remap.id, reg.name, plan, context);
 		return openKept(program, ghost, flags, reg.name, plan, isLink);
@@ -228,19 +233,20 @@ export function planOpenReg(
 	flags: number,
 	plan: TaskPlan,
 	context: RestoreContext,
+	as: Opened = "file",
 ): OpRef {
 	const reg = getRegFile(id, context.files.get(id));
-	const inherited = planInherited(program, keyOfPath(reg), context.options, plan);
+	const inherited = planInheritedAgain(program, keyOfPath(reg), flags, context.options, plan);
 	if (inherited !== undefined) return inherited;
 	if (reg.ext)
 		throw new CriuError("NEEDS_INHERIT_FD", `file ${keyOfPath(reg)} was external to the dump`, {
 			remedy: `give a descriptor for it: --inherit-fd fd[N]:${keyOfPath(reg)}`,
 		});
-	const remapped = planRemapped(program, reg, flags, plan, context);
+	const remapped = planRemapped(program, reg, flags, plan, context, as);
 	if (remapped !== undefined) return remapped;
 	const inProc = isProcPath(reg.name);
 	// Files of /proc may belong to the very process that is to be made.
-	if (!inProc) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context));
+	if (!inProc) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context, as));
 	// What they lead to can't be known before: none of them must make us wait.
 	const waitless = inProc && (flags & (fcntl.O_PATH | fcntl.O_NONBLOCK)) === 0;
 	const path = toCString(reg.name);

@@ -2,7 +2,7 @@
 // Kinds of file that exist and that this version can't dump: what each is, why it's refused, what the user can do.
 
 import { fd_types } from "../../images/gen/fdinfo_pb.ts";
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
 import type { FdFacts, UnsupportedFileKind } from "../kind.ts";
 import { startsWith } from "./file-path.ts";
 
@@ -49,7 +49,6 @@ export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
 	refuse("secret memory", undefined, hasLink("/secretmem"), "nobody but the process may read it", CLOSE),
 	refuse("DMA buffer", undefined, hasLink("/dmabuf:"), "it's memory of a device", CLOSE),
 	refuse("namespace handle", fd_types.NS, ({ link }) => isNamespaceLink(link), LATER, ORIGINAL),
-	refuse("named pipe", fd_types.FIFO, hasType(S_IFIFO), LATER, ORIGINAL),
 	refuse("block device", undefined, hasType(S_IFBLK), "what it holds isn't part of the process", CLOSE),
 	refuse(
 		"network tunnel",

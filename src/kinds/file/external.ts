@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// --external: what the user declares as not part of the dump, by its key. A restore gets it by --inherit-fd with the same key.
+
+import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
+import type { DumpContext } from "../kind.ts";
+import type { NamedFile } from "./file-path.ts";
+
+type ExternalContext = Pick<DumpContext, "options" | "once">;
+
+/** True when the user has named this key; what follows a colon behind it is for others. */
+export function isExternal(key: string, context: ExternalContext): boolean {
+	const keys = context.once("external-keys", () => new Set(context.options.external.map(bare)));
+	return keys.has(key);
+}
+
+/** `KIND[ID]` of `KIND[ID]:VALUE`. */
+function bare(text: string): string {
+	const end = text.indexOf("]:");
+	return end < 0 ? text : text.slice(0, end + 1);
+}
+
+/** Key of a file by its mount and inode, both hexadecimal. */
+export function keyOfFile(mntId: number, inode: bigint): string {
+	return `file[${mntId.toString(16)}:${inode.toString(16)}]`;
+}
+
+/** The key under which the user has declared a file as external; undefined when it's dumped as any other. */
+export function findExternalFile(file: NamedFile, context: ExternalContext): string | undefined {
+	if (!context.options.external.some((text) => text.startsWith("file["))) return undefined;
+	// Mappings tell no mount, but our own descriptor of the file does.
+	const mntId = file.mntId ?? readFdinfo("self", file.ownFd).mntId;
+	const key = keyOfFile(mntId, file.stat.ino);
+	return isExternal(key, context) ? key : undefined;
+}
