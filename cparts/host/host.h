@@ -91,6 +91,27 @@ struct cr_sockopt {
 	int32_t result;      /* out: 0 or -errno */
 };
 
+/* The queue of a terminal's end: what waits there to be read is read and put back. Addresses are of `struct termios` as of
+ * TCGETS; 0 for a master, which has none of its own. */
+struct cr_requeue {
+	uint64_t raw;        /* settings while the beginning of a line is read, and while bytes without lines are put back */
+	uint64_t lines;      /* settings while lines are put back, with any end-of-file character; 0 where there are none */
+	uint64_t own;        /* settings as they were */
+	uint64_t locks;      /* which of them are locked; 0 for none */
+	uint64_t data;       /* address of room for what was read */
+	uint64_t ends;       /* address of room for uint32_t: each line as twice its length, plus 1 at an end of file */
+	uint32_t capacity;   /* of data, in bytes */
+	uint32_t max_ends;
+	int32_t fd;
+	int32_t other_fd;    /* the terminal's other end, through which goes what has no room */
+	int32_t packets;     /* what is read begins with a byte of status */
+	uint32_t length;     /* out: bytes read */
+	uint32_t nr_ends;    /* out */
+	int32_t error;       /* out: errno; something may be lost */
+	int32_t stopped;     /* out, of a master: further output is stopped */
+	int32_t pad;
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
@@ -98,6 +119,7 @@ CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
 CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values);
+CR_EXPORT int64_t cr_requeue(struct cr_requeue *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

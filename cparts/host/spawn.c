@@ -2,6 +2,7 @@
 /* clone3 + execveat with nothing of JavaScript in the child. The child borrows our memory until it executes (as vfork
  * does), so it costs the same however large this process is; until then it may only make system calls. */
 #define _GNU_SOURCE
+#include "apart.h"
 #include "host.h"
 
 #include <errno.h>
@@ -49,8 +50,9 @@ static void close_others(const struct cr_spawn *request)
 }
 
 /* Runs in the child, on its own stack, in our memory. Returns only on failure. */
-static void child(struct cr_spawn *request, const sigset_t *mask)
+static void child(void *arg, const void *mask)
 {
+	struct cr_spawn *request = arg;
 	static char *const argv[] = { "criu-agent", NULL };
 	static char *const envp[] = { NULL };
 	const struct cr_fd_move *moves = (const struct cr_fd_move *)request->moves;
@@ -104,26 +106,7 @@ int64_t cr_spawn(struct cr_spawn *request)
 	/* sigfillset(3) leaves out the C library's own signals, 32 and 33. */
 	memset(&all, 0xff, sizeof(all));
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&all, (int64_t)&old, 8, 0, 0);
-	/* The child's frames must not touch ours: it starts on its own stack, right behind the system call. */
-	{
-		register int64_t r8 __asm__("r8") = (int64_t)request;
-		register int64_t r9 __asm__("r9") = (int64_t)&all;
-		register int64_t r10 __asm__("r10") = (int64_t)child;
-		__asm__ volatile("syscall\n\t"
-				 "test %%rax, %%rax\n\t"
-				 "jnz 1f\n\t"
-				 "xor %%ebp, %%ebp\n\t"
-				 "mov %%r8, %%rdi\n\t"
-				 "mov %%r9, %%rsi\n\t"
-				 "call *%%r10\n\t"
-				 "mov $60, %%eax\n\t"
-				 "mov $127, %%edi\n\t"
-				 "syscall\n\t"
-				 "1:"
-				 : "=a"(pid)
-				 : "a"((int64_t)SYS_clone3), "D"(&args), "S"(sizeof(args)), "r"(r8), "r"(r9), "r"(r10)
-				 : "rcx", "r11", "memory", "rdx");
-	}
+	pid = run_apart(&args, child, request, &all);
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&old, 0, 8, 0, 0);
 	munmap(stack, STACK_SIZE);
 	if (pid < 0)

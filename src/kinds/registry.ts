@@ -5,6 +5,7 @@ import { fdFinish, fdTable } from "./file/fd-table.ts";
 import { fs } from "./file/fs.ts";
 import { fileLocks } from "./file/locks.ts";
 import { nameless } from "./file/nameless.ts";
+import { controllingTerminal } from "./file/tty-plan.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
 import { affinity } from "./task/affinity.ts";
@@ -39,6 +40,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	personality,
 	memoryMap,
 	nameless,
+	controllingTerminal,
 	fdTable,
 	fdFinish,
 	fileLocks,

@@ -84,3 +84,23 @@ export const CrSockopt = defineStruct("cr_sockopt", 24, {
 	length: ["u32", 16],
 	result: ["i32", 20],
 });
+
+/** Mirrors `struct cr_requeue` (cparts/host/host.h). */
+export const CrRequeue = defineStruct("cr_requeue", 88, {
+	raw: ["u64", 0],
+	lines: ["u64", 8],
+	own: ["u64", 16],
+	locks: ["u64", 24],
+	data: ["u64", 32],
+	ends: ["u64", 40],
+	capacity: ["u32", 48],
+	max_ends: ["u32", 52],
+	fd: ["i32", 56],
+	other_fd: ["i32", 60],
+	packets: ["i32", 64],
+	length: ["u32", 68],
+	nr_ends: ["u32", 72],
+	error: ["i32", 76],
+	stopped: ["i32", 80],
+	pad: ["i32", 84],
+});

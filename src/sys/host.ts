@@ -7,7 +7,7 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrGuard, CrPump, CrSeize, CrSockopt, CrSpawn, CrStep } from "./host-layout.ts";
+import { CrGuard, CrPump, CrRequeue, CrSeize, CrSockopt, CrSpawn, CrStep } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -20,6 +20,7 @@ const SYMBOLS = {
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_sockopts: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr], returns: FFIType.i64_fast },
+	cr_requeue: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
 
@@ -99,7 +100,7 @@ export function mustSyscall(what: string, nr: number, ...args: SyscallArg[]): nu
 }
 
 /** The address of a buffer, to be stored in structures. The caller keeps the buffer referenced. */
-export function addressOf(buffer: Uint8Array | Int32Array | BigUint64Array | DataView): bigint {
+export function addressOf(buffer: Uint8Array | Int32Array | Uint32Array | BigUint64Array | DataView): bigint {
 	return BigInt(ptr(buffer));
 }
 
@@ -266,6 +267,57 @@ export function stepTogether(tids: Int32Array, timeoutMs: number): Int32Array {
 	});
 	(library ?? loadLibrary()).symbols.cr_step(ptr(block));
 	return results;
+}
+
+export interface RequeueRequest {
+	/** A terminal's end, and the other one. */
+	readonly fd: number;
+	readonly otherFd: number;
+	/** Settings (`struct termios` of TCGETS) of a slave; a master has none of its own. */
+	readonly termios?: {
+		readonly raw: Uint8Array;
+		/** Undefined where it doesn't read by lines. */
+		readonly lines: Uint8Array | undefined;
+		readonly own: Uint8Array;
+		readonly locks: Uint8Array | undefined;
+	};
+	/** What is read begins with a byte of status. */
+	readonly packets: boolean;
+	readonly capacity: number;
+}
+
+/**
+ * Reads what waits in a terminal's queue and puts it back; a kill of this process in between loses nothing. Gives the bytes,
+ * for each line twice its length, plus 1 where an end of file ended it, and for a master whether further output is stopped.
+ *
+ * @throws KernelError when something may be lost
+ */
+export function requeue(request: RequeueRequest): { data: Uint8Array; ends: number[]; stopped: boolean } {
+	const { fd, otherFd, termios, packets, capacity } = request;
+	const data = new Uint8Array(capacity);
+	const ends = new Uint32Array(capacity);
+	// Settings are copied: the call writes to some of them.
+	const copies = [termios?.raw, termios?.lines, termios?.own, termios?.locks].map((bytes) => bytes?.slice());
+	const [raw = 0n, lines = 0n, own = 0n, locks = 0n] = copies.map((bytes) =>
+		bytes === undefined ? 0n : addressOf(bytes),
+	);
+	const block = CrRequeue.encode({
+		raw,
+		lines,
+		own,
+		locks,
+		data: addressOf(data),
+		ends: addressOf(ends),
+		capacity,
+		max_ends: capacity,
+		fd,
+		other_fd: otherFd,
+		packets: packets ? 1 : 0,
+	});
+	const ret = Number((library ?? loadLibrary()).symbols.cr_requeue(ptr(block)));
+	if (ret < 0 || copies.length === 0) throw new KernelError("ioctl", -ret, "TIOCSTI of a terminal's queue");
+	const out = CrRequeue.read(new DataView(block.buffer, block.byteOffset));
+	return { data: data.slice(0, out.length), ends: [...ends.subarray(0, out.nr_ends)], stopped: out.stopped !== 0 };
 }
 
 /** Reads options of a socket as CrSockopt tells; what comes of it stands in the list and among the values. */

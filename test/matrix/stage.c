@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The stage of one scenario run: pid 1 of a pid namespace of its own, with its own /proc, /run and System V IPC, so that
+// The stage of one scenario run: pid 1 of a pid namespace of its own, with its own /proc, /run, ptys and System V IPC, so that
 // pids and keys are free and runs can be parallel. It starts targets and criu as told on stdin and reports what becomes of them on stdout.
 // Commands, one a line, fields split by tabs:   start OUT CWD ARGV…   run TAG LOG CWD ARGV…   kill PID SIGNAL
 // Reports: stage PID | started PID | ready | done TAG HOW N | died PID HOW N | killed ERRNO       (HOW: exit, signal)
@@ -242,6 +242,9 @@ int main(int argc, char **argv)
 		die("mount /proc");
 	if (mount("run", "/run", "tmpfs", 0, "size=16m,mode=755") < 0)
 		die("mount /run");
+	// Ptys of its own: numbers that a restore needs are free.
+	if (access("/dev/pts", F_OK) == 0 && mount("devpts", "/dev/pts", "devpts", 0, "newinstance,ptmxmode=0666,mode=620") < 0)
+		die("mount /dev/pts");
 	if (argc > 2 && !strcmp(argv[1], "--kdat")) { // a warm kernel-feature cache for the peer, so that each run need not probe
 		char copy[PATH_MAX + 32];
 		snprintf(copy, sizeof(copy), "cp -f '%s' /run/criu.kdat", argv[2]);

@@ -39,3 +39,27 @@ export const Winsize = defineStruct("winsize", 8, {
 	ws_ypixel: ["u16", 6],
 });
 export type Winsize = StructValue<typeof Winsize>;
+
+// c_iflag
+export const IXON = 0x400;
+export const IXOFF = 0x1000;
+// c_oflag
+export const OPOST = 1;
+// c_lflag
+export const ISIG = 1;
+export const ICANON = 2;
+export const ECHO = 8;
+export const IEXTEN = 0x8000;
+export const EXTPROC = 0x10000;
+// Indices of c_cc
+export const VERASE = 2;
+export const VKILL = 3;
+export const VEOF = 4;
+export const VTIME = 5;
+export const VMIN = 6;
+export const VSTOP = 9;
+export const VREPRINT = 12;
+export const VWERASE = 14;
+export const VLNEXT = 15;
+/** The line discipline of TIOCGETD that all terminals begin with. */
+export const N_TTY = 0;

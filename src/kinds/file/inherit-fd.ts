@@ -43,7 +43,7 @@ export function findInherited(key: string, options: Options): InheritFd | undefi
 }
 
 /** Where the process under construction has the descriptor that was given. @throws CriuError INHERIT_FD */
-function keepInherited(given: InheritFd, plan: TaskPlan): number {
+export function keepInherited(given: InheritFd, plan: TaskPlan): number {
 	const { fd, key } = given;
 	return keptFilesOf(plan).pass(`inherited ${key}`, () => {
 		const copy = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0);

@@ -43,11 +43,11 @@ export function findHolders(
 	for (const pid of listProcesses()) {
 		if (inside.has(pid)) continue;
 		for (const { fd, link } of fdsOf(pid)) {
-			if (!matches(link, pid, fd)) continue;
 			try {
+				if (!matches(link, pid, fd)) continue;
 				holders.push({ pid, fd, comm: showPath(readComm(pid)) });
 			} catch {
-				// It has just ended.
+				continue; // It has just ended.
 			}
 			break;
 		}
