@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Ptys in many states: owner and mode, two descriptions of one slave, packet mode, exclusive, locked settings, locked pty, a
 // slave never opened, one closed again; none becomes anybody's controlling terminal.
+// @skip-peer the original loses TIOCEXCL of slaves
 #include "pty.h"
 
 int main(int argc, char **argv)
