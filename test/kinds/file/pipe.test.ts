@@ -5,10 +5,16 @@ import { Program } from "../../../src/agent/program.ts";
 import type { file_entry } from "../../../src/images/gen/fdinfo_pb.ts";
 import { pipe_data_entrySchema } from "../../../src/images/gen/file_pb.ts";
 import { create, KINDS } from "../../../src/images/index.ts";
-import { F_SETPIPE_SZ, O_CLOEXEC, O_DIRECT, O_LARGEFILE, O_WRONLY } from "../../../src/kernel/abi/fcntl.ts";
+import { F_SETFL, F_SETPIPE_SZ, O_CLOEXEC, O_DIRECT, O_LARGEFILE, O_WRONLY } from "../../../src/kernel/abi/fcntl.ts";
 import { SYS_close, SYS_fcntl, SYS_openat, SYS_pipe2, SYS_write } from "../../../src/kernel/abi/syscalls.x86_64.ts";
 import { pipe } from "../../../src/kinds/file/pipe.ts";
-import { countPipeBytes, dumpPipeData, readPipeContents } from "../../../src/kinds/file/pipe-data.ts";
+import {
+	countPipeBytes,
+	dumpPipeData,
+	PIPES,
+	readPackets,
+	readPipeContents,
+} from "../../../src/kinds/file/pipe-data.ts";
 import type { RestoreContext } from "../../../src/kinds/kind.ts";
 import { closeFd } from "../../../src/sys/file.ts";
 import { mustSyscall } from "../../../src/sys/host.ts";
@@ -118,10 +124,45 @@ describe("the plan of a pipe", () => {
 		expect(fill).toBeLessThan(ops.findIndex((op) => op.what.startsWith("set the flags of pipe")));
 	});
 
-	test("refuses packet mode and impossible flags", () => {
+	test("fills it packet by packet", () => {
 		using dir = new TempDir();
-		const packets = [pipeEntry(1, 5, O_DIRECT)];
-		expect(codeOf(() => planAll(packets, fileRestore(dir.images, packets)))).toBe("PIPE_PACKETS");
+		using ours = makePipe();
+		mustSyscall("packets", SYS_fcntl, ours.write, F_SETFL, O_DIRECT);
+		for (const packet of ["a", "bcd", "ef"]) writeSync(ours.write, packet);
+		expect(readPackets(ours.read)).toEqual([1, 3, 2]);
+		const context = fileDump(dir.images);
+		dumpPipeData(5, ours.read, context, PIPES, true);
+		context.files.writeImages(dir.images);
+		const entries = [pipeEntry(1, 5, 0), pipeEntry(2, 5, O_WRONLY | O_DIRECT)];
+		const { ops } = planAll(entries, fileRestore(dir.images, entries));
+		expect(ops.filter((op) => op.nr === SYS_write).map(({ check }) => check)).toEqual(
+			[1, 3, 2].map((equal) => ({ equal })),
+		);
+		mustSyscall("a stream", SYS_fcntl, ours.write, F_SETFL, 0);
+		writeSync(ours.write, "stream");
+		mustSyscall("packets", SYS_fcntl, ours.write, F_SETFL, O_DIRECT);
+		writeSync(ours.write, "packet");
+		expect(readPackets(ours.read)).toBeUndefined();
+	});
+
+	test.each([[[1, 2, 2]], [[0, 4]], [[4097]], [Array.from({ length: 17 }, () => 1)]])(
+		"refuses forged packets %p",
+		(packets) => {
+			using dir = new TempDir();
+			const bytes = packets.length === 17 ? 17 : 4;
+			const entry = create(pipe_data_entrySchema, { pipeId: 5, bytes, size: 65536, packets });
+			using writer = dir.images.writer(KINDS.PIPES_DATA);
+			writer.write(entry);
+			const { fd, offset } = writer.openStream();
+			writeSync(fd, Buffer.alloc(bytes), 0, bytes, offset);
+			writer.skip(bytes);
+			writer.close();
+			expect(codeOf(() => readPipeContents(fileRestore(dir.images, [pipeEntry(1, 5, 0)])))).toBe("IMAGE_CORRUPT");
+		},
+	);
+
+	test("refuses impossible flags", () => {
+		using dir = new TempDir();
 		const forged = [pipeEntry(1, 5, 3)];
 		expect(codeOf(() => planAll(forged, fileRestore(dir.images, forged)))).toBe("IMAGE_CORRUPT");
 	});
@@ -129,9 +170,9 @@ describe("the plan of a pipe", () => {
 	test("takes over a descriptor of ours where one is given", () => {
 		using dir = new TempDir();
 		const entries = [pipeEntry(1, 5, 0)];
-		const context = fileRestore(dir.images, entries, { inheritFds: [{ fd: 2, key: "pipe:[5]" }] });
+		const context = fileRestore(dir.images, entries, { inheritFds: [{ fd: 2, key: "pipe[5]" }] });
 		const { ops } = planAll(entries, context);
-		expect(ops.map((op) => op.what)).toEqual(["take over fd 2 as pipe:[5]"]);
+		expect(ops.map((op) => op.what)).toEqual(["take over fd 2 as pipe:[5]", "set the flags of pipe 5"]);
 		const closed = fileRestore(dir.images, entries, { inheritFds: [{ fd: 99999, key: "pipe:[5]" }] });
 		expect(codeOf(() => planAll(entries, closed))).toBe("INHERIT_FD");
 	});
