@@ -1054,7 +1054,7 @@ export type sk_ucred_entry = Message<"sk_ucred_entry"> & {
  * Use `create(sk_ucred_entrySchema)` to create a new message.
  */
 export const sk_ucred_entrySchema: GenMessage<sk_ucred_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 14);
+  messageDesc(file_socket, 15);
 
 /**
  * @generated from message sk_packet_entry
@@ -1093,7 +1093,7 @@ export type sk_packet_entry = Message<"sk_packet_entry"> & {
  * Use `create(sk_packet_entrySchema)` to create a new message.
  */
 export const sk_packet_entrySchema: GenMessage<sk_packet_entry> = /*@__PURE__*/
-  messageDesc(file_socket, 15);
+  messageDesc(file_socket, 16);
 
 /**
  * @generated from enum sk_shutdown
