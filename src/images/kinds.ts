@@ -40,6 +40,7 @@ import {
 	remap_file_path_entrySchema,
 	signalfd_entrySchema,
 	timerfd_entrySchema,
+	tmpfs_file_entrySchema,
 } from "./gen/file_pb.ts";
 import {
 	fanotify_file_entrySchema,
@@ -216,6 +217,13 @@ export const KINDS = {
 	REMAP_FPATH: array("REMAP_FPATH", "remap-fpath.img", remap_file_path_entrySchema),
 	GHOST_FILE: {
 		...headed("GHOST_FILE", "ghost-file-%x.img", ghost_file_entrySchema, ghost_chunk_entrySchema),
+		payloadOf: (m) => (m.$typeName === ghost_chunk_entrySchema.typeName ? Number(m.len) : 0),
+		isRawAfterHead: (m) => !m.chunks,
+	} satisfies ImageKind<ghost_chunk_entry, ghost_file_entry>,
+	// Ours. Without suffix: readers of CRIU's take what ends in .img for an image that they know.
+	TMPFS_FILES: array("TMPFS_FILES", "tmpfs-files", tmpfs_file_entrySchema),
+	TMPFS_FILE: {
+		...headed("TMPFS_FILE", "tmpfs-file-%x", ghost_file_entrySchema, ghost_chunk_entrySchema),
 		payloadOf: (m) => (m.$typeName === ghost_chunk_entrySchema.typeName ? Number(m.len) : 0),
 		isRawAfterHead: (m) => !m.chunks,
 	} satisfies ImageKind<ghost_chunk_entry, ghost_file_entry>,

@@ -60,6 +60,10 @@ export const file_file: GenFile = /*@__PURE__*/
       "len:1:!:uint64 off:2:!:uint64",
     "remap_file_path_entry":
       "orig_id:1:!:uint32 remap_id:2:!:uint32 remap_type:3:?:remap_type",
+    "tmpfs_folder_entry":
+      "path:1:!:bytes::text mode:2:!:uint32 uid:3:!:uint32 gid:4:!:uint32",
+    "tmpfs_file_entry":
+      "id:1:!:uint32 path:2:!:bytes::text folder:3:*:tmpfs_folder_entry",
   }, {
     "remap_type":
       "LINKED=0 GHOST=1 PROCFS=2",
@@ -1002,6 +1006,69 @@ export type remap_file_path_entry = Message<"remap_file_path_entry"> & {
  */
 export const remap_file_path_entrySchema: GenMessage<remap_file_path_entry> = /*@__PURE__*/
   messageDesc(file_file, 21);
+
+/**
+ * Ours: a folder above a file of a tmpfs, with which it has to be made where it's missing.
+ *
+ * @generated from message tmpfs_folder_entry
+ */
+export type tmpfs_folder_entry = Message<"tmpfs_folder_entry"> & {
+  /**
+   * @generated from field: required bytes path = 1;
+   */
+  path: Uint8Array;
+
+  /**
+   * @generated from field: required uint32 mode = 2;
+   */
+  mode: number;
+
+  /**
+   * @generated from field: required uint32 uid = 3;
+   */
+  uid: number;
+
+  /**
+   * @generated from field: required uint32 gid = 4;
+   */
+  gid: number;
+};
+
+/**
+ * Describes the message tmpfs_folder_entry.
+ * Use `create(tmpfs_folder_entrySchema)` to create a new message.
+ */
+export const tmpfs_folder_entrySchema: GenMessage<tmpfs_folder_entry> = /*@__PURE__*/
+  messageDesc(file_file, 22);
+
+/**
+ * Ours: a file of a tmpfs that nobody but the dumped tree uses; its content is in tmpfs-file-ID.
+ *
+ * @generated from message tmpfs_file_entry
+ */
+export type tmpfs_file_entry = Message<"tmpfs_file_entry"> & {
+  /**
+   * @generated from field: required uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: required bytes path = 2;
+   */
+  path: Uint8Array;
+
+  /**
+   * @generated from field: repeated tmpfs_folder_entry folder = 3;
+   */
+  folder: tmpfs_folder_entry[];
+};
+
+/**
+ * Describes the message tmpfs_file_entry.
+ * Use `create(tmpfs_file_entrySchema)` to create a new message.
+ */
+export const tmpfs_file_entrySchema: GenMessage<tmpfs_file_entry> = /*@__PURE__*/
+  messageDesc(file_file, 23);
 
 /**
  * @generated from enum remap_type

@@ -4,14 +4,16 @@
 
 import { BugError, type CriuError, isErrno, KernelError, UnsupportedError } from "../../errors.ts";
 import {
+	type ghost_chunk_entry,
 	ghost_chunk_entrySchema,
+	type ghost_file_entry,
 	ghost_file_entrySchema,
 	type remap_file_path_entry,
 	remap_file_path_entrySchema,
 	type remap_type,
 	timevalSchema,
 } from "../../images/gen/file_pb.ts";
-import { create, type ImageDir, KINDS } from "../../images/index.ts";
+import { create, type ImageDir, type ImageWriter, KINDS } from "../../images/index.ts";
 import { toKernelDev, toUserDev } from "../../kernel/abi/devices.ts";
 import { O_ACCMODE, O_NOATIME, O_PATH, O_WRONLY, SEEK_DATA, SEEK_HOLE } from "../../kernel/abi/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../kernel/abi/stat.ts";
@@ -121,11 +123,21 @@ const toTimeval = (time: { sec: bigint; nsec: number }) =>
 
 /** Writes ghost-file-ID.img. `isReadable`: the descriptor shares one of the program and is read as it is. @throws KernelError, ImageError */
 export function writeGhost(dir: ImageDir, id: number, fd: number, stat: FileStat, isReadable = false): void {
+	using writer = dir.writer(KINDS.GHOST_FILE, id);
+	writeContent(writer, fd, stat, isReadable);
+}
+
+/** Writes what an image of that form holds: attributes and content of a file. @throws KernelError, ImageError */
+export function writeContent(
+	writer: ImageWriter<ghost_chunk_entry, ghost_file_entry>,
+	fd: number,
+	stat: FileStat,
+	isReadable: boolean,
+): void {
 	const type = stat.mode & S_IFMT;
 	const isRegular = type === S_IFREG;
 	const isDevice = type === S_IFCHR || type === S_IFBLK;
 	const isChunked = isRegular && stat.size >= CHUNKED_FROM;
-	using writer = dir.writer(KINDS.GHOST_FILE, id);
 	writer.writeHead(
 		create(ghost_file_entrySchema, {
 			uid: stat.uid,

@@ -3,9 +3,9 @@
 // through the descriptor that is kept. Folders that are gone, too, are there while what was in them is made.
 // Images: ghost-file-ID.img. Source: open(2), sendfile(2), utimensat(2).
 
-import type { Arg, OpRef, Program } from "../../agent/program.ts";
+import type { Arg, Program } from "../../agent/program.ts";
 import { ghost_chunk_entrySchema, type ghost_file_entry, remap_type } from "../../images/gen/file_pb.ts";
-import { hasField, KINDS } from "../../images/index.ts";
+import { hasField, type ImageKind, imageFileName, KINDS } from "../../images/index.ts";
 import { fromUserDev } from "../../kernel/abi/devices.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "../../kernel/abi/stat.ts";
@@ -47,11 +47,20 @@ function* splitPiece(off: bigint, len: bigint, imageOffset: bigint): Generator<P
 	}
 }
 
-/** Reads and checks an image; the content stays where it is. @throws ImageError */
+/** Reads and checks the image of a ghost; the content stays where it is. @throws ImageError */
 export function readGhost(id: number, context: RestoreContext): GhostImage {
-	return context.once(`ghost-image:${id}`, () => {
-		const file = `ghost-file-${id.toString(16)}.img`;
-		using reader = context.dir.getReader(KINDS.GHOST_FILE, id);
+	return readContent(KINDS.GHOST_FILE, id, context);
+}
+
+/** The same for any image of that form. @throws ImageError */
+export function readContent(
+	kind: typeof KINDS.GHOST_FILE | typeof KINDS.TMPFS_FILE,
+	id: number,
+	context: RestoreContext,
+): GhostImage {
+	const file = imageFileName(kind as ImageKind, id);
+	return context.once(`content:${file}`, () => {
+		using reader = context.dir.getReader(kind, id);
 		const head = reader.readHead();
 		const pieces: Piece[] = [];
 		if (head.uid === NO_ID || head.gid === NO_ID) throw corruptImage(file, "the owner is no id");
@@ -107,7 +116,14 @@ const CREATE_REMEDIES = {
 	EDQUOT: "raise the quota",
 } as const;
 
-function planContent(program: Program, ghost: GhostImage, fd: OpRef, plan: TaskPlan, context: RestoreContext): void {
+/** Adds what gives an empty file its size and content. */
+export function planContent(
+	program: Program,
+	ghost: GhostImage,
+	fd: Arg,
+	plan: TaskPlan,
+	context: RestoreContext,
+): void {
 	const { file, size, pieces } = ghost;
 	const remedies = {
 		ENOSPC: "make room on the file system",
@@ -115,7 +131,7 @@ function planContent(program: Program, ghost: GhostImage, fd: OpRef, plan: TaskP
 		EFBIG: "its file system takes no file of that size: put its directory on another one",
 		EINVAL: "its file system takes no file of that size: put its directory on another one",
 	};
-	program.syscall("give the deleted file its size", nr.SYS_ftruncate, [fd, size], { remedies });
+	program.syscall("give the file its size", nr.SYS_ftruncate, [fd, size], { remedies });
 	if (pieces.length === 0) return;
 	const image = plan.numbers.pass(openImage(file, context), file);
 	for (const { off, len, imageOffset } of pieces) {
@@ -135,11 +151,12 @@ function openImage(file: string, context: RestoreContext): number {
 	return fd;
 }
 
-function planAttributes(program: Program, head: ghost_file_entry, fd: Arg): void {
-	program.syscall("set the deleted file's owner", nr.SYS_fchown, [fd, head.uid, head.gid]);
-	program.syscall("set the deleted file's mode", nr.SYS_fchmod, [fd, head.mode & 0o7777]);
+/** Adds what sets owner, mode and times of an open file. */
+export function planAttributes(program: Program, head: ghost_file_entry, fd: Arg): void {
+	program.syscall("set the file's owner", nr.SYS_fchown, [fd, head.uid, head.gid]);
+	program.syscall("set the file's mode", nr.SYS_fchmod, [fd, head.mode & 0o7777]);
 	const times = timesOf(head);
-	if (times !== undefined) program.syscall("set the deleted file's times", nr.SYS_utimensat, [fd, 0, times, 0]);
+	if (times !== undefined) program.syscall("set the file's times", nr.SYS_utimensat, [fd, 0, times, 0]);
 }
 
 /** A file that exists without a name, under the number that keeps it; `fill` gives it its content and attributes. */

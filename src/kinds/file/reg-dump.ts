@@ -20,6 +20,7 @@ import { addRemap, dumpGhost } from "./ghost-dump.ts";
 import { dumpLinkRemap } from "./link-remap.ts";
 import { isLeased } from "./locks.ts";
 import { readSilently } from "./silent-read.ts";
+import { dumpTmpfsFile } from "./tmpfs-dump.ts";
 import { isWatched } from "./watches.ts";
 
 /** How a file is open. */
@@ -56,6 +57,7 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 	if (where === "unreachable") throw new BugError(`${showPath(name)} was not refused`);
 	if (where === "gone") addRemap(context, id, dumpGhost(file, context), remap_type.GHOST);
 	if (where === "renamed") addRemap(context, id, dumpLinkRemap(file, name, context), remap_type.LINKED);
+	if (where === "there") dumpTmpfsFile(file, name, state.flags, context);
 	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
 	const wantsId = isRegular && context.options.fileValidation === "buildid" && where !== "gone";
 	const buildId = wantsId ? readBuildIdOf(file, name, state.flags, context) : undefined;

@@ -21,6 +21,7 @@ import { type KeptRef, keptFilesOf, keptPath, planShare } from "./kept-files.ts"
 import { isLinkName, removeAfterwards } from "./link-remap.ts";
 import { findMissingFolder, isTaken, MissingFolders } from "./missing-folders.ts";
 import { readRemaps } from "./remaps.ts";
+import { planTmpfsFile } from "./tmpfs-plan.ts";
 
 const O_ASYNC = 0o20000;
 const TMPFILE_BIT = fcntl.O_TMPFILE & ~fcntl.O_DIRECTORY;
@@ -246,7 +247,8 @@ export function planOpenReg(
 	if (remapped !== undefined) return remapped;
 	const inProc = isProcPath(reg.name);
 	// Files of /proc may belong to the very process that is to be made.
-	if (!inProc) context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context, as));
+	if (!inProc && !planTmpfsFile(program, reg.name, plan, context))
+		context.once(`unchanged:${id}`, () => checkUnchanged(reg, reg.name, context, as));
 	// What they lead to can't be known before: none of them must make us wait.
 	const waitless = inProc && (flags & (fcntl.O_PATH | fcntl.O_NONBLOCK)) === 0;
 	const path = toCString(reg.name);
@@ -269,4 +271,6 @@ export function planNameless(program: Program, plan: TaskPlan, context: RestoreC
 		if (type === remap_type.GHOST) planGhost(program, id, name, plan, context);
 		else if (type === remap_type.LINKED) planLinked(program, id, name, plan, context);
 	}
+	for (const { reg } of context.files.values())
+		if (reg !== undefined && !reg.ext) planTmpfsFile(program, reg.name, plan, context);
 }
