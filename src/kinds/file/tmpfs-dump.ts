@@ -3,7 +3,7 @@
 // mapping) and nobody outside of it has open or mapped travels in the images: POSIX shared memory, semaphores, lock files.
 // Images: tmpfs-files, tmpfs-file-ID (ours, the original takes no notice). Source: shm_overview(7), tmpfs(5).
 
-import { isErrno } from "../../errors.ts";
+import { isErrno, KernelError } from "../../errors.ts";
 import {
 	type tmpfs_file_entry,
 	tmpfs_file_entrySchema,
@@ -54,9 +54,9 @@ function writtenFiles(context: DumpContext): ReadonlySet<string> {
 	});
 }
 
-/** What processes outside of the tree have open or mapped, as far as it's needed. */
+/** What processes outside of the tree have open or mapped. Their links tell which are worth a closer look. */
 class Outsiders {
-	private readonly open = new Set<string>();
+	private readonly links: { readonly path: string; readonly link: Uint8Array }[] = [];
 	private readonly maps: Buffer[] = [];
 
 	constructor(context: DumpContext) {
@@ -65,32 +65,36 @@ class Outsiders {
 	}
 
 	private look(pid: number): void {
-		try {
-			for (const fd of listFds(pid)) this.lookAtFd(pid, fd);
-			const maps = readProcFile(`/proc/${pid}/maps`);
-			// Threads of the kernel have none.
-			if (maps.length > 0) this.maps.push(Buffer.from(maps));
-		} catch (error) {
-			// It has ended.
-			if (!isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) throw error;
+		const maps = attempt(() => readProcFile(`/proc/${pid}/maps`));
+		// Threads of the kernel have none.
+		if (maps === undefined || maps.length === 0) return;
+		this.maps.push(Buffer.from(maps));
+		for (const fd of attempt(() => listFds(pid)) ?? []) {
+			const link = attempt(() => readFdLink(pid, fd));
+			if (link?.[0] === SLASH) this.links.push({ path: `/proc/${pid}/fd/${fd}`, link });
 		}
 	}
 
-	private lookAtFd(pid: number, fd: number): void {
-		try {
-			if (readFdLink(pid, fd)[0] === SLASH) this.open.add(keyOf(statPath(`/proc/${pid}/fd/${fd}`)));
-		} catch (error) {
-			// Closed, or of a file system that is gone.
-			if (!isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM", "ESTALE", "EIO", "ENOTCONN", "ENAMETOOLONG"))
-				throw error;
+	use(stat: FileStat, name: Uint8Array): boolean {
+		const end = Buffer.from(name.subarray(name.lastIndexOf(SLASH)));
+		for (const { path, link } of this.links) {
+			if (!Buffer.from(link).includes(end)) continue;
+			const found = attempt(() => statPath(path));
+			if (found !== undefined && keyOf(found) === keyOf(stat)) return true;
 		}
-	}
-
-	use(stat: FileStat): boolean {
-		if (this.open.has(keyOf(stat))) return true;
 		const hex = (number: number) => number.toString(16).padStart(2, "0");
 		const text = ` ${hex(stat.devMajor)}:${hex(stat.devMinor)} ${stat.ino} `;
 		return this.maps.some((maps) => maps.includes(text));
+	}
+}
+
+/** Looks at a process that may be ending; undefined when it's gone, or what it had. */
+function attempt<T>(look: () => T): T | undefined {
+	try {
+		return look();
+	} catch (error) {
+		if (error instanceof KernelError) return undefined;
+		throw error;
 	}
 }
 
@@ -123,7 +127,7 @@ export function dumpTmpfsFile(file: NamedFile, name: Uint8Array, flags: number, 
 	if (!writtenFiles(context).has(keyOf(stat))) return;
 	context.once(`tmpfs-file:${keyOf(stat)}:${Buffer.from(name).toString("latin1")}`, () => {
 		const { dir } = context;
-		if (dir === undefined || context.once("outsiders", () => new Outsiders(context)).use(stat)) return;
+		if (dir === undefined || context.once("outsiders", () => new Outsiders(context)).use(stat, name)) return;
 		const list = context.once("tmpfs-files", () => {
 			const entries: tmpfs_file_entry[] = [];
 			context.files.atEnd((images) => images.writeEntries(KINDS.TMPFS_FILES, undefined, entries));
