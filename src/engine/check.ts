@@ -6,6 +6,7 @@ import { log } from "../log.ts";
 import { type Feature, features } from "./features.ts";
 import type { Probe } from "./probe-host.ts";
 import * as host from "./probe-host.ts";
+import * as objects from "./probe-objects.ts";
 import * as task from "./probe-task.ts";
 import type { CheckLevel, CheckResult } from "./types.ts";
 
@@ -53,6 +54,7 @@ const lacksNftables: Probe = () => "this version of criu is built without nftabl
 export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
 	mnt_id: host.probeMountId,
 	mem_dirty_track: host.probeMemoryTracking,
+	aio_remap: objects.probeAioRemap,
 	timerfd: host.probeTimerfd,
 	tun: host.probeTun,
 	tun_ns: host.probeTunNs,
@@ -62,12 +64,14 @@ export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
 	seccomp_filters: task.probeSeccompFilters,
 	loginuid: host.probeLoginUid,
 	cgroupns: host.probeCgroupNs,
+	tcp_half_closed: objects.probeTcpHalfClosed,
 	compat_cr: () => "this version of criu is built without support for 32-bit programs",
 	uffd: host.probeUserfault,
 	"uffd-noncoop": host.probeUserfaultEvents,
 	can_map_vdso: host.probeMapVdso,
 	sk_ns: host.probeSocketNs,
 	sk_unix_file: host.probeSocketFile,
+	net_diag_raw: objects.probeRawDiag,
 	kcmp_epoll: host.probeKcmpEpoll,
 	timens: host.probeTimeNs,
 	external_net_ns: () => undefined,
@@ -86,6 +90,7 @@ export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
 	ipv6_freebind: host.probeFreebind,
 	pagemap_scan: host.probePagemapScan,
 	timer_cr_ids: host.probeTimerIds,
+	overlayfs_maps: objects.probeOverlayMaps,
 	breakpoints: task.probeBreakpoints,
 	pagemap_scan_guard_pages: host.probeGuardPages,
 };
@@ -135,7 +140,7 @@ function checkNamed(feature: Feature, { probes }: CheckTables): CriuError[] {
 		log.warn(`feature ${feature.name} (${feature.meaning}) is not looked for by this version`);
 		return [];
 	}
-	const problem = runProbe(probe, `feature ${feature.name} (${feature.meaning})`, FEATURE_REMEDY);
+	const problem = runProbe(probe, `feature ${feature.name} (${feature.meaning})`, feature.remedy ?? FEATURE_REMEDY);
 	return problem === undefined ? [] : [problem];
 }
 
@@ -146,9 +151,11 @@ function checkFeature(name: string, tables: CheckTables): CheckResult {
 		return failed(new UsageError("UNKNOWN_FEATURE", `Unknown feature ${name}`, { remedy }));
 	}
 	if (tables.probes[name] === undefined) {
+		const why = feature.later === undefined ? "" : `, which refuses ${feature.later}`;
+		const what = `feature ${name} (${feature.meaning}) is not looked for by this version of criu${why}`;
 		return failed(
-			new UnsupportedError("FEATURE_NOT_IN_VERSION", `feature ${name} is not looked for by this version of criu`, {
-				remedy: "use a version that does",
+			new UnsupportedError("FEATURE_NOT_IN_VERSION", what, {
+				remedy: "nothing to do: programs without them don't need it",
 			}),
 		);
 	}

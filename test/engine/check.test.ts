@@ -63,6 +63,14 @@ describe("checkHost", () => {
 		expect(checkHost(name, plain, tables({}))).toMatchObject({ ok, lines });
 	});
 
+	test("tells what a feature that it doesn't look for is of use for, and how a missing one is had", () => {
+		const [dark] = checkHost("nsid", plain).problems;
+		expect(dark?.message).toContain("is not looked for by this version of criu, which refuses network namespaces");
+		const missing = { name: "bad", meaning: "not there", level: "extra", remedy: "build it: houses need it" } as const;
+		const [problem] = checkHost("bad", plain, tables({ features: [missing] })).problems;
+		expect(problem?.remedy).toBe("build it: houses need it");
+	});
+
 	test("has its own answer for unknown names", () => {
 		expect(checkHost("list", plain).problems[0]?.message).toBe("Unknown feature list");
 	});
@@ -74,6 +82,11 @@ describe("features", () => {
 		expect(new Set(names).size).toBe(names.length);
 		for (const name of Object.keys(featureProbes)) expect(names).toContain(name);
 	});
+});
+
+test("every feature has a probe or a reason why it has none", () => {
+	const names = features.flatMap((f) => (f.name in featureProbes || "later" in f ? [] : [f.name]));
+	expect(names).toEqual([]);
 });
 
 describe.skipIf(!isRoot)("probes of this kernel", () => {
