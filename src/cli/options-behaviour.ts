@@ -124,7 +124,7 @@ const permissions: readonly OptionSpec[] = [
 		...restore,
 		rpc: "skip_file_rwx_check",
 	}),
-	flag("allow-uprobes", "allowUprobes", "accept mappings that uprobes made", { ...both, since: "later" }),
+	flag("allow-uprobes", "allowUprobes", "accept mappings that uprobes made", { ...both }),
 	flag("mntns-compat-mode", "mntnsCompatMode", "use the old way to build mount namespaces", {
 		...restore,
 		rpc: "mntns_compat_mode",

@@ -25,6 +25,7 @@ import type { Completion, DeadTask, DumpedTask, DumpedThread, TaskDraft, ThreadD
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
 import { listSysvSegments, writeSysvSegments } from "../kinds/mm/sysv-dump.ts";
+import { hasMetUprobes } from "../kinds/mm/uprobes.ts";
 import { namespaceIds, ownIds } from "../kinds/ns/namespaces.ts";
 import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
@@ -223,7 +224,7 @@ function writeImages(
 	const [rootTaskIds] = ids;
 	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
 	faultPoint("dump:images");
-	writeInventory(dir, rootIds, context.options.tcpClose);
+	writeInventory(dir, rootIds, { tcpClose: context.options.tcpClose, uprobes: hasMetUprobes(context) });
 	faultPoint("dump:inventory");
 }
 

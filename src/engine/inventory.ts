@@ -22,7 +22,11 @@ export function removeOldImages(dir: ImageDir): void {
 }
 
 /** Finishes a dump. */
-export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpClose: boolean): void {
+export function writeInventory(
+	dir: ImageDir,
+	rootIds: task_kobj_ids_entry,
+	{ tcpClose, uprobes }: { tcpClose: boolean; uprobes: boolean },
+): void {
 	const inventory = create(inventory_entrySchema, {
 		imgVersion: IMG_VERSION,
 		fdinfoPerId: true,
@@ -31,6 +35,7 @@ export function writeInventory(dir: ImageDir, rootIds: task_kobj_ids_entry, tcpC
 		rootCgSet: 1,
 		lsmtype: lsmtype.NO_LSM,
 		...(tcpClose ? { tcpClose: true } : {}),
+		...(uprobes ? { allowUprobes: true } : {}),
 		networkLockMethod: NETWORK_LOCK_IPTABLES,
 		pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
 		dumpCriuRunId: crypto.randomUUID(),

@@ -5,7 +5,7 @@ import { findHole } from "../agent/injected.ts";
 import { PAGE_SIZE } from "../agent/layout.ts";
 import { type OpRef, Program, sizeProgram } from "../agent/program.ts";
 import { layOutSite, type SiteLayout } from "../agent/site.ts";
-import { BugError } from "../errors.ts";
+import { BugError, CriuError } from "../errors.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
 import { remap_type } from "../images/gen/file_pb.ts";
 import { type ImageDir, KINDS } from "../images/index.ts";
@@ -171,6 +171,10 @@ function sizeLargest(tree: PlannedTree): number {
  * @throws ImageError, UnsupportedError, CriuError
  */
 export function planTree(options: Options, dir: ImageDir, images: DumpImages): PlannedTree {
+	if (images.inventory.allowUprobes && !options.allowUprobes)
+		throw new CriuError("NEEDS_ALLOW_UPROBES", "the dumped program had uprobes in its text", {
+			remedy: "give --allow-uprobes when the same probes are there now; without them it would crash",
+		});
 	const dead = new Set(images.dead.map(({ tid }) => tid));
 	const steps = planTreeShape(images.pstree.map((entry) => ({ ...entry, dead: dead.has(entry.pid) })));
 	const context = new Restore(options, dir, images, steps);

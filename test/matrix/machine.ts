@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a machine may lack and a scenario may need, and how it's provided for the time of a run.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 const hugePagesPath = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 const hugePagesWanted = 32;
@@ -29,6 +31,51 @@ function lackOfCpuFlag(flag: string): string | undefined {
 	return flags.split(" ").includes(flag) ? undefined : `this CPU has no ${flag}`;
 }
 
+/** `mov $1, %eax; xor %ebx, %ebx; int $0x80` as a 32-bit executable: exit(0). */
+function exitProgram32(): Uint8Array {
+	const code = [0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80];
+	const [base, start] = [0x8048000, 52 + 32];
+	const bytes = new Uint8Array(start + code.length);
+	const view = new DataView(bytes.buffer);
+	bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+	for (const [at, value] of [
+		[16, 2],
+		[18, 3],
+		[40, 52],
+		[42, 32],
+		[44, 1],
+	] as const)
+		view.setUint16(at, value, true);
+	// Version, entry, program headers; then the only segment: type, address, sizes, flags, alignment.
+	for (const [at, value] of [
+		[20, 1],
+		[24, base + start],
+		[28, 52],
+		[52, 1],
+		[60, base],
+		[68, bytes.length],
+		[72, bytes.length],
+		[76, 5],
+		[80, 4096],
+	] as const)
+		view.setUint32(at, value, true);
+	bytes.set(code, start);
+	return bytes;
+}
+
+function lackOf32Bit(): string | undefined {
+	const dir = mkdtempSync(join(tmpdir(), "criu-ia32-"));
+	try {
+		const path = join(dir, "exit");
+		writeFileSync(path, exitProgram32(), { mode: 0o755 });
+		return Bun.spawnSync([path]).exitCode === 0 ? undefined : "32-bit programs don't run here";
+	} catch {
+		return "32-bit programs don't run here";
+	} finally {
+		rmSync(dir, { recursive: true });
+	}
+}
+
 const capabilities: Readonly<Record<string, bigint>> = { sys_resource: 24n };
 
 function lackOfCapability(name: string): string | undefined {
@@ -42,6 +89,7 @@ function lackOfCapability(name: string): string | undefined {
 export function findLack(need: string): string | undefined {
 	if (need === "hugetlb") return lackOfHugePages();
 	if (need === "tty") return existsSync("/dev/ptmx") ? undefined : "no /dev/ptmx";
+	if (need === "ia32") return lackOf32Bit();
 	if (need === "musl") return Bun.which("musl-gcc") === null ? "no musl-gcc" : undefined;
 	if (need.startsWith("cap:")) return lackOfCapability(need.slice(4));
 	if (need.startsWith("cpu:")) return lackOfCpuFlag(need.slice(4));

@@ -28,7 +28,13 @@ static unsigned long find_offset(unsigned long address, char *path)
 	fail("no mapping at the function");
 }
 
-// Outside of the program's tree: sets the probe and holds it until the program ends.
+#ifdef FOR_ALL
+#define TARGET -1 // whoever executes the file, on any CPU: also the restored program
+#else
+#define TARGET pid
+#endif
+
+// Outside of the program's tree: sets the probe and holds it until the program has ended for good.
 static void hold_probe(pid_t pid, int fd)
 {
 	char path[512];
@@ -40,11 +46,14 @@ static void hold_probe(pid_t pid, int fd)
 	struct perf_event_attr attr = { .type = type, .size = sizeof(attr), .sample_period = 1 };
 	attr.probe_offset = find_offset((unsigned long)probed, path);
 	attr.uprobe_path = (uint64_t)(unsigned long)path;
-	int event = syscall(SYS_perf_event_open, &attr, pid, -1, -1, 0);
-	must_be(write(fd, event < 0 ? "no" : "ok", 2) == 2);
+	int event = -1, cpus = (TARGET) == -1 ? (int)sysconf(_SC_NPROCESSORS_CONF) : 1;
+	for (int cpu = 0; cpu < cpus; cpu++)
+		event = syscall(SYS_perf_event_open, &attr, TARGET, TARGET == -1 ? cpu : -1, -1, 0);
+	pid_t me = getpid();
+	must_be(write(fd, event < 0 ? "no" : "ok", 2) == 2 && write(fd, &me, sizeof(me)) == sizeof(me));
 	close(fd);
 	struct timespec ms = { 0, 10000000 };
-	while (event >= 0 && kill(pid, 0) == 0)
+	for (int gone = 0; event >= 0 && gone < (TARGET == -1 ? 1000 : 1); gone = kill(pid, 0) == 0 ? 0 : gone + 1)
 		nanosleep(&ms, NULL);
 	_exit(0);
 }
@@ -63,7 +72,9 @@ int main(int argc, char **argv)
 	}
 	must_be(waitpid(child, NULL, 0) == child);
 	char answer[3] = "";
+	pid_t holder = 0;
 	must_be(read(ends[0], answer, 2) == 2);
+	must_be(strcmp(answer, "ok") || read(ends[0], &holder, sizeof(holder)) == sizeof(holder));
 	must(close(ends[0]));
 	must(close(ends[1]));
 	if (strcmp(answer, "ok"))
@@ -73,5 +84,8 @@ int main(int argc, char **argv)
 	wait_for_trigger();
 	probed();
 	expect("calls", 2, calls);
+	kill(holder, SIGKILL);
+	while (kill(holder, 0) == 0)
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
 	pass();
 }

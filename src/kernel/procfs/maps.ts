@@ -38,6 +38,8 @@ export interface SmapsFacts extends VmaFacts {
 	anonHugePagesKb: number;
 	privateHugetlbKb: number;
 	sharedHugetlbKb: number;
+	/** 0 for most memory; the kernel gives one to memory that can only be executed. */
+	protectionKey: number;
 }
 
 const NO_NAME = new Uint8Array(0);
@@ -55,6 +57,7 @@ const SMAPS_KEYS = {
 	AnonHugePages: "anonHugePagesKb",
 	Private_Hugetlb: "privateHugetlbKb",
 	Shared_Hugetlb: "sharedHugetlbKb",
+	ProtectionKey: "protectionKey",
 } as const satisfies Record<string, keyof SmapsFacts>;
 
 const SMAPS_ENTRIES = Object.entries(SMAPS_KEYS).map(([key, field]) => ({ text: `\n${key}:`, field }));
@@ -242,6 +245,7 @@ export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
 			anonHugePagesKb: 0,
 			privateHugetlbKb: 0,
 			sharedHugetlbKb: 0,
+			protectionKey: 0,
 		};
 		details.readInto(vma);
 		vmas.push(vma);

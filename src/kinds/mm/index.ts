@@ -10,7 +10,7 @@ import { findSysvBlockers } from "./sysv-dump.ts";
 export const memoryMap: TaskKind = {
 	name: "memory",
 	findBlockers: (task, context) => [
-		...findMemoryBlockers(task),
+		...findMemoryBlockers(task, context),
 		...findSysvBlockers(task, context),
 		...findMappedBlockers(task, context),
 	],

@@ -20,6 +20,7 @@ import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts"
 import { hasSharedMemory } from "../task/sharing.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
 import { dumpSysvSegment } from "./sysv-dump.ts";
+import { findUprobesInUse, noteUprobes } from "./uprobes.ts";
 import {
 	type Backing,
 	classifyVma,
@@ -36,8 +37,10 @@ const AUXV_LIMIT = 44;
 const PUMP_THREADS = 2;
 
 /** What stops a dump of this task's memory. */
-export function findMemoryBlockers(task: DumpedTask): CriuError[] {
-	const found = findVmaBlockers(task.pid, task.vmas);
+export function findMemoryBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
+	const { allowUprobes } = context.options;
+	const found = findVmaBlockers(task.pid, task.vmas, allowUprobes);
+	if (allowUprobes) found.push(...findUprobesInUse(task));
 	if (task.vmas.length === 0)
 		found.push(
 			new UnsupportedError("NO_MEMORY_MAP", `pid ${task.pid} has no memory of its own`, {
@@ -114,12 +117,14 @@ function mergeVvar(vmas: readonly vma_entry[], facts: readonly SmapsFacts[]): vm
 
 function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
 	const finder = new BackingFinder(task, context);
-	const entries = task.vmas.map((vma) => {
+	const vmas = task.vmas.filter((vma) => classifyVma(vma) !== "uprobes");
+	if (vmas.length < task.vmas.length) noteUprobes(context);
+	const entries = vmas.map((vma) => {
 		const what = classifyVma(vma);
 		const isBacked = what === "file" || what === "shared-memory" || what === "sysv";
 		return encodeVma(vma, what, isBacked ? finder.find(vma, what) : undefined);
 	});
-	return mergeVvar(entries, task.vmas);
+	return mergeVvar(entries, vmas);
 }
 
 /** Registers the executable; its id. */

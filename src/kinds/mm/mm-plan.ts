@@ -122,6 +122,25 @@ function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: b
 	);
 }
 
+/** The kernel puts uprobes into text that is mapped as such, not into what becomes text later: writable only then. */
+function planFileMapping(
+	program: Program,
+	vma: vma_entry,
+	fd: OpRef,
+	lifted: boolean,
+	what: string,
+	context: RestoreContext,
+): void {
+	const takesUprobes = lifted && context.options.allowUprobes && (vma.prot & mman.PROT_EXEC) !== 0;
+	planMapping(program, vma, fd, lifted && !takesUprobes, what);
+	if (takesUprobes)
+		program.syscall(`open ${hex(vma.start)} for its pages`, nr.SYS_mprotect, [
+			vma.start,
+			vma.end - vma.start,
+			vma.prot | mman.PROT_READ | mman.PROT_WRITE,
+		]);
+}
+
 /** Opens each file once and maps all VMAs of it. */
 function planFileMappings(program: Program, vmas: readonly MappedVma[], plan: TaskPlan, context: RestoreContext): void {
 	const groups = new Map<string, MappedVma[]>();
@@ -143,7 +162,7 @@ function planFileMappings(program: Program, vmas: readonly MappedVma[], plan: Ta
 			continue;
 		}
 		const fd = context.openMapped(program, id, Number(key.split(":")[1]), plan);
-		for (const { vma, lifted } of group) planMapping(program, vma, fd, lifted, `from file ${id}`);
+		for (const { vma, lifted } of group) planFileMapping(program, vma, fd, lifted, `from file ${id}`, context);
 		program.syscall("close the mapped file", nr.SYS_close, [fd]);
 	}
 }

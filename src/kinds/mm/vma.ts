@@ -35,11 +35,12 @@ export type VmaClass =
 	| "vdso"
 	| "vvar"
 	| "vsyscall"
+	| "uprobes"
 	| "anonymous"
 	| "file"
 	| "shared-memory"
 	| "sysv"
-	| { blocked: "aio" | "device" | "io_uring" | "socket" | "anon-inode" | "uprobes" | "uffd" | "shadow-stack" };
+	| { blocked: "aio" | "device" | "io_uring" | "socket" | "anon-inode" | "uffd" | "shadow-stack" };
 
 const decoder = new TextDecoder("latin1");
 
@@ -54,7 +55,7 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (name === "[vdso]") return "vdso";
 	if (name.startsWith("[vvar")) return "vvar";
 	if (name === "[vsyscall]") return "vsyscall";
-	if (name === "[uprobes]") return { blocked: "uprobes" };
+	if (name === "[uprobes]") return "uprobes";
 	if (vma.vmFlags.has("um") || vma.vmFlags.has("uw") || vma.vmFlags.has("ui")) return { blocked: "uffd" };
 	if (vma.vmFlags.has("ss")) return { blocked: "shadow-stack" };
 	// The inode of a System V segment is its id, which may be 0.
@@ -92,10 +93,6 @@ const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
 		reason: "maps a kernel object that can't be dumped",
 		remedy: "close the object in the program first",
 	},
-	uprobes: {
-		reason: "belongs to a uprobe of the kernel's tracing",
-		remedy: "remove the uprobe (perf probe --del, bpftrace)",
-	},
 	uffd: { reason: "is registered with a userfaultfd", remedy: "let the program unregister it first" },
 	"shadow-stack": {
 		reason: "is a shadow stack, which this version doesn't dump",
@@ -105,20 +102,33 @@ const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
 
 const hex = (value: bigint) => value.toString(16);
 
-/** Everything about the VMAs of a task that stops a dump. */
-export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[]): CriuError[] {
+/** Images have no place for the key of a mapping; memory that can only be executed gets one by itself. */
+const isUnderKey = ({ protectionKey, prot }: SmapsFacts) => protectionKey !== 0 && prot !== mman.PROT_EXEC;
+
+/** Everything about the VMAs of a task that stops a dump. `allowUprobes`: uprobes are accepted. */
+export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowUprobes = false): CriuError[] {
 	const found: CriuError[] = [];
 	for (const vma of vmas) {
+		const refuse = (reason: string, remedy: string) =>
+			found.push(
+				new UnsupportedError(
+					"UNSUPPORTED_MAPPING",
+					`pid ${pid}: mapping ${hex(vma.start)}-${hex(vma.end)} ${showPath(vma.name)} ${reason}`,
+					{ remedy },
+				),
+			);
 		const what = classifyVma(vma);
-		if (typeof what === "string") continue;
-		const { reason, remedy } = BLOCKED[what.blocked];
-		found.push(
-			new UnsupportedError(
-				"UNSUPPORTED_MAPPING",
-				`pid ${pid}: mapping ${hex(vma.start)}-${hex(vma.end)} ${showPath(vma.name)} ${reason}`,
-				{ remedy },
-			),
-		);
+		if (typeof what === "object") refuse(BLOCKED[what.blocked].reason, BLOCKED[what.blocked].remedy);
+		else if (what === "uprobes" && !allowUprobes)
+			refuse(
+				"belongs to a uprobe of the kernel's tracing",
+				"remove the uprobe (perf probe --del, bpftrace), or give --allow-uprobes where it will be there at the restore, too",
+			);
+		else if (isUnderKey(vma))
+			refuse(
+				`is under protection key ${vma.protectionKey}, which images can't hold`,
+				"let the program give the memory back to key 0 (pkey_mprotect) first",
+			);
 	}
 	return found;
 }

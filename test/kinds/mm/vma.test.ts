@@ -60,6 +60,18 @@ describe("findVmaBlockers", () => {
 		expect(blocker?.remedy).toBeTruthy();
 	});
 
+	test("names uprobes unless they are allowed", () => {
+		const page = vma("7fffffffe000-7ffffffff000 --xp 00000000 00:00 0  [uprobes]", "ex mr dc");
+		expect(v.findVmaBlockers(1, [page])[0]?.remedy).toContain("--allow-uprobes");
+		expect(v.findVmaBlockers(1, [page], true)).toEqual([]);
+	});
+
+	test("names memory under a protection key, but for that which can only be executed", () => {
+		const under = { ...vma("1000-2000 rw-p 00000000 00:00 0", "rd wr mr"), protectionKey: 3 };
+		expect(v.findVmaBlockers(1, [under])[0]?.message).toContain("is under protection key 3");
+		expect(v.findVmaBlockers(1, [{ ...under, prot: 4 }])).toEqual([]);
+	});
+
 	test("has nothing against ordinary memory, all of it is looked at", () => {
 		const good = vma("1000-2000 rw-p 00000000 00:00 0", "rd wr mr");
 		const bad = vma("3000-4000 rw-p 00000000 00:00 0", "rd wr um");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Memory under a protection key, and the PKRU register, come back.
+// A dump is refused for a program with memory under a protection key, which images can't hold; its rights stay as they are.
 // @needs cpu:pku
-// @skip-peer CRIU 4.1.1 drops the protection key of a mapping
+// @expect refused PROTECTION_KEY
 #include "scenario.h"
 
 int main(int argc, char **argv)
