@@ -43,7 +43,7 @@ export const file_socket: GenFile = /*@__PURE__*/
     "packet_sock_entry":
       "id:1:!:uint32 type:2:!:uint32 protocol:3:!:uint32 flags:4:!:uint32::hex ifindex:5:!:uint32 fown:6:!:fown_entry opts:7:!:sk_opts_entry version:8:!:uint32 reserve:9:!:uint32 aux_data:10:!:bool orig_dev:11:!:bool vnet_hdr:12:!:bool loss:13:!:bool timestamp:14:!:uint32 copy_thresh:15:!:uint32 mclist:16:*:packet_mclist fanout:17:?:uint32:4294967295 rx_ring:18:?:packet_ring tx_ring:19:?:packet_ring ns_id:20:?:uint32",
     "netlink_sk_entry":
-      "id:1:!:uint32 ino:2:!:uint32 protocol:3:!:uint32 state:4:!:uint32 flags:6:!:uint32::hex portid:7:!:uint32 groups:8:*:uint32 dst_portid:9:!:uint32 dst_group:10:!:uint32 fown:11:!:fown_entry opts:12:!:sk_opts_entry ns_id:13:?:uint32",
+      "id:1:!:uint32 ino:2:!:uint32 protocol:3:!:uint32 state:4:!:uint32 flags:6:!:uint32::hex portid:7:!:uint32 groups:8:*:uint32 dst_portid:9:!:uint32 dst_group:10:!:uint32 fown:11:!:fown_entry opts:12:!:sk_opts_entry ns_id:13:?:uint32 type:4201:?:uint32",
     "scm_entry":
       "type:1:!:uint32 rights:2:*:uint32",
     "sk_ucred_entry":
@@ -996,6 +996,11 @@ export type netlink_sk_entry = Message<"netlink_sk_entry"> & {
    * @generated from field: optional uint32 ns_id = 13;
    */
   nsId: number;
+
+  /**
+   * @generated from field: optional uint32 type = 4201;
+   */
+  type: number;
 };
 
 /**

@@ -18,6 +18,7 @@ import * as mman from "./mman.ts";
 import * as mount from "./mount.ts";
 import * as namespaces from "./namespaces.ts";
 import * as netlink from "./netlink.ts";
+import * as packet from "./packet.ts";
 import * as pagemapScan from "./pagemap-scan.ts";
 import * as prctl from "./prctl.ts";
 import * as ptrace from "./ptrace.ts";
@@ -72,6 +73,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	{ names: mount, enums: { kernel: /^FSCONFIG_/ } },
 	{ names: namespaces },
 	{ names: netlink },
+	{ names: packet },
 	{ names: pagemapScan },
 	{ names: prctl },
 	{ names: ptrace },

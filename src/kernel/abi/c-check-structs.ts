@@ -20,6 +20,7 @@ import { Sembuf, ShmidDs } from "./ipc.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
 import { Nlattr, Nlmsghdr, SockaddrNl } from "./netlink.ts";
+import { PacketMreq, SockaddrLl, TpacketReq3 } from "./packet.ts";
 import { PageRegion, PmScanArg } from "./pagemap-scan.ts";
 import { PrctlMmMap } from "./prctl.ts";
 import { ProcmapQuery } from "./procmap-query.ts";
@@ -89,6 +90,7 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 	...[SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow, KcmpEpollSlot, MountAttr, PrctlMmMap].map((s) =>
 		kernel(s),
 	),
+	...[PacketMreq, SockaddrLl, TpacketReq3].map((s) => kernel(s)),
 	kernel(GroupReq),
 	kernel(GroupFilter, { skip: ["gf_slist"] }),
 	kernel(TcpInfo, { grows: true }),

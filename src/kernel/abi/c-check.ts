@@ -20,7 +20,7 @@ const HEADERS: Readonly<Record<HeaderSet, readonly string[]>> = {
 		linux/userfaultfd.h linux/nsfs.h linux/eventpoll.h linux/inotify.h linux/fanotify.h linux/signal.h
 		linux/wait.h linux/sched.h linux/sched/types.h linux/uio.h linux/socket.h linux/in.h linux/in6.h
 		linux/tcp.h linux/udp.h linux/un.h linux/netlink.h linux/sock_diag.h linux/unix_diag.h linux/inet_diag.h
-		linux/netlink_diag.h linux/packet_diag.h linux/sockios.h linux/if_tun.h linux/termios.h linux/prctl.h linux/magic.h
+		linux/netlink_diag.h linux/packet_diag.h linux/if_packet.h linux/sockios.h linux/if_tun.h linux/termios.h linux/prctl.h linux/magic.h
 		linux/pidfd.h asm/prctl.h asm/stat.h asm/statfs.h asm/unistd_64.h asm/sigcontext.h asm/ucontext.h
 		asm/ldt.h asm/ioctls.h asm/socket.h sys/user.h linux/ipc.h linux/shm.h linux/sem.h
 	`),

@@ -91,7 +91,7 @@ function findInTable(file: FdFacts, facts: SocketFacts, context: DumpContext): N
 }
 
 /** What is queued: datagrams that wait in kernel memory, and those that a program has begun to write. */
-function readQueues(fd: number): { received: number; unsent: number } {
+export function readQueues(fd: number): { received: number; unsent: number } {
 	const memory = findOption(fd, so.SOL_SOCKET, so.SO_MEMINFO, MEMINFO_SIZE);
 	const received = memory === undefined ? 0 : viewOf(memory).getUint32(SK_MEMINFO_RMEM_ALLOC * 4, true);
 	const unsent = new Int32Array(1);

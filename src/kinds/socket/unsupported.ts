@@ -6,8 +6,6 @@ import type { UnsupportedFileKind } from "../kind.ts";
 import { hasFamily, isSocket } from "./socket-facts.ts";
 
 const CLOSE = "close it in the program first";
-const ORIGINAL = "close it in the program first, or use the original criu";
-const LATER = "this version doesn't dump it";
 const OUTSIDE = "what it's connected to isn't part of the process";
 const NO_STATE = "the kernel doesn't tell its state";
 
@@ -17,8 +15,6 @@ function family(name: string, number: number, reason: string, remedy = CLOSE): U
 
 /** In the order of matching; the last one takes any socket. */
 export const UNSUPPORTED_SOCKETS: readonly UnsupportedFileKind[] = [
-	family("netlink socket", so.AF_NETLINK, LATER, ORIGINAL),
-	family("packet socket", so.AF_PACKET, LATER, ORIGINAL),
 	family("vsock socket (connection with a virtual machine's host)", so.AF_VSOCK, OUTSIDE),
 	family("IPsec key socket", so.AF_KEY, NO_STATE),
 	family("RDS socket", so.AF_RDS, OUTSIDE),
