@@ -102,6 +102,8 @@ export interface FileRegistry {
 	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number;
 	/** A directory (cwd, root): always a fresh id. */
 	addDirectory(task: DumpedTask, link: Uint8Array, fd: number): number;
+	/** Puts the entries of files.img into another order before they're written. */
+	arrange(order: (entries: readonly file_entry[]) => file_entry[]): void;
 	/** Work that completes images of kinds when files.img is written. */
 	atEnd(work: (dir: ImageDir) => void): void;
 	/** What takes back a change outside of the images directory if the dump fails. */

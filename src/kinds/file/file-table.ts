@@ -23,6 +23,7 @@ export class FileTable implements FileRegistry {
 	/** Entries of files.img, in the order in which they were finished. */
 	readonly entries: file_entry[] = [];
 	private nextId = 1;
+	private readonly orders: ((entries: readonly file_entry[]) => file_entry[])[] = [];
 	private readonly lastWork: ((dir: ImageDir) => void)[] = [];
 	private readonly undoing: (() => void)[] = [];
 
@@ -64,6 +65,10 @@ export class FileTable implements FileRegistry {
 		return [new UnsupportedError("UNSUPPORTED_FILE", `${object} ${what}`, { remedy }), ...locks];
 	}
 
+	arrange(order: (entries: readonly file_entry[]) => file_entry[]): void {
+		this.orders.push(order);
+	}
+
 	atEnd(work: (dir: ImageDir) => void): void {
 		this.lastWork.push(work);
 	}
@@ -92,7 +97,8 @@ export class FileTable implements FileRegistry {
 
 	/** Writes files.img and what the kinds have collected besides. @throws ImageError */
 	writeImages(dir: ImageDir): void {
-		dir.writeEntries(KINDS.FILES, undefined, this.entries);
+		const arranged = this.orders.reduce<readonly file_entry[]>((entries, order) => order(entries), this.entries);
+		dir.writeEntries(KINDS.FILES, undefined, arranged);
 		for (const work of this.lastWork.splice(0)) work(dir);
 	}
 

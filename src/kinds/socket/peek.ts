@@ -15,6 +15,8 @@ import { type Mapping, mapPrivate } from "../../sys/memory.ts";
 export const PEEK_SIZE = 256 * 1024;
 const CONTROL_SIZE = 4096;
 const NAME_SIZE = 256;
+/** What the kernel shows for ids that it can't tell (sysctl fs.overflowuid). */
+const NOBODY = 65534;
 const EAGAIN = errnoNumber("EAGAIN");
 const EFAULT = errnoNumber("EFAULT");
 const FLAGS = so.MSG_PEEK | so.MSG_DONTWAIT | so.MSG_CMSG_CLOEXEC;
@@ -65,6 +67,12 @@ const PASSED_OVER: ReadonlySet<number> = new Set([
 	so.SO_INQ,
 ]);
 
+/** A message that was sent when nobody asked for credentials has nobody's. */
+function senderOf(sender: Sender): Sender | undefined {
+	const { pid, uid, gid } = sender;
+	return pid === 0 && uid === NOBODY && gid === NOBODY ? undefined : sender;
+}
+
 interface Control {
 	readonly fds: number[];
 	sender: Sender | undefined;
@@ -82,7 +90,8 @@ function readControl(control: Uint8Array): Control {
 		if (cmsg_level !== so.SOL_SOCKET) found.unknown = `level ${cmsg_level}, type ${cmsg_type}`;
 		else if (cmsg_type === so.SCM_RIGHTS)
 			for (let i = data; i + 4 <= end; i += 4) found.fds.push(view.getInt32(i, true));
-		else if (cmsg_type === so.SCM_CREDENTIALS && end - data >= so.Ucred.size) found.sender = so.Ucred.read(view, data);
+		else if (cmsg_type === so.SCM_CREDENTIALS && end - data >= so.Ucred.size)
+			found.sender = senderOf(so.Ucred.read(view, data));
 		else if (cmsg_type === so.SCM_PIDFD) closeFd(view.getInt32(data, true));
 		else if (!PASSED_OVER.has(cmsg_type)) found.unknown = `type ${cmsg_type}`;
 		at += (Number(cmsg_len) + 7) & ~7;

@@ -39,6 +39,27 @@ function pairOf({ diag }: UnixSocket, tree: UnixTree): UnixSocket | undefined {
 	return other?.diag.peer === diag.ino ? other : undefined;
 }
 
+/**
+ * Of a pair the socket that's met first comes behind the other one, as in CRIU's images: the original makes a pair in the task
+ * that has the latter one of its entries, and can do so only where that's the first task of both.
+ */
+export function arrangePairs(entries: readonly file_entry[]): file_entry[] {
+	const peers = new Map(entries.flatMap(({ usk }) => (usk === undefined ? [] : [[usk.ino, usk.peer] as const])));
+	const held = new Map<number, file_entry>();
+	const arranged: file_entry[] = [];
+	for (const entry of entries) {
+		const { usk } = entry;
+		const inPair = usk !== undefined && usk.peer !== usk.ino && usk.peer !== 0 && peers.get(usk.peer) === usk.ino;
+		if (!inPair) arranged.push(entry);
+		else {
+			const first = held.get(usk.ino);
+			if (first === undefined) held.set(usk.peer, entry);
+			else arranged.push(entry, first);
+		}
+	}
+	return arranged;
+}
+
 /** The entry of a peer that isn't dumped, once for all that are connected to it. */
 function addPlaceholder(ino: number, context: DumpContext): void {
 	context.once(`extern-unix:${ino}`, () => {
@@ -89,6 +110,10 @@ export function dumpUnix(file: FdFacts, id: number, context: DumpContext): file_
 	const { diag, failed } = socket;
 	const peer = imagePeer(socket, tree);
 	if (peer !== 0 && !tree.sockets.has(peer)) addPlaceholder(peer, context);
+	context.once("unix-order", () => {
+		context.files.arrange(arrangePairs);
+		return true;
+	});
 	const nsId = context.once("net-ns-id", () => ownIds(readNamespaces("self")).netNsId);
 	const pending = diag.pending.filter((client) => tree.sockets.has(client));
 	const usk = create(unix_sk_entrySchema, {

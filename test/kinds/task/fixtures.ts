@@ -69,6 +69,7 @@ export function dumpContext(options: Partial<Options> = {}): DumpContext {
 			add() {},
 			addOpen: () => undefined,
 			findBlockers: () => [],
+			arrange() {},
 			atEnd() {},
 			onFailure() {},
 			addMapped: () => 1,
