@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -64,7 +67,28 @@ static void keep_files(void)
 	must(mkfifo("fifo", 0600)); // nobody writes to it: opening it would wait for ever
 	must(mkdir("lost", 0700));
 	must(open("lost", O_RDONLY | O_DIRECTORY));
+	must(mkdir("lost/inner", 0700));
+	must(open("lost/inner", O_PATH));
+	int inner = open("lost/inner/file", O_RDWR | O_CREAT, 0600);
+	must(inner);
+	must(write(inner, "below", 5));
+	must(unlink("lost/inner/file"));
+	must(rmdir("lost/inner"));
 	must(rmdir("lost"));
+}
+
+static void keep_watches(void)
+{
+	int fd = inotify_init1(IN_NONBLOCK);
+	must(fd);
+	must(inotify_add_watch(fd, "plain", IN_MODIFY | IN_ONESHOT));
+	must(inotify_add_watch(fd, ".", IN_CREATE));
+	int group = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK, O_RDONLY);
+	if (group >= 0)
+		must(fanotify_mark(group, FAN_MARK_ADD, FAN_CLOSE_WRITE, AT_FDCWD, "plain"));
+	must(flock(3, LOCK_SH));
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2, .l_len = 3 };
+	must(fcntl(3, F_SETLK, &lock));
 }
 
 static void keep_memory(void)
@@ -143,6 +167,7 @@ int main(int argc, char **argv)
 		return 1;
 	must(chdir(argv[1]));
 	keep_files();
+	keep_watches();
 	keep_memory();
 	keep_signals();
 	keep_timers();

@@ -43,7 +43,7 @@ function planDamaged({ files, what }: Damage, round: number): string {
 		else writeFileSync(join(work, name), bytes);
 	const start = performance.now();
 	try {
-		planRestore({ ...defaultOptions(), imagesDir: work, workDir: work });
+		planRestore({ ...defaultOptions(), fileLocks: true, imagesDir: work, workDir: work });
 		return "plan";
 	} catch (error) {
 		if (error instanceof CriuError && error.code !== "BUG" && error.remedy !== undefined) return error.code;

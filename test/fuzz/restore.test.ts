@@ -64,7 +64,7 @@ function lookAround(): Map<string, string> {
 /** Restores what is in the work folder now and checks what holds whatever comes out. */
 function restore(what: string): Outcome {
 	const before = lookAround();
-	const argv = [CRIU, "restore", "-d", "-D", work, "-W", hoard.dir, "-o", "/dev/null"];
+	const argv = [CRIU, "restore", "-d", "-D", work, "-W", hoard.dir, "-o", "/dev/null", "--file-locks"];
 	const outcome = cage.run(LIMIT_S, argv);
 	const { code, alive, output } = outcome;
 	const told = `${what}: exit code ${code}, ${output}`;

@@ -277,7 +277,7 @@ function planFamily(
 	context: RestoreContext,
 ): ReadonlyMap<number, KeptRef> {
 	const made = new Map<number, Made>();
-	const folders = new MissingFolders(program, top);
+	const folders = new MissingFolders(program, top, plan.undo);
 	/** Folders that had the same path one after the other. */
 	const again = new Map<string, GhostImage[]>();
 	for (const { ghost, path } of listFamily(top, context)) {

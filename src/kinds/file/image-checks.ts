@@ -9,6 +9,7 @@ export const MAX_FDS = 1048576;
 export const PATH_MAX = 4096;
 const NAME_MAX = 255;
 const SLASH = 0x2f;
+const DOT = 0x2e;
 
 /** The error for something that no dump can have written. `problem` names the field. */
 export function corruptImage(file: string, problem: string): ImageError {
@@ -27,6 +28,9 @@ export function checkPath(file: string, field: string, path: Uint8Array): Uint8A
 		end = path.indexOf(SLASH, start);
 		if (end < 0) end = path.length;
 		if (end - start > NAME_MAX) throw corruptImage(file, `${field} has a part of ${end - start} bytes`);
+		// The kernel shows no such paths; names below what is to be made and removed mustn't lead elsewhere.
+		const isDots = path.subarray(start, end).every((byte) => byte === DOT);
+		if (isDots && (end - start === 1 || end - start === 2)) throw corruptImage(file, `${field} has a part of dots`);
 	}
 	return path;
 }

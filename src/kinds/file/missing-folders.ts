@@ -2,6 +2,7 @@
 // Folders that are gone and have to be there for a moment, so that a file can get its old name in them. One agent makes and
 // removes all of them. Source: mkdir(2), rmdir(2).
 
+import { rmdirSync } from "node:fs";
 import type { Program } from "../../agent/program.ts";
 import { isErrno } from "../../errors.ts";
 import { SYS_mkdir, SYS_rmdir } from "../../kernel/abi/syscalls.x86_64.ts";
@@ -35,9 +36,11 @@ export function findMissingFolder(path: Uint8Array): Uint8Array | undefined {
 export class MissingFolders {
 	private readonly made = new Map<string, Uint8Array>();
 
+	/** A restore that fails in between removes them again, where they're empty. */
 	constructor(
 		private readonly program: Program,
 		private readonly top: Uint8Array,
+		private readonly undo: (() => void)[],
 	) {}
 
 	has(path: Uint8Array): boolean {
@@ -47,6 +50,7 @@ export class MissingFolders {
 	/** Notes a folder that something else has made. */
 	note(path: Uint8Array): void {
 		this.made.set(showKey(path), path);
+		this.undo.unshift(() => removeFolder(path));
 	}
 
 	/** Makes the missing folders above a path. */
@@ -77,4 +81,13 @@ export class MissingFolders {
 /** Bytes as text without loss. */
 function showKey(path: Uint8Array): string {
 	return Buffer.from(path).toString("latin1");
+}
+
+/** Removes a folder when it's there and empty. */
+export function removeFolder(path: Uint8Array): void {
+	try {
+		rmdirSync(Buffer.from(path));
+	} catch (error) {
+		if (!["ENOENT", "ENOTEMPTY", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+	}
 }

@@ -160,7 +160,7 @@ function planLinked(
 		const at = toCString(target);
 		const shown = showPath(target);
 		const missing = findMissingFolder(target);
-		const folders = missing === undefined ? undefined : new MissingFolders(program, missing);
+		const folders = missing === undefined ? undefined : new MissingFolders(program, missing, plan.undo);
 		folders?.makeAbove(target);
 		program.syscall(
 			`link ${showPath(link)} to ${shown}`,

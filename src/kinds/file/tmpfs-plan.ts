@@ -3,7 +3,6 @@
 // A file is made under a name of our own and gets its real one by a link, so that nobody else's is ever replaced or removed.
 // Images: tmpfs-files, tmpfs-file-ID (ours). Source: link(2), statfs(2).
 
-import { rmdirSync, unlinkSync } from "node:fs";
 import type { Program } from "../../agent/program.ts";
 import { CriuError, isErrno } from "../../errors.ts";
 import type { tmpfs_file_entry, tmpfs_folder_entry } from "../../images/gen/file_pb.ts";
@@ -19,8 +18,8 @@ import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { concatBytes } from "./file-path.ts";
 import { planAttributes, planContent, readContent } from "./ghost-plan.ts";
 import { checkPath, corruptImage } from "./image-checks.ts";
-import { removeAfterwards } from "./link-remap.ts";
-import { isTaken } from "./missing-folders.ts";
+import { removeAfterwards, removeLink } from "./link-remap.ts";
+import { isTaken, removeFolder } from "./missing-folders.ts";
 
 const FILE = "tmpfs-files";
 const SLASH = 0x2f;
@@ -77,23 +76,15 @@ function findFolders(entry: tmpfs_file_entry): tmpfs_folder_entry[] {
 	});
 }
 
-function removeIfThere(remove: () => void): void {
-	try {
-		remove();
-	} catch (error) {
-		if (!["ENOENT", "ENOTEMPTY", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-	}
-}
-
 /** Takes back what a failed restore has made: the name only when it's that of our file. */
 function undoFile(ours: Uint8Array, name: Uint8Array): void {
 	try {
 		const [a, b] = [statPath(ours, { follow: false }), statPath(name, { follow: false })];
-		if (a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor) unlinkSync(Buffer.from(name));
+		if (a.ino === b.ino && a.devMajor === b.devMajor && a.devMinor === b.devMinor) removeLink(name);
 	} catch (error) {
 		if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
 	}
-	removeIfThere(() => unlinkSync(Buffer.from(ours)));
+	removeLink(ours);
 }
 
 const REMEDIES = {
@@ -110,7 +101,7 @@ function makeFolders(program: Program, entry: tmpfs_file_entry, plan: TaskPlan, 
 			program.syscall("set its owner", nr.SYS_chown, [name, uid, gid]);
 			program.syscall("set its mode", nr.SYS_chmod, [name, mode]);
 			// Inner ones are noted later and have to go first.
-			plan.undo.unshift(() => removeIfThere(() => rmdirSync(Buffer.from(path))));
+			plan.undo.unshift(() => removeFolder(path));
 		});
 }
 
