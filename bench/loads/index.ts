@@ -11,6 +11,7 @@ import { processes1000 } from "./processes1000.ts";
 import { small } from "./small.ts";
 import { threads200 } from "./threads200.ts";
 import { threads1000 } from "./threads1000.ts";
+import { unix } from "./unix.ts";
 
 export const LOADS: readonly Load[] = [
 	small,
@@ -18,6 +19,7 @@ export const LOADS: readonly Load[] = [
 	mem1g,
 	mappings,
 	files,
+	unix,
 	threads200,
 	threads1000,
 	processes200,
