@@ -2,12 +2,14 @@
 // Questions to the threads beside the one that the agent is in: each makes its few calls itself, on an instruction that the
 // program has anyway, under ptrace. All threads of a batch make a call at the same time, so that nobody waits for each.
 
+import { BugError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, chainSize } from "./chain.x86_64.ts";
+import { buildChain, type Chain, type ChainRequest, chainSize } from "./chain.x86_64.ts";
+import { placeThreadChains } from "./chain-place.ts";
 import type { ProgramResult, SteppedProgram } from "./channel.ts";
-import { type InjectedAgent, placeChain, requestChain } from "./injected.ts";
+import { type InjectedAgent, requestChain } from "./injected.ts";
 import type { Program } from "./program.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { TargetCall } from "./target-call.ts";
@@ -16,7 +18,7 @@ import { resumeAllToSyscall, type StoppedThread, setRegisters, skipCall } from "
 const ALL_SIGNALS = (1n << 64n) - 1n;
 const STEP_TIMEOUT_MS = 10_000;
 /** Threads of one batch: more gain nothing. */
-const BATCH = 128;
+const BATCH = 32;
 
 /** System calls for a thread to make. */
 export interface ThreadQuestion {
@@ -34,12 +36,11 @@ class AskedThread {
 		private readonly agent: InjectedAgent,
 		readonly thread: StoppedThread,
 		readonly calls: SteppedProgram,
+		request: ChainRequest,
+		place: bigint,
 	) {
-		const { facts, area } = agent;
-		const { request } = requestChain(facts, thread, area);
-		const size = chainSize(request);
-		this.chain = buildChain(request, placeChain(facts, thread.regs, size, agent.chain));
-		this.savedStack = readMemory(thread.tid, this.chain.address, size);
+		this.chain = buildChain(request, place);
+		this.savedStack = readMemory(thread.tid, place, this.chain.bytes.length);
 		writeMemory(thread.tid, this.chain.address, this.chain.bytes);
 		faultPoint("thread:chain");
 	}
@@ -77,13 +78,24 @@ class AskedThread {
 	}
 }
 
-function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[], calls: readonly SteppedProgram[]): void {
+/** Asks as many of the first threads as have room at a time. Gives their answers. */
+function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): ProgramResult[] {
+	const { facts, area, chain } = agent;
+	const users = questions.map(({ thread }) => {
+		const { request } = requestChain(facts, thread, area);
+		return { tid: thread.tid, regs: thread.regs, request, size: chainSize(request) };
+	});
+	const taken = { start: chain.address, end: chain.address + BigInt(chain.bytes.length) };
+	const places = placeThreadChains(facts, users, agent.thread.regs, taken);
+	const calls = agent.programs.layOut(questions.slice(0, places.length).map(({ program }) => program));
 	const asked: AskedThread[] = [];
 	let failure: { error: unknown } | undefined;
 	try {
 		for (const [i, own] of calls.entries()) {
-			const question = questions[i];
-			if (question !== undefined) asked.push(new AskedThread(agent, question.thread, own));
+			const [question, request, place] = [questions[i], users[i]?.request, places[i]];
+			if (question === undefined || request === undefined || place === undefined)
+				throw new BugError("a thread too many");
+			asked.push(new AskedThread(agent, question.thread, own, request, place));
 		}
 		for (let index = 0; ; index++) {
 			const active = asked.filter(({ calls: { length } }) => index < length);
@@ -107,6 +119,7 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[], ca
 		}
 	}
 	if (failure !== undefined) throw failure.error;
+	return calls.map((own) => own.results());
 }
 
 /**
@@ -119,10 +132,7 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[], ca
 export function askThreads(agent: InjectedAgent, questions: readonly ThreadQuestion[]): ProgramResult[] {
 	const answers: ProgramResult[] = [];
 	while (answers.length < questions.length) {
-		const rest = questions.slice(answers.length, answers.length + BATCH);
-		const calls = agent.programs.layOut(rest.map(({ program }) => program));
-		askBatch(agent, rest, calls);
-		answers.push(...calls.map((own) => own.results()));
+		answers.push(...askBatch(agent, questions.slice(answers.length, answers.length + BATCH)));
 	}
 	return answers;
 }

@@ -21,7 +21,8 @@ import { closeFd, openAt } from "../sys/file.ts";
 import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, type ChainRequest, chainSize, getReg, REG, type Registers } from "./chain.x86_64.ts";
+import { buildChain, type Chain, type ChainRequest, chainSize, getReg, REG } from "./chain.x86_64.ts";
+import { placeChain, type StackFacts } from "./chain-place.ts";
 import { AgentChannel } from "./channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
 import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
@@ -49,22 +50,10 @@ const MAP_BITS = 0x100021n; // MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE
 const O_RDWR = 2;
 const EACCES = 13n;
 const ALL_SIGNALS = (1n << 64n) - 1n;
-const RED_ZONE = 128n;
 const STEP_TIMEOUT_MS = 10_000;
-/** Frames of earlier, still running cures may lie in the same place: several slots are used in turn. */
-const SLOTS = 8;
-const SLOT_STEP = 8192n;
-/** Distance of the slots from the ends of the main stack: Go keeps a stack of its own in the upper part. */
-const LOW_MARGIN = 16384n;
-const HIGH_MARGIN = 65536n;
-
 /** What has to be known of a target before it is stopped, so that little is left to do meanwhile. */
-export interface InjectionFacts {
-	pid: number;
-	vmas: readonly VmaFacts[];
-	gadgets: Gadgets;
-	/** Address of the main stack (start_stack in /proc/PID/stat). */
-	startStack: bigint;
+export interface InjectionFacts extends StackFacts {
+	readonly gadgets: Gadgets;
 }
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
@@ -104,42 +93,11 @@ export function collectInjectionFacts(
 	return { pid, vmas, gadgets, startStack };
 }
 
-/**
- * Where the chain may lie: dead bytes below the stack pointer, or, when that isn't on the main stack (coroutines,
- * goroutines, alternate stacks), low in the main stack, where hardly any program ever gets.
- */
-export function placeChain(facts: InjectionFacts, regs: Registers, size: number, taken?: Chain): bigint {
-	const stack = facts.vmas.find((vma) => facts.startStack >= vma.start && facts.startStack < vma.end);
-	if (stack === undefined || (stack.prot & 3) !== 3)
-		throw new CriuError("NO_STACK", `pid ${facts.pid} has no main stack`, {
-			remedy: "the program unmapped or protected its stack; such programs can't be dumped",
-		});
-	const sp = getReg(regs, REG.sp);
-	const below = (sp - RED_ZONE - BigInt(size)) & ~63n;
-	if (sp > stack.start && sp <= stack.end && below >= stack.start + 4096n) return below;
-	const first = stack.start + LOW_MARGIN;
-	const room = stack.end - HIGH_MARGIN - BigInt(size) - first;
-	if (room < 0n)
-		throw new CriuError("NO_STACK", `the main stack of pid ${facts.pid} has no free room`, {
-			remedy: "the program uses a tiny stack; such programs can't be dumped",
-		});
-	const slots = Math.min(SLOTS, Number(room / SLOT_STEP) + 1);
-	const start = Math.floor(Math.random() * slots);
-	for (let i = 0; i < slots; i++) {
-		const low = (first + BigInt((start + i) % slots) * SLOT_STEP) & ~63n;
-		const end = low + BigInt(size);
-		if (taken === undefined || end <= taken.address || low >= taken.address + BigInt(taken.bytes.length)) return low;
-	}
-	throw new CriuError("NO_STACK", `the main stack of pid ${facts.pid} has no free room for a second frame`, {
-		remedy: "the program uses a tiny stack; such programs can't be dumped",
-	});
-}
-
 /** An agent at work in a stopped target. All calls come from the thread that seized it. */
 export class InjectedAgent {
 	private constructor(
 		readonly facts: InjectionFacts,
-		private readonly thread: StoppedThread,
+		readonly thread: StoppedThread,
 		/** Where its memory lies in the target. */
 		readonly area: bigint,
 		readonly chain: Chain,

@@ -95,12 +95,12 @@ describe.skipIf(!isRoot)("a target goes on unharmed, and can be dumped again, wh
 		test.concurrent(
 			`is killed at any point of its dump: target ${kind.name}`,
 			() => inTurn(() => playAll(kind, "kill")),
-			300_000,
+			900_000,
 		);
 		test.concurrent(
 			`fails at any point of its dump: target ${kind.name}`,
 			() => inTurn(() => playAll(kind, "error")),
-			300_000,
+			900_000,
 		);
 	}
 });
@@ -123,6 +123,6 @@ describe.skipIf(!isRoot)("a dump that ends its target", () => {
 					expect(restored).toEqual({ ending: { how: "exit", code: 0 }, output: "" });
 					await victim.expectProgress("restore");
 				}),
-			300_000,
+			900_000,
 		);
 });
