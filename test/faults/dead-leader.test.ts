@@ -49,7 +49,7 @@ describe.skipIf(!isRoot)("a process without its first thread", () => {
 					await victim.cycle(`${action} at each point`);
 					expect(stateOf(victim.procPath)).toBe("Z");
 				}),
-			120_000,
+			600_000,
 		);
 
 	for (const action of ["error", "kill"])
@@ -69,6 +69,6 @@ describe.skipIf(!isRoot)("a process without its first thread", () => {
 					expect(await victim.criu(["restore", "-d"], images)).toEqual(done);
 					await victim.expectProgress("restore");
 				}),
-			120_000,
+			600_000,
 		);
 });

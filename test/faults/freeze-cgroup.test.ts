@@ -104,7 +104,7 @@ for (const version of VERSIONS)
 						await using group = await Group.of(version, victim);
 						await run(group, victim);
 					}),
-				120_000,
+				600_000,
 			);
 
 		check("freezes a tree, lets it go on, and a dump of it is whole", tree, async (group, victim) => {

@@ -71,7 +71,7 @@ describe.skipIf(!isRoot)("a tree is frozen as a whole while", () => {
 					}
 					await expectNoneEscapes(victim);
 				}),
-			120_000,
+			600_000,
 		);
 });
 
@@ -153,7 +153,7 @@ describe.skipIf(!isRoot)("a dump ends soon, with the reason, and does the others
 						await victim.expectOthersGoOn(which, `a kill during a dump`);
 					}
 				}),
-			120_000,
+			600_000,
 		);
 
 	test.concurrent(
@@ -172,6 +172,6 @@ describe.skipIf(!isRoot)("a dump ends soon, with the reason, and does the others
 					await victim.expectUnharmed(`SIGSTOP of pid ${pid}`);
 				}
 			}),
-		120_000,
+		600_000,
 	);
 });

@@ -32,6 +32,6 @@ describe.skipIf(!isRoot)("a program survives when criu", () => {
 			test.concurrent(
 				`${how} at any point of its dump: ${one.name}`,
 				() => inTurn(() => playScenarioFaults(one, action)),
-				120_000,
+				600_000,
 			);
 });
