@@ -10,7 +10,7 @@ import { BPF_MAXINSNS, SockFilter, SockFprog } from "../../kernel/abi/seccomp.ts
 import * as so from "../../kernel/abi/socket.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_fchown, SYS_setsockopt } from "../../kernel/abi/syscalls.x86_64.ts";
-import { findIntOption, findOption, getIntOption, readSocketFilter } from "../../sys/socket.ts";
+import { findIntOption, OptionReader, readSocketFilter } from "../../sys/socket.ts";
 import { refuseFd } from "../file/anon-inode.ts";
 import { corruptImage } from "../file/image-checks.ts";
 import type { FdFacts } from "../kind.ts";
@@ -48,8 +48,39 @@ export function findSkOptsBlockers(file: FdFacts): CriuError[] {
 	}
 }
 
-function readTimeout(fd: number, name: number): { sec: bigint; usec: bigint } {
-	const value = findOption(fd, SOL_SOCKET, name, TIMEVAL_SIZE);
+/** What is read of every socket, in one go. */
+const READ = [
+	so.SO_SNDBUF,
+	so.SO_RCVBUF,
+	so.SO_REUSEADDR,
+	so.SO_REUSEPORT,
+	so.SO_PRIORITY,
+	so.SO_RCVLOWAT,
+	so.SO_OOBINLINE,
+	so.SO_MARK,
+	so.SO_BUF_LOCK,
+	so.SO_SNDTIMEO_OLD,
+	so.SO_RCVTIMEO_OLD,
+	so.SO_LINGER,
+	so.SO_BINDTODEVICE,
+	...SWITCHES.map(([, name]) => name),
+];
+const SIZES: ReadonlyMap<number, number> = new Map([
+	[so.SO_SNDTIMEO_OLD, TIMEVAL_SIZE],
+	[so.SO_RCVTIMEO_OLD, TIMEVAL_SIZE],
+	[so.SO_LINGER, so.Linger.size],
+	[so.SO_BINDTODEVICE, IFNAMSIZ],
+]);
+let reader: OptionReader | undefined;
+
+function readAll(fd: number): OptionReader {
+	reader ??= new OptionReader(READ.map((name) => ({ level: SOL_SOCKET, name, capacity: SIZES.get(name) ?? 4 })));
+	reader.read(fd);
+	return reader;
+}
+
+function readTimeout(options: OptionReader, name: number): { sec: bigint; usec: bigint } {
+	const value = options.find(READ.indexOf(name));
 	if (value === undefined || value.length < TIMEVAL_SIZE) return { sec: 0n, usec: 0n };
 	const view = viewOf(value);
 	return { sec: view.getBigUint64(0, true), usec: view.getBigUint64(8, true) };
@@ -85,8 +116,10 @@ function decodeFilter(instructions: readonly bigint[]): Uint8Array {
  */
 export function dumpSkOpts(file: FdFacts, passing: boolean, extras: readonly ExtraOption[]): sk_opts_entry {
 	const { ownFd: fd, stat } = file;
-	const int = (name: number) => getIntOption(fd, SOL_SOCKET, name);
-	const [send, receive] = [readTimeout(fd, so.SO_SNDTIMEO_OLD), readTimeout(fd, so.SO_RCVTIMEO_OLD)];
+	const options = readAll(fd);
+	const find = (name: number) => options.findInt(READ.indexOf(name));
+	const int = (name: number) => find(name) ?? 0;
+	const [send, receive] = [readTimeout(options, so.SO_SNDTIMEO_OLD), readTimeout(options, so.SO_RCVTIMEO_OLD)];
 	const opts = create(sk_opts_entrySchema, {
 		soSndbuf: int(so.SO_SNDBUF),
 		soRcvbuf: int(so.SO_RCVBUF),
@@ -95,7 +128,7 @@ export function dumpSkOpts(file: FdFacts, passing: boolean, extras: readonly Ext
 		soRcvTmoSec: receive.sec,
 		soRcvTmoUsec: receive.usec,
 		reuseaddr: int(so.SO_REUSEADDR) !== 0,
-		soReuseport: (findIntOption(fd, SOL_SOCKET, so.SO_REUSEPORT) ?? 0) !== 0,
+		soReuseport: int(so.SO_REUSEPORT) !== 0,
 		soPriority: int(so.SO_PRIORITY) >>> 0,
 		soRcvlowat: int(so.SO_RCVLOWAT),
 		soOobinline: int(so.SO_OOBINLINE),
@@ -104,14 +137,14 @@ export function dumpSkOpts(file: FdFacts, passing: boolean, extras: readonly Ext
 	for (const [field, name] of SWITCHES) if (passing || !isPassing(name)) opts[field] = int(name) !== 0;
 	const mark = int(so.SO_MARK) >>> 0;
 	if (mark !== 0) opts.soMark = mark;
-	const bufLock = findIntOption(fd, SOL_SOCKET, so.SO_BUF_LOCK);
+	const bufLock = find(so.SO_BUF_LOCK);
 	if (bufLock !== undefined) opts.soBufLock = bufLock;
-	const linger = findOption(fd, SOL_SOCKET, so.SO_LINGER, so.Linger.size);
+	const linger = options.find(READ.indexOf(so.SO_LINGER));
 	if (linger?.length === so.Linger.size) {
 		const { l_onoff, l_linger } = so.Linger.read(viewOf(linger));
 		if (l_onoff !== 0) opts.soLinger = l_linger >>> 0;
 	}
-	const device = findOption(fd, SOL_SOCKET, so.SO_BINDTODEVICE, IFNAMSIZ);
+	const device = options.find(READ.indexOf(so.SO_BINDTODEVICE));
 	const end = device?.indexOf(0) ?? 0;
 	if (device !== undefined && end > 0) opts.soBoundDev = device.slice(0, end);
 	opts.soFilter = encodeFilter(readSocketFilter(fd, SOL_SOCKET, so.SO_GET_FILTER));
