@@ -118,7 +118,8 @@ CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
-CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values);
+CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values,
+			      const uint8_t *usual);
 CR_EXPORT int64_t cr_requeue(struct cr_requeue *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 

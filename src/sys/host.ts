@@ -19,7 +19,10 @@ const SYMBOLS = {
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_sockopts: { args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr], returns: FFIType.i64_fast },
+	cr_sockopts: {
+		args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr, FFIType.ptr],
+		returns: FFIType.i64_fast,
+	},
 	cr_requeue: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
@@ -320,11 +323,14 @@ export function requeue(request: RequeueRequest): { data: Uint8Array; ends: numb
 	return { data: data.slice(0, out.length), ends: [...ends.subarray(0, out.nr_ends)], stopped: out.stopped !== 0 };
 }
 
-/** Reads options of a socket as CrSockopt tells; what comes of it stands in the list and among the values. */
-export function readSockopts(fd: number, list: Uint8Array, values: Uint8Array): void {
-	if (list.length === 0) return;
+/**
+ * Reads options of a socket as CrSockopt tells; what comes of it stands in the list and among the values. Gives how many failed
+ * (not for want of the option) or differ from the usual values.
+ */
+export function readSockopts(fd: number, list: Uint8Array, values: Uint8Array, usual: Uint8Array): number {
+	if (list.length === 0) return 0;
 	const nr = list.length / CrSockopt.size;
-	(library ?? loadLibrary()).symbols.cr_sockopts(fd, ptr(list), nr, ptr(values));
+	return Number((library ?? loadLibrary()).symbols.cr_sockopts(fd, ptr(list), nr, ptr(values), ptr(usual)));
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */

@@ -49,10 +49,10 @@ export class OptionReader {
 			CrSockopt.write(this.view, i * CrSockopt.size, { level, name, offset: offsets[i] ?? 0, capacity });
 	}
 
-	/** Reads all options of a socket. */
-	read(fd: number): void {
+	/** Reads all options of a socket. Gives how many failed, not for want of the option, or differ from the usual values. */
+	read(fd: number, usual: Uint8Array = this.values): number {
 		this.values.fill(0);
-		readSockopts(fd, this.list, this.values);
+		return readSockopts(fd, this.list, this.values, usual);
 	}
 
 	/** True for an option that was there. @throws KernelError when its reading failed otherwise than for want of it */

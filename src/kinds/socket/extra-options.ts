@@ -90,7 +90,7 @@ function readingOf(options: readonly ExtraOption[]): Reading {
 /** The options among these that a socket has changed; `options` is always the same array for a sort of socket. @throws KernelError */
 export function readExtras(fd: number, options: readonly ExtraOption[]): sockopt_entry[] {
 	const { reader, initial } = readingOf(options);
-	reader.read(fd);
+	if (reader.read(fd, initial) === 0) return [];
 	const changed: sockopt_entry[] = [];
 	for (const [i, option] of options.entries()) {
 		if (!reader.has(i)) continue;
