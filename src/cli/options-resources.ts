@@ -19,7 +19,7 @@ const cgroups = { commands: "DR", group: "cgroups" } as const;
 const memory = { commands: "DPSL", group: "memory" } as const;
 
 /** Kinds of `--external` that are there, or that name mounts, sockets or devices which a process in the host's namespaces can't have. */
-const ACCEPTED = /^(?:file|tty|pipe|mnt|dev|veth|netdev|macvlan)\[/;
+const ACCEPTED = /^(?:file|tty|pipe|mnt|dev|unix|veth|netdev|macvlan)\[/;
 
 /** Keeps an `--external` string; `mnt[]` forms switch on the automatic search instead. */
 function addExternal(options: Options, use: OptionUse): void {
