@@ -24,11 +24,14 @@ export function keyOfFile(mntId: number, inode: bigint): string {
 	return `file[${mntId.toString(16)}:${inode.toString(16)}]`;
 }
 
+/** Id of a file's mount. Mappings tell none, but our own descriptor of the file does. */
+export function mountOf(file: NamedFile): number {
+	return file.mntId ?? readFdinfo("self", file.ownFd).mntId;
+}
+
 /** The key under which the user has declared a file as external; undefined when it's dumped as any other. */
 export function findExternalFile(file: NamedFile, context: ExternalContext): string | undefined {
 	if (!context.options.external.some((text) => text.startsWith("file["))) return undefined;
-	// Mappings tell no mount, but our own descriptor of the file does.
-	const mntId = file.mntId ?? readFdinfo("self", file.ownFd).mntId;
-	const key = keyOfFile(mntId, file.stat.ino);
+	const key = keyOfFile(mountOf(file), file.stat.ino);
 	return isExternal(key, context) ? key : undefined;
 }

@@ -110,10 +110,20 @@ export function findMountOf(mounts: readonly MountFacts[], path: Uint8Array): Mo
 	return best;
 }
 
+function mountsOf({ task }: NamedFile, context: LocateContext): readonly MountFacts[] {
+	return context.once(`mountinfo:${task.pid}`, () => readMountinfo(task.pid));
+}
+
+/** True when the file system of a file is mounted nowhere any more. */
+export function isUnmounted(file: NamedFile, context: LocateContext): boolean {
+	const { mntId = -1 } = file;
+	return mntId >= 0 && !mountsOf(file, context).some((mount) => mount.mntId === mntId);
+}
+
 /** True when another mount hides the path of a file. */
 export function isOvermounted(file: NamedFile, name: Uint8Array, context: DumpContext): boolean {
 	if (file.mntId === undefined || file.mntId < 0) return false;
-	const mounts = context.once(`mountinfo:${file.task.pid}`, () => readMountinfo(file.task.pid));
+	const mounts = mountsOf(file, context);
 	const found = findMountOf(mounts, name);
 	return found !== undefined && found.mntId !== file.mntId && mounts.some((mount) => mount.mntId === file.mntId);
 }

@@ -4,8 +4,8 @@
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext } from "../kind.ts";
-import { findExternalFile } from "./external.ts";
-import { isOvermounted, isProcPath, locateFile, type NamedFile } from "./file-path.ts";
+import { findExternalFile, keyOfFile, mountOf } from "./external.ts";
+import { isOvermounted, isProcPath, isUnmounted, locateFile, type NamedFile } from "./file-path.ts";
 import { findGhostBlockers } from "./ghost-dump.ts";
 
 /** What stops a dump of a file because of its name. `what` names the reference: "fd 3", "the executable". */
@@ -18,8 +18,15 @@ export function findPathBlockers(file: NamedFile, what: string, context: DumpCon
 	];
 	if (state === "there") return [];
 	if (state === "gone") return findGhostBlockers(file, object, context);
-	if (state === "unreachable")
-		return refuse("UNREACHABLE_FILE", "can't be reached by any path", "mount its file system again, or close the file");
+	if (state === "unreachable" || (state === "renamed" && isUnmounted(file, context))) {
+		const key = keyOfFile(mountOf(file), file.stat.ino);
+		const external = `use --external ${key} at dump and --inherit-fd fd[N]:${key} at restore`;
+		return refuse(
+			"UNREACHABLE_FILE",
+			"can't be reached by any path",
+			`mount its file system again, close the file, or ${external}`,
+		);
+	}
 	if (isProcPath(name))
 		return refuse("UNSUPPORTED_FILE", "belongs to a process that has ended", "close the file in the program first");
 	if (isOvermounted(file, name, context))
