@@ -38,5 +38,5 @@ test.skipIf(reason !== undefined)(
 			rmSync(dir, { recursive: true, force: true });
 		}
 	},
-	60_000,
+	180_000,
 );
