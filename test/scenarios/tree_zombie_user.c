@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A zombie of another user keeps that user: waitid tells it.
 // @peer-needs cap:sys_resource
-// @skip-ours the credentials of a zombie are not kept
 #include "tree.h"
 
 int main(int argc, char **argv)

@@ -24,11 +24,13 @@ const NAME_ROOM = 16;
 const SIGNAL_MASK = 0x7f;
 const SIG_UNBLOCK = 1;
 const SIGABRT = 6;
+const NO_ID = 0xffffffff;
 /** Signals that end a task unless it says otherwise. Source: signal(7). */
 const NOT_FATAL = new Set([17, 18, 19, 20, 21, 22, 23, 28]);
 
 /** The core image of a zombie. */
-export function encodeDead({ stat }: DeadTask): core_entry {
+export function encodeDead({ stat, status }: DeadTask): core_entry {
+	const ids = [...status.uid.slice(0, 3), ...status.gid.slice(0, 3)];
 	return create(core_entrySchema, {
 		mtype: core_entry_march.X86_64,
 		tc: create(task_core_entrySchema, {
@@ -38,14 +40,23 @@ export function encodeDead({ stat }: DeadTask): core_entry {
 			flags: 0,
 			blkSigset: 0n,
 			comm: stat.comm,
+			...(ids.every((id) => id === 0) ? {} : { deadIds: ids }),
 			...(stat.exitSignal === SIGCHLD ? {} : { exitSignal: stat.exitSignal }),
 		}),
 	});
 }
 
+/** Whose it was: waitid(2) tells its parent the user, and that's who may send it signals. @throws ImageError */
+function planIds(image: CoreImage, ids: readonly number[], program: Program): void {
+	if (ids.length === 0) return;
+	if (ids.length !== 6 || ids.includes(NO_ID)) throw corruptCore(image, `tc.dead_ids are ${ids.join()}`);
+	program.syscall("be in its groups", nr.SYS_setresgid, ids.slice(3));
+	program.syscall("be its user", nr.SYS_setresuid, ids.slice(0, 3));
+}
+
 /** What ends a child as the zombie had ended. It's the last thing that its agent does. @throws ImageError */
 export function planDeath(image: CoreImage): Program {
-	const { comm, exitCode } = getTaskCore(image);
+	const { comm, exitCode, deadIds } = getTaskCore(image);
 	const signal = exitCode & SIGNAL_MASK;
 	if (exitCode > 0xffff || signal > 64) throw corruptCore(image, `tc.exit_code is ${exitCode}`);
 	const program = new Program();
@@ -53,6 +64,7 @@ export function planDeath(image: CoreImage): Program {
 	name.set(comm.subarray(0, NAME_ROOM - 1));
 	program.syscall("set the name", nr.SYS_prctl, [PR_SET_NAME, name]);
 	if (signal === 0) {
+		planIds(image, deadIds, program);
 		program.syscall("end as it had ended", nr.SYS_exit_group, [(exitCode >> 8) & 0xff]);
 		return program;
 	}
@@ -65,6 +77,7 @@ export function planDeath(image: CoreImage): Program {
 		const action = KernelSigaction.encode({});
 		program.syscall(`let ${signalName(fatal)} end it`, nr.SYS_rt_sigaction, [fatal, action, 0, 8]);
 	}
+	planIds(image, deadIds, program);
 	const mask = new Uint8Array(BigUint64Array.of(signalBit(fatal)).buffer);
 	const pid = program.syscall("find its pid", nr.SYS_getpid, []);
 	program.syscall("end as it had ended", nr.SYS_kill, [pid, fatal]);
