@@ -2,7 +2,7 @@
 // Does the path that the kernel shows for an open file still lead to it? If not: is the file gone, or only renamed or hidden?
 
 import { isErrno } from "../../errors.ts";
-import { S_IFMT } from "../../kernel/abi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
 import { readNamespace } from "../../kernel/procfs/links.ts";
 import { type MountFacts, readMountinfo } from "../../kernel/procfs/mountinfo.ts";
 import { type FileStat, statPath } from "../../sys/file.ts";
@@ -36,7 +36,7 @@ export interface FileLocation {
 	readonly name: Uint8Array;
 }
 
-type LocateContext = Pick<DumpContext, "once">;
+type LocateContext = Pick<DumpContext, "once"> & Partial<Pick<DumpContext, "options">>;
 
 function endsWith(bytes: Uint8Array, end: Uint8Array): boolean {
 	const from = bytes.length - end.length;
@@ -86,6 +86,20 @@ function leadsTo(path: Uint8Array, stat: FileStat): boolean {
 	}
 }
 
+/** True when another node of the same device is at a path (--evasive-devices). */
+function isSameDevice(path: Uint8Array, stat: FileStat): boolean {
+	const type = stat.mode & S_IFMT;
+	if (type !== S_IFCHR && type !== S_IFBLK) return false;
+	try {
+		const found = statPath(path);
+		const isSameNumber = found.rdevMajor === stat.rdevMajor && found.rdevMinor === stat.rdevMinor;
+		return isSameNumber && (found.mode & S_IFMT) === type;
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG", "ESTALE")) return false;
+		throw error;
+	}
+}
+
 /** Finds out where a file is. @throws KernelError */
 export function locateFile(file: Omit<NamedFile, "ownFd">, context: LocateContext): FileLocation {
 	const { link, stat } = file;
@@ -95,6 +109,7 @@ export function locateFile(file: Omit<NamedFile, "ownFd">, context: LocateContex
 	const name = endsWith(link, DELETED) ? link.slice(0, -DELETED.length) : link;
 	if (stat.nlink === 0) return { state: "gone", name };
 	if (name !== link && leadsTo(concatBytes(prefix, name), stat)) return { state: "there", name };
+	if (context.options?.evasiveDevices && isSameDevice(concatBytes(prefix, name), stat)) return { state: "there", name };
 	return { state: "renamed", name };
 }
 

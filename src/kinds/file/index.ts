@@ -10,6 +10,7 @@ import { fanotify } from "./fanotify.ts";
 import { fifo } from "./fifo.ts";
 import { inotify } from "./inotify.ts";
 import { memfd } from "./memfd.ts";
+import { nsFile } from "./ns-file.ts";
 import { pidfd } from "./pidfd.ts";
 import { pipe } from "./pipe.ts";
 import { regFile } from "./reg-file.ts";
@@ -30,6 +31,7 @@ export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	memfd,
 	pidfd,
 	...SOCKET_KINDS,
+	nsFile,
 	inotify,
 	fanotify,
 	...UNSUPPORTED_KINDS,

@@ -5,7 +5,7 @@
 import type { OpRef } from "../../agent/program.ts";
 import { fd_types, type file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { O_ACCMODE, O_PATH, O_WRONLY, SEEK_SET } from "../../kernel/abi/fcntl.ts";
-import { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
 import { SYS_lseek } from "../../kernel/abi/syscalls.x86_64.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
@@ -30,7 +30,7 @@ function matches(file: FdFacts): boolean {
 	const type = file.stat.mode & S_IFMT;
 	if ((file.info.flags & O_PATH) !== 0) return true;
 	if (type === S_IFCHR) return file.stat.rdevMajor === MEM_MAJOR;
-	return type === S_IFREG || type === S_IFDIR || type === S_IFLNK;
+	return type === S_IFREG || type === S_IFDIR || type === S_IFLNK || type === S_IFBLK;
 }
 
 function named(file: FdFacts) {
@@ -59,7 +59,7 @@ function planRegFile(entry: file_entry, file: FilePlan): OpRef {
 	return fd;
 }
 
-/** Regular files, directories, O_PATH handles and memory devices. */
+/** Regular files, directories, O_PATH handles, memory and block devices; what a block device holds stays where it is. */
 export const regFile: FileKind = {
 	name: "regular file",
 	type: fd_types.REG,

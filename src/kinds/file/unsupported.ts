@@ -2,7 +2,7 @@
 // Kinds of file that exist and that this version can't dump: what each is, why it's refused, what the user can do.
 
 import { fd_types } from "../../images/gen/fdinfo_pb.ts";
-import { S_IFBLK, S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
+import { S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
 import type { FdFacts, UnsupportedFileKind } from "../kind.ts";
 import { startsWith } from "./file-path.ts";
 
@@ -48,8 +48,6 @@ export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
 	anon("sync file", "sync_file", undefined, "it belongs to a graphics device", CLOSE),
 	refuse("secret memory", undefined, hasLink("/secretmem"), "nobody but the process may read it", CLOSE),
 	refuse("DMA buffer", undefined, hasLink("/dmabuf:"), "it's memory of a device", CLOSE),
-	refuse("namespace handle", fd_types.NS, ({ link }) => isNamespaceLink(link), LATER, ORIGINAL),
-	refuse("block device", undefined, hasType(S_IFBLK), "what it holds isn't part of the process", CLOSE),
 	refuse(
 		"network tunnel",
 		fd_types.TUNF,
@@ -59,12 +57,6 @@ export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
 	),
 	refuse("device", undefined, hasType(S_IFCHR), "its state is in the device's driver, not in the process", CLOSE),
 ];
-
-function isNamespaceLink(link: Uint8Array): boolean {
-	return /^(?:cgroup|ipc|mnt|net|pid|pid_for_children|time|time_for_children|user|uts):\[\d+\]$/.test(
-		new TextDecoder("latin1").decode(link),
-	);
-}
 
 /** Catches whatever no other kind knows; comes last. */
 export const unknownFile: UnsupportedFileKind = {

@@ -44,6 +44,11 @@ export function ownIds(own: ReadonlyMap<Kind, bigint>): task_kobj_ids_entry {
 	return ids;
 }
 
+/** The id of one kind. */
+export function namespaceIdOf(kind: NamespaceName, ids: task_kobj_ids_entry): number {
+	return ids[FIELD[kind]];
+}
+
 /** Namespace ids of a task: ours where it shares a namespace with us, otherwise the next of `foreign`, where they are kept. */
 export function namespaceIds(
 	own: ReadonlyMap<Kind, bigint>,
