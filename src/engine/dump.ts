@@ -6,6 +6,8 @@ import type { ProgramResult } from "../agent/channel.ts";
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
+import { backOff } from "../agent/tracee.ts";
+import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { BlockedError, BugError, CriuError, isErrno, KernelError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
@@ -290,6 +292,32 @@ function guessGadgets(pid: number): Gadgets | undefined {
 	}
 }
 
+/** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
+const CURE_ROUNDS = 40;
+
+/** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */
+function freezeAndLook(pid: number, options: Options, dir: ImageDir, gadgets: Gadgets | undefined, timings: Timings) {
+	for (let round = 0; ; round++) {
+		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
+		try {
+			const { tasks, dead } = frozen;
+			timings.lap("facts");
+			const context = new DumpState(options, dir, tasks, dead);
+			const { blockers, facts } = examine(frozen, context, gadgets);
+			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
+			if (round === CURE_ROUNDS || !facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? [])))
+				return { frozen, context, blockers, facts };
+			closeAllCopies(tasks, context);
+		} catch (error) {
+			frozen[Symbol.dispose]();
+			throw error;
+		}
+		frozen[Symbol.dispose]();
+		log.debug("a thread is still leaving an earlier agent: once more, a little later");
+		backOff(20 + round);
+	}
+}
+
 /**
  * Dumps a tree of processes.
  *
@@ -305,11 +333,10 @@ export function dump(options: Options): DumpResult {
 	using dir = ImageDir.open(options.imagesDir);
 	const gadgets = guessGadgets(pid);
 	timings.lap("prepare");
-	using frozen = freezeTree(pid, options, () => timings.lap("freeze"));
-	const { tasks, dead } = frozen;
-	timings.lap("facts");
-	const context = new DumpState(options, dir, tasks, dead);
-	const { blockers, facts } = examine(frozen, context, gadgets);
+	const look = freezeAndLook(pid, options, dir, gadgets, timings);
+	using frozen = look.frozen;
+	const { context, blockers, facts } = look;
+	const { tasks } = frozen;
 	if (blockers.length > 0) {
 		closeAllCopies(tasks, context);
 		throw new BlockedError(`${describeProcess(target)} can't be dumped as it is`, blockers);
