@@ -85,13 +85,16 @@ export const modes: readonly Mode[] = [
 	},
 ];
 
+/** Modes of the peer alone: they show whether a failure of a pairing, or a tag that leaves the peer out, is the peer's. */
+const isControl = ({ name }: Mode) => name.startsWith("peer-") && name !== "peer-ours";
+
 /** The modes that a scenario runs in. */
 export function modesOf(scenario: Scenario): Mode[] {
 	return modes.filter((mode) => {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
-		if (mode.name.startsWith("peer-") && mode.name !== "peer-ours") return process.env["CRIU_PEER_CONTROL"] === "1";
+		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
 }
@@ -269,7 +272,7 @@ async function playSteps(run: Run, mode: Mode): Promise<void> {
 function findReasonToSkip(scenario: Scenario, mode: Mode, host: Host): string | undefined {
 	const withPeer = mode.steps.some((step) => "by" in step && host.criu[step.by] === host.criu.peer);
 	if (withPeer && host.criu.peer === undefined) return host.peerMissing;
-	if (withPeer && scenario.skipPeer !== undefined) return scenario.skipPeer;
+	if (withPeer && scenario.skipPeer !== undefined && !isControl(mode)) return scenario.skipPeer;
 	const withUs = mode.steps.some((step) => "by" in step && step.by === "ours");
 	if (withUs && scenario.skipOurs !== undefined && host.criu.ours !== host.criu.peer) return scenario.skipOurs;
 	if (mode.name === "refused" && host.criu.ours === host.criu.peer)

@@ -7,7 +7,7 @@ import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../images/gen/fdinfo_pb.ts";
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
-import { FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
+import { F_OWNER_TID, FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
 import type {
 	DumpContext,
@@ -123,15 +123,22 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 			continue;
 		}
 		made.refs.set(id, { plan, number: first.fd });
-		planDescription(entry, { program, plan, context, image }, made, (opened) => {
+		const place = (opened: FdArg) => {
 			planTargets(program, opened, fds, plan);
 			return first.fd;
-		});
+		};
+		planDescription(entry, { program, plan, context, image }, made, place, plan.programs.state);
 	}
 }
 
-/** Makes a description; `place` gives it a number. */
-function planDescription(entry: file_entry, file: FilePlan, made: MadeFiles, place: (opened: FdArg) => number): number {
+/** Makes a description; `place` gives it a number. `later`: a program that runs when all threads are there, if it lasts so long. */
+function planDescription(
+	entry: file_entry,
+	file: FilePlan,
+	made: MadeFiles,
+	place: (opened: FdArg) => number,
+	later = file.program,
+): number {
 	const kind = findKindOfType(entry.type);
 	if (kind === undefined)
 		throw new UnsupportedError(
@@ -145,7 +152,8 @@ function planDescription(entry: file_entry, file: FilePlan, made: MadeFiles, pla
 	made.finishLater(kind, entry, file, number);
 	// O_PATH files have no owner; all others may.
 	const fown = fownOf(entry);
-	if (fown !== undefined && (fown.pid !== 0 || fown.signum !== 0)) planFown(file.program, number, fown);
+	if (fown !== undefined && (fown.pid !== 0 || fown.signum !== 0))
+		planFown(fown.pidType === F_OWNER_TID ? later : file.program, number, fown);
 	return number;
 }
 
