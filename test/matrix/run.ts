@@ -57,7 +57,7 @@ export class Run {
 	 */
 	async settle(wanted: RegExp, stopped = false): Promise<void> {
 		await this.settleRoot(wanted);
-		if (this.scenario.busy !== "no") return;
+		if (this.scenario.busy !== "no" && !stopped) return;
 		const restless = () =>
 			stopped ? listUnstopped(this.proc, this.pid) : listRestless(this.proc, this.pid, this.before);
 		const left = await waitForNone(restless, 15_000);
@@ -127,8 +127,9 @@ export class Run {
 			const prefix = pid === this.pid ? "" : `proc/${pid}/`;
 			const pattern = new RegExp(`^${prefix}(task/\\d+/)?stat/state$`);
 			// What looks like a zombie may have threads that live.
-			const states = [...this.before].flatMap(([key, value]) => (pattern.test(key) && value !== "Z" ? [value] : []));
-			if (states.length > 0 && !states.includes("T")) await this.stage.kill(pid, 18);
+			const states = [...this.before].flatMap(([key, value]) => (pattern.test(key) ? [value] : []));
+			const wasDead = states.length > 0 && states.every((state) => state === "Z");
+			if (!wasDead && !states.includes("T")) await this.stage.kill(pid, 18);
 		}
 	}
 

@@ -3,26 +3,39 @@
 // they're gone when they should be.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { addProcess, Numbering, otherThreads, type Snapshot, stateOf, statesOf } from "./snapshot.ts";
+import { addProcess, Numbering, type Snapshot, stateOf, statesOf } from "./snapshot.ts";
 
-/** The root and all its descendants, in that order, descendants by pid. `proc` is the stage's /proc. */
+/** How often a child is looked at again whose parent has ended: it has another one by then. */
+const LOOKS = 3;
+
+/**
+ * The root and all its descendants, in that order, descendants by pid. `proc` is the stage's /proc. Goes from children to
+ * parents: on the way down, one that an ending parent leaves to another can be missed.
+ */
 export function listTree(proc: string, root: number): number[] {
-	const found: number[] = [];
-	const look = [root];
-	for (let pid = look.pop(); pid !== undefined; pid = look.pop())
-		for (const tid of [String(pid), ...otherThreads(`${proc}/${pid}`)]) {
-			const children = readChildren(`${proc}/${pid}/task/${tid}/children`);
-			found.push(...children);
-			look.push(...children);
+	const pids = readdirSync(proc).filter((name) => /^\d+$/.test(name));
+	const parents = new Map(pids.map((pid) => [Number(pid), readParent(proc, Number(pid))]));
+	const isBelow = (pid: number): boolean => {
+		let at = pid;
+		for (let looks = 0; at !== root; ) {
+			const parent = parents.get(at);
+			if (parent === undefined || parent <= 1) return false;
+			if (parents.has(parent)) at = parent;
+			else if (looks++ < LOOKS) parents.set(at, readParent(proc, at));
+			else return false;
 		}
-	return [root, ...found.sort((a, b) => a - b)];
+		return true;
+	};
+	const below = [...parents.keys()].filter((pid) => pid !== root && isBelow(pid));
+	return [root, ...below.sort((a, b) => a - b)];
 }
 
-function readChildren(path: string): number[] {
+function readParent(proc: string, pid: number): number | undefined {
 	try {
-		return readFileSync(path, "latin1").split(" ").filter(Boolean).map(Number);
+		const text = readFileSync(`${proc}/${pid}/stat`, "latin1");
+		return Number(text.slice(text.lastIndexOf(")") + 4).split(" ")[0]);
 	} catch {
-		return []; // it has ended meanwhile
+		return undefined; // it has ended meanwhile
 	}
 }
 
