@@ -60,13 +60,13 @@ export class Run {
 		if (this.scenario.busy !== "no" && !stopped) return;
 		const restless = () =>
 			stopped ? listUnstopped(this.proc, this.pid) : listRestless(this.proc, this.pid, this.before);
-		const left = await waitForNone(restless, 15_000);
+		const left = await waitForNone(restless, 60_000);
 		const moving = left.filter((text) => !/^\d+ [STtZ]+$/.test(text)); // those at another rest are for compare
 		if (moving.length > 0) throw new Error(`processes don't come to rest: ${moving.slice(0, 20).join(", ")}`);
 	}
 
 	private async settleRoot(wanted: RegExp): Promise<void> {
-		const deadline = performance.now() + 15_000;
+		const deadline = performance.now() + 60_000;
 		for (;;) {
 			const states = statesOf(this.procPath);
 			if (wanted.test(states)) return;

@@ -118,7 +118,7 @@ export class Stage {
 	}
 
 	/** Resolves when the target's output ends in READY; throws when it dies before. */
-	async ready(pid: number, timeoutMs = 30_000): Promise<Ending | undefined> {
+	async ready(pid: number, timeoutMs = 120_000): Promise<Ending | undefined> {
 		const match = (l: string[]) => l[0] === "ready" || (l[0] === "died" && l[1] === String(pid));
 		const line = await this.next(match, `READY from pid ${pid}`, timeoutMs);
 		if (line[0] === "ready") return undefined;
@@ -126,14 +126,14 @@ export class Stage {
 	}
 
 	/** Runs a program to its end, stdout and stderr appended to `log`. */
-	async run(log: string, cwd: string, argv: readonly string[], timeoutMs = 60_000): Promise<Ending> {
+	async run(log: string, cwd: string, argv: readonly string[], timeoutMs = 240_000): Promise<Ending> {
 		const tag = `job${this.jobs++}`;
 		this.say("run", tag, log, cwd, ...argv);
 		return endingOf(await this.next((l) => l[0] === "done" && l[1] === tag, `the end of ${argv.join(" ")}`, timeoutMs));
 	}
 
 	/** Resolves when the process has died and has been reaped, so that its pid is free again. */
-	async died(pid: number, timeoutMs = 30_000): Promise<Ending> {
+	async died(pid: number, timeoutMs = 120_000): Promise<Ending> {
 		const line = await this.next((l) => l[0] === "died" && l[1] === String(pid), `the end of pid ${pid}`, timeoutMs);
 		return endingOf(line);
 	}

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A thousand children of one parent, each with a number of its own in memory.
+// @skip-mode leave-running tree_hundred_children runs in it; a thousand processes take minutes on a slow machine
+// @skip-mode leave-stopped tree_hundred_children runs in it; a thousand processes take minutes on a slow machine
+// @skip-mode ours-peer tree_hundred_children runs in it; a thousand processes take minutes on a slow machine
+// @skip-mode peer-ours tree_hundred_children runs in it; a thousand processes take minutes on a slow machine
 #include "tree.h"
 
 enum { N = 1000 };
