@@ -82,12 +82,15 @@ export interface ChainUser {
 	readonly size: number;
 }
 
-/** Free places of one size low in the main stack, below what the agent's thread uses of it and beside that one's chain. */
+/**
+ * Free places of one size low in the main stack, beside the chain of the agent's thread and far below what that thread uses:
+ * should we be killed, it may run on, and write below its stack pointer, before others have gone through their chains.
+ */
 function listFreePlaces(stack: VmaFacts, agentRegs: Registers, taken: Range, step: bigint): bigint[] {
 	const sp = getReg(agentRegs, REG.sp);
 	const isOnStack = sp > stack.start && sp <= stack.end;
-	const ownEnd = overlap(taken, stack) && taken.start < sp ? taken.start : sp;
-	const limit = isOnStack ? ownEnd : stack.end - HIGH_MARGIN;
+	const used = isOnStack && overlap(taken, stack) && taken.start < sp ? taken.start : isOnStack ? sp : stack.end;
+	const limit = used - HIGH_MARGIN;
 	const places: bigint[] = [];
 	for (let start = alignDown(stack.start + LOW_MARGIN); start + step <= limit; start += step)
 		if (!overlap({ start, end: start + step }, taken)) places.push(start);

@@ -36,12 +36,12 @@ describe("placeThreadChains", () => {
 				start,
 				end: start + BigInt(SIZE),
 			}));
-			expect(places.length).toBeGreaterThan(20);
+			expect(places.length).toBeGreaterThan(10);
 			const all = [...places, taken].sort((a, b) => (a.start < b.start ? -1 : 1));
 			for (const [i, place] of all.entries()) {
 				expect(place.start % 64n === 0n || place === taken).toBe(true);
 				expect(place.start).toBeGreaterThanOrEqual(STACK.start);
-				expect(place.end).toBeLessThan(STACK.end - 0x1000n);
+				if (place !== taken) expect(place.end).toBeLessThan(STACK.end - 0x11000n);
 				if (i > 0) expect(place.start).toBeGreaterThanOrEqual(all[i - 1]?.end ?? 0n);
 			}
 		}
@@ -53,10 +53,11 @@ describe("placeThreadChains", () => {
 	});
 
 	test("keeps off what the agent's thread has deep in its stack", () => {
-		const deep = regsAt(STACK.start + 0x8000n);
+		const deep = regsAt(STACK.start + 0x1c000n);
 		const chain = placeChain(facts, deep, SIZE);
 		const places = placeThreadChains(facts, elsewhere, deep, { start: chain, end: chain + BigInt(SIZE) });
-		for (const place of places) expect(place + BigInt(SIZE)).toBeLessThanOrEqual(chain);
+		expect(places.length).toBeGreaterThan(0);
+		for (const place of places) expect(place + BigInt(SIZE)).toBeLessThanOrEqual(chain - 0x10000n);
 	});
 
 	test("keeps off the agent's chain when that lies low in the main stack", () => {
@@ -70,7 +71,7 @@ describe("placeThreadChains", () => {
 	});
 
 	test("refuses where there's no room at all", () => {
-		const full = regsAt(STACK.start + 0x1800n);
+		const full = regsAt(STACK.start + 0x12000n);
 		const none = { start: STACK.start, end: STACK.start };
 		expect(() => placeThreadChains(facts, elsewhere, full, none)).toThrow(/no free room/);
 	});
