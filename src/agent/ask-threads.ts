@@ -13,7 +13,7 @@ import { type InjectedAgent, requestChain } from "./injected.ts";
 import type { Program } from "./program.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { TargetCall } from "./target-call.ts";
-import { resumeAllToSyscall, type StoppedThread, setRegisters, skipCall } from "./tracee.ts";
+import { resumeAllToSyscall, resumeToSyscall, type StoppedThread, setRegisters, skipCall } from "./tracee.ts";
 
 const ALL_SIGNALS = (1n << 64n) - 1n;
 const STEP_TIMEOUT_MS = 10_000;
@@ -55,10 +55,15 @@ class AskedThread {
 		if (index === 0) pt.setSigmask(this.thread.tid, ALL_SIGNALS);
 	}
 
-	/** What has to be done at the call's entry. */
-	enter(): void {
+	/** True when the call would be its end without us: it has to be let through at once when it has become that call. */
+	get isDaring(): boolean {
+		return this.call?.escapes === true;
+	}
+
+	/** Makes a daring call, from its entry to its end. */
+	dare(deadline: number): void {
 		this.call?.atEntry();
-		faultPoint("thread:entry");
+		resumeToSyscall(this.thread.tid, deadline);
 	}
 
 	/** Takes the result at the call's end. @throws CriuError AGENT_OP */
@@ -100,12 +105,13 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): P
 		for (let index = 0; ; index++) {
 			const active = asked.filter(({ calls: { length } }) => index < length);
 			if (active.length === 0) break;
-			const tids = Int32Array.from(active, ({ thread: { tid } }) => tid);
+			const tidsOf = (list: readonly AskedThread[]) => Int32Array.from(list, ({ thread: { tid } }) => tid);
 			const deadline = performance.now() + STEP_TIMEOUT_MS;
 			for (const one of active) one.arm(index);
-			resumeAllToSyscall(tids, deadline);
-			for (const one of active) one.enter();
-			resumeAllToSyscall(tids, deadline);
+			resumeAllToSyscall(tidsOf(active), deadline);
+			for (const _ of active) faultPoint("thread:entry");
+			resumeAllToSyscall(tidsOf(active.filter(({ isDaring }) => !isDaring)), deadline);
+			for (const one of active) if (one.isDaring) one.dare(deadline);
 			for (const one of active) one.settle(index);
 		}
 	} catch (error) {

@@ -22,7 +22,8 @@ export interface CallRequest {
 export class TargetCall {
 	/** Registers that the call is made with, but for its number. */
 	private readonly change: Partial<Record<keyof typeof REG, bigint>>;
-	private readonly escapes: boolean;
+	/** It would kill the target without us, and is another one until its entry. */
+	readonly escapes: boolean;
 
 	constructor(
 		private readonly thread: StoppedThread,
