@@ -22,7 +22,7 @@ def talk(terminal, text, until):
     """Types, and reads until the answer is there."""
     os.write(terminal, text.encode())
     seen = ""
-    deadline = time.time() + 20
+    deadline = time.time() + 100
     while until not in seen:
         if time.time() > deadline:
             sys.exit(f"no {until!r} after {text!r}, but {seen!r}")

@@ -31,5 +31,5 @@ test.skipIf(reason !== undefined)(
 			rmSync(images, { recursive: true, force: true });
 		}
 	},
-	60_000,
+	300_000,
 );
