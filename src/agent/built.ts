@@ -28,7 +28,7 @@ import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
 import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
-import { type OpRef, Program } from "./program.ts";
+import { type OpRef, type OutRef, Program } from "./program.ts";
 import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
 import {
 	backOff,
@@ -243,9 +243,13 @@ export class BuiltProcess {
 		throw new CriuError("TASK_GONE", `the new pid ${vpid} has vanished`, { remedy: "try again" });
 	}
 
-	/** Starts a program that never ends and lets the process go on with it alone. */
-	detachWith(program: Program): void {
+	/**
+	 * Starts a program that never ends and lets the process go on with it alone. Its last operation sets `begun`: before
+	 * that, our end would be the agent's.
+	 */
+	detachWith(program: Program, begun: OutRef): void {
 		this.programs.start(program);
+		this.programs.awaitWord(program, begun);
 		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
 		this.detach();
 	}

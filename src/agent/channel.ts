@@ -89,6 +89,16 @@ export class AgentChannel {
 		faultPoint("agent:done");
 	}
 
+	/** After start: waits until the program has set a word of its answers. @throws CriuError TASK_GONE */
+	awaitWord(program: Program, word: OutRef): void {
+		const at = this.programAt + sizeProgram(program) - program.outSize + word.out;
+		const view = new Int32Array(this.area.bytes.buffer, this.area.bytes.byteOffset + at, 1);
+		while (Atomics.load(view, 0) === 0) {
+			futexWait(this.area.address + at, 0, POLL_MS);
+			if (Atomics.load(view, 0) === 0) this.checkAlive();
+		}
+	}
+
 	/** Lets a stopped agent go on, and notices a dead one. */
 	private checkAlive(): void {
 		const stop = peekStop(this.tid);

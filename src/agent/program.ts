@@ -136,9 +136,11 @@ export class Program {
 		return this.push(OP_WAKE, 0, [word, value], what);
 	}
 
-	/** Waits for all children until none is left. */
-	reap(what: string): OpRef {
-		return this.push(OP_REAP, 0, [], what);
+	/** The last operation of an init: waits for children until none is left, then ends. The word becomes 1 when it begins. */
+	reap(what: string): OutRef {
+		const begun = this.out(4);
+		this.push(OP_REAP, 0, [begun], what);
+		return begun;
 	}
 
 	/** Reserves room for an answer. */

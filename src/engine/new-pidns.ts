@@ -35,14 +35,13 @@ export function prepareInit(): Program {
 	return program;
 }
 
-/** What the init does for the rest of its life. */
-export function serveAsInit(): Program {
+/** Lets the init go on alone, for the rest of its life. */
+export function detachInit(init: BuiltProcess): void {
 	const program = new Program();
 	program.syscall("outlive criu", nr.SYS_prctl, [PR_SET_PDEATHSIG, 0]);
 	program.syscall("close what was passed on", nr.SYS_close_range, [0, 0xffffffff, 0]);
-	program.reap("wait for all children");
-	program.syscall("end the namespace", nr.SYS_exit_group, [0]);
-	return program;
+	const begun = program.reap("wait for all children");
+	init.detachWith(program, begun);
 }
 
 /** The init of the pid namespace that a process is in, as we see it; undefined when that is our own namespace. */

@@ -17,7 +17,7 @@ import { raiseFdLimit } from "../sys/limits.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import { TreeBuilder, takingPid } from "./build-tree.ts";
 import { readImages } from "./images.ts";
-import { NEW_PIDNS_FLAGS, serveAsInit, startBelowInit } from "./new-pidns.ts";
+import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
 import { writeRestoreStats } from "./stats.ts";
 import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
@@ -156,7 +156,7 @@ export function restore(options: Options): RestoreResult {
 		for (const undo of tree.undo) undo();
 		throw withRemedy(error);
 	}
-	init?.detachWith(serveAsInit());
+	if (init !== undefined) detachInit(init);
 	builder.detach();
 	built.site.close();
 	faultPoint("restore:detached");

@@ -3,15 +3,16 @@
 
 import { describe, expect, test } from "bun:test";
 import { BuiltProcess } from "../../src/agent/built.ts";
-import { PAGE_SIZE } from "../../src/agent/layout.ts";
+import { CrCtl, PAGE_SIZE } from "../../src/agent/layout.ts";
 import { Program } from "../../src/agent/program.ts";
-import { layOutSite } from "../../src/agent/site.ts";
+import { initSlot, layOutSite } from "../../src/agent/site.ts";
 import { interruptThread } from "../../src/agent/tracee.ts";
-import { NEW_PIDNS_FLAGS, serveAsInit } from "../../src/engine/new-pidns.ts";
+import { detachInit, NEW_PIDNS_FLAGS } from "../../src/engine/new-pidns.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
-import { __WALL, P_PID, sendSignal, WEXITED, WNOHANG, waitId } from "../../src/sys/process.ts";
+import { __WALL, futexWake, P_PID, sendSignal, WEXITED, WNOHANG, waitId } from "../../src/sys/process.ts";
 
 const SIGKILL = 9;
+const FUTEX_OWNER_DIED = 0x4000_0000;
 const TIMEOUT_MS = 10_000;
 const PID = 1234;
 const isRoot = process.getuid?.() === 0;
@@ -60,11 +61,24 @@ describe.skipIf(!isRoot)("an init", () => {
 			const init = startInit();
 			const task = init.clone({ vpid: PID, slot: 0, thread: false });
 			interruptThread(task.pid, performance.now() + TIMEOUT_MS);
-			init.detachWith(serveAsInit());
+			detachInit(init);
 			if (when === "before") sendSignal(task.pid, SIGKILL);
 			task.detach();
 			if (when === "after") sendSignal(task.pid, SIGKILL);
 			expect(await awaitEnd(init.pid)).toEqual({ pid: init.pid, kind: "exited", status: 0 });
 			init.site.close();
 		});
+
+	test("lives on when its maker ends right after it was let go", () => {
+		const init = startInit();
+		const task = init.clone({ vpid: PID, slot: 0, thread: false });
+		detachInit(init);
+		// As the kernel marks it when our thread ends.
+		const { site } = init;
+		site.shared.view.setUint32(initSlot(site.layout).ctl + CrCtl.offsets.lock, FUTEX_OWNER_DIED, true);
+		futexWake(site.shared.address + initSlot(site.layout).ctl + CrCtl.offsets.lock);
+		task.kill();
+		expect(waitId(P_PID, init.pid, WEXITED | __WALL)).toEqual({ pid: init.pid, kind: "exited", status: 0 });
+		site.close();
+	});
 });

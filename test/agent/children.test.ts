@@ -11,7 +11,7 @@ import { PR_SET_PDEATHSIG } from "../../src/kernel/abi/prctl.ts";
 import { CloneArgs } from "../../src/kernel/abi/sched.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { listChildren } from "../../src/kernel/procfs/tasks.ts";
-import { __WALL, futexWake, P_PID, sendSignal, WEXITED, WNOWAIT } from "../../src/sys/process.ts";
+import { __WALL, futexWake, sendSignal } from "../../src/sys/process.ts";
 import { freezeOne } from "../frozen.ts";
 import { areaOf, infect, Patient, withAgent } from "./patient.ts";
 
@@ -80,28 +80,6 @@ describe.skipIf(!isRoot)("an agent's child", () => {
 		await patient.untilWell();
 	});
 
-	test("is reaped without being told which", async () => {
-		await using patient = await Patient.start("busy");
-		const { pid } = patient;
-		const reaped = withAgent(pid, (agent) => {
-			for (let i = 0; i < 3; i++) {
-				const child = cloneChild(agent, pid);
-				startExit(child, i);
-				// The next one gets the same stack: this one must have left it.
-				const wait = new Program();
-				wait.syscall("wait for its end", nr.SYS_waitid, [P_PID, child.tid, 0, WNOWAIT | WEXITED, 0]);
-				agent.programs.run(wait);
-			}
-			const program = new Program();
-			const all = program.reap("wait for all");
-			const none = program.reap("wait for none");
-			const answers = agent.programs.run(program);
-			return [answers.result(all), answers.result(none)];
-		});
-		expect(reaped).toEqual([3n, 0n]);
-		await patient.untilWell();
-	});
-
 	test("wakes its parent, which waits for a word, however high the word is by then", async () => {
 		await using patient = await Patient.start("busy");
 		const { pid } = patient;
@@ -128,7 +106,7 @@ describe.skipIf(!isRoot)("an agent's child", () => {
 			const passed = agent.programs.run(second).result(at);
 			startExit(child, 0);
 			const end = new Program();
-			end.reap("wait for the child");
+			end.syscall("wait for the child", nr.SYS_wait4, [child.tid, 0, __WALL, 0]);
 			agent.programs.run(end);
 			return { tooEarly, first, passed };
 		});

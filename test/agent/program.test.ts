@@ -124,7 +124,7 @@ describe("a program", () => {
 		expect(program.ops.map(describeOp)).toEqual([
 			"getpid(): who am I",
 			"kill(#0, 9, 0x7fff00000000, <1 bytes>, <room for 8 bytes>, <stored at 0>): end it",
-			"reap(): wait for all",
+			"reap(<room for 4 bytes>): wait for all",
 		]);
 	});
 });
