@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Builds dist/criu: `bun build.ts [--force] [--c-only] [--entry FILE --out FILE]`. Stages, each skipped when nothing
-// that it is made from has changed: host, agent, entry (C) -> layout (structures against headers) -> bundle (one
-// executable) -> harden (deaf to a hostile environment). Packing glibc into it comes after that, on the same file.
+// Builds dist/criu: `bun build.ts [--force] [--c-only] [--no-pack] [--entry FILE --out FILE]`. Stages, each skipped when
+// nothing that it is made from has changed: host, agent, entry (C) -> layout (structures against headers) -> bundle (one
+// executable) -> finish (deaf to a hostile environment; with the build machine's glibc inside, unless --no-pack).
 
 import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
@@ -20,6 +20,7 @@ import {
 	listSources,
 } from "./scripts/build/c-parts.ts";
 import { hardenExecutable } from "./scripts/build/harden.ts";
+import { assertOldEnough, readGlibc } from "./scripts/build/pack.ts";
 import { runStage, type Stage, type StageContext, writeAtomically } from "./scripts/build/stage.ts";
 import { writeOwnAssertions } from "./scripts/build/struct-check.ts";
 
@@ -61,7 +62,7 @@ function cStages(): Stage[] {
 
 /** Structures and constants of ours against C: the kernel's headers, and our own. After the C parts, which it loads. */
 function layoutStage(): Stage {
-	const sources = ["kernel", "libc", "agent", "host"].map((name) => built(`check-${name}.c`));
+	const sources = ["kernel", "libc", "agent", "host", "entry"].map((name) => built(`check-${name}.c`));
 	return {
 		name: "layout",
 		inputs: [at("src"), at("cparts"), ...BUILD_SCRIPTS],
@@ -69,6 +70,7 @@ function layoutStage(): Stage {
 		outputs: sources,
 		run: async () => {
 			const { cStaticAsserts } = await import("./src/kernel/abi/c-check.ts");
+			const { CrPack, CrPackLibrary, PACK_LIBRARIES } = await import("./scripts/build/pack-layout.ts");
 			const constants = /^(?:OP|CHECK|ARG|CTL|AGENT_MAGIC|AGENT_VERSION)/;
 			const texts = [
 				cStaticAsserts("kernel"),
@@ -79,10 +81,15 @@ function layoutStage(): Stage {
 					exports: await import("./src/sys/host-layout.ts"),
 					constants: /^PIECE_/,
 				}),
+				writeOwnAssertions({
+					header: "loader.h",
+					exports: { CrPack, CrPackLibrary, PACK_LIBRARIES },
+					constants: /^PACK_/,
+				}),
 			];
 			for (const [index, source] of sources.entries()) {
 				writeAtomically(source, texts[index] ?? "");
-				checkAssertions(source, [at("cparts/agent"), at("cparts/host")]);
+				checkAssertions(source, [at("cparts/agent"), at("cparts/host"), at("cparts/entry")]);
 			}
 		},
 	};
@@ -105,7 +112,7 @@ function manualStage(): Stage {
 	};
 }
 
-function executableStages(entry: string, output: string): Stage[] {
+function executableStages(entry: string, output: string, isPacked: boolean): Stage[] {
 	const name = createHash("sha256").update(relative(ROOT, output)).digest("hex").slice(0, 8);
 	const bundled = built(`bundled-${name}`);
 	const runtime = [process.execPath, Bun.version, Bun.revision];
@@ -116,21 +123,31 @@ function executableStages(entry: string, output: string): Stage[] {
 		outputs: [bundled],
 		run: () => bundleExecutable(ROOT, entry, bundled),
 	};
-	const harden: Stage = {
-		name: `harden-${name}`,
-		inputs: [built("stamps", `bundle-${name}.json`), ENTRY_BLOB, ...BUILD_SCRIPTS],
-		settings: null,
+	const glibc = isPacked ? readGlibc() : undefined;
+	const finish: Stage = {
+		name: `finish-${name}`,
+		inputs: [built("stamps", `bundle-${name}.json`), ENTRY_BLOB, HOST_LIBRARY, ...BUILD_SCRIPTS],
+		settings: glibc?.version ?? null,
 		outputs: [output],
-		run: () =>
+		run: () => {
+			const symbol = (of: string) => findBlobSymbol(built("entry.work"), of);
+			const symbols = () => ({
+				start: symbol("cr_pack_start"),
+				open: symbol("cr_pack_open"),
+				table: symbol("cr_pack"),
+			});
+			if (glibc !== undefined) assertOldEnough([bundled, HOST_LIBRARY]);
 			hardenExecutable({
 				executable: bundled,
 				entryBlob: ENTRY_BLOB,
-				originalEntryAt: findBlobSymbol(built("entry.work"), "cr_entry_original"),
-				environAt: findBlobSymbol(built("entry.work"), "cr_entry_environ"),
+				originalEntryAt: symbol("cr_entry_original"),
+				environAt: symbol("cr_entry_environ"),
+				...(glibc === undefined ? {} : { pack: { glibc, symbols: symbols() } }),
 				output,
-			}),
+			});
+		},
 	};
-	return [bundle, harden];
+	return [bundle, finish];
 }
 
 async function build(argv: string[]): Promise<void> {
@@ -139,6 +156,7 @@ async function build(argv: string[]): Promise<void> {
 		options: {
 			force: { type: "boolean", default: false },
 			"c-only": { type: "boolean", default: false },
+			"no-pack": { type: "boolean", default: false },
 			entry: { type: "string", default: at("src/main.ts") },
 			out: { type: "string", default: at("dist/criu") },
 		},
@@ -156,7 +174,7 @@ async function build(argv: string[]): Promise<void> {
 	if (values["c-only"]) return;
 	await runStage(manualStage(), context);
 	let state = "up to date";
-	for (const stage of executableStages(values.entry, values.out)) {
+	for (const stage of executableStages(values.entry, values.out, !values["no-pack"])) {
 		if (await runStage(stage, context)) state = "built";
 	}
 	console.log(`build: ${values.out} ${state} (agent ${blobSize(AGENT_BLOB)} bytes)`);

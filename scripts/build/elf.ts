@@ -5,8 +5,11 @@
 
 const PAGE = 4096;
 const PHDR_SIZE = 56;
+const PT_NULL = 0;
 const PT_LOAD = 1;
+const PT_INTERP = 3;
 const PT_NOTE = 4;
+const PT_PHDR = 6;
 const PF_X = 1;
 const PF_R = 4;
 const EM_X86_64 = 62;
@@ -17,7 +20,9 @@ interface ProgramHeader {
 	/** Where it stands in the file. */
 	at: number;
 	type: number;
+	offset: number;
 	vaddr: number;
+	filesz: number;
 	memsz: number;
 }
 
@@ -46,16 +51,62 @@ export class ElfImage {
 	}
 
 	#headers(): ProgramHeader[] {
-		const table = Number(this.#bytes.readBigUInt64LE(32));
+		const table = this.headersAt;
 		return Array.from({ length: this.#bytes.readUInt16LE(56) }, (_, i) => {
 			const at = table + i * PHDR_SIZE;
 			return {
 				at,
 				type: this.#bytes.readUInt32LE(at),
+				offset: Number(this.#bytes.readBigUInt64LE(at + 8)),
 				vaddr: Number(this.#bytes.readBigUInt64LE(at + 16)),
+				filesz: Number(this.#bytes.readBigUInt64LE(at + 32)),
 				memsz: Number(this.#bytes.readBigUInt64LE(at + 40)),
 			};
 		});
+	}
+
+	/** Where the program headers are in the file. */
+	get headersAt(): number {
+		return Number(this.#bytes.readBigUInt64LE(32));
+	}
+
+	get headerCount(): number {
+		return this.#bytes.readUInt16LE(56);
+	}
+
+	/** Size of all program headers. */
+	get headerBytes(): number {
+		return this.headerCount * PHDR_SIZE;
+	}
+
+	/** The segments that are loaded, in their order. */
+	loadSegments(): Readonly<Pick<ProgramHeader, "offset" | "vaddr" | "filesz" | "memsz">>[] {
+		return this.#headers().filter((header) => header.type === PT_LOAD);
+	}
+
+	/** A copy of the program headers that is to lie at `address`, and says so. */
+	copyHeaders(address: number): Buffer {
+		const table = this.headersAt;
+		const copy = Buffer.from(this.#bytes.subarray(table, table + this.headerBytes));
+		for (const header of this.#headers()) {
+			if (header.type !== PT_PHDR) continue;
+			copy.writeBigUInt64LE(BigInt(address), header.at - table + 16);
+			copy.writeBigUInt64LE(BigInt(address), header.at - table + 24);
+		}
+		return copy;
+	}
+
+	/** The kernel then loads the file without ld.so. @throws when there is none. */
+	dropInterpreter(): void {
+		const header = this.#headers().find(({ type }) => type === PT_INTERP);
+		if (header === undefined) throw new Error("the executable has no PT_INTERP");
+		this.#bytes.writeUInt32LE(PT_NULL, header.at);
+	}
+
+	/** Where `addCodeSegment` puts the next one. */
+	nextSegmentAddress(): number {
+		const end = Math.max(...this.loadSegments().map((load) => load.vaddr + load.memsz));
+		return Math.ceil(end / PAGE) * PAGE + PAGE;
 	}
 
 	/**
@@ -70,8 +121,7 @@ export class ElfImage {
 		const note = headers.find((header) => header.type === PT_NOTE);
 		if (note === undefined) throw new Error("the executable has no PT_NOTE to turn into a segment");
 		if (loads.some((load) => load.at > note.at)) throw new Error("PT_NOTE stands before a PT_LOAD");
-		const end = Math.max(...loads.map((load) => load.vaddr + load.memsz));
-		const address = Math.ceil(end / PAGE) * PAGE + PAGE;
+		const address = this.nextSegmentAddress();
 		if (address + code.length > ADDRESS_LIMIT) throw new Error("no room for a segment below 1 GiB");
 		const offset = Math.ceil(this.#bytes.length / PAGE) * PAGE;
 		const grown = Buffer.alloc(offset + Math.ceil(code.length / PAGE) * PAGE);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Makes the bundled executable deaf to variables that steer its runtime (BUN_BE_BUN would turn criu into a JavaScript
 // interpreter, BUN_OPTIONS would load foreign code): a small piece of code, cparts/entry, runs first and hides them.
+// The same piece of code lets the executable start where there is no glibc (pack.ts).
 
 import { readFileSync } from "node:fs";
 import { runTool } from "./c-parts.ts";
 import { ElfImage } from "./elf.ts";
+import { type Glibc, type PackSymbols, packGlibc } from "./pack.ts";
 import { writeAtomically } from "./stage.ts";
 
 export interface HardenOptions {
@@ -15,6 +17,8 @@ export interface HardenOptions {
 	originalEntryAt: number;
 	/** Offset in the blob where the address of libc's `environ` is written (8 bytes). */
 	environAt: number;
+	/** Absent: the executable needs the host's glibc. */
+	pack?: { glibc: Glibc; symbols: PackSymbols };
 	output: string;
 }
 
@@ -34,6 +38,7 @@ export function hardenExecutable(options: HardenOptions): void {
 	if (code.readBigUInt64LE(options.originalEntryAt) !== 0n) throw new Error("the entry code has no free slot");
 	code.writeBigUInt64LE(image.entry, options.originalEntryAt);
 	code.writeBigUInt64LE(findCopiedVariable(options.executable, "environ"), options.environAt);
-	image.entry = image.addCodeSegment(code); // the blob begins with its entry point
+	if (options.pack !== undefined) packGlibc(image, code, options.pack.symbols, options.pack.glibc);
+	else image.entry = image.addCodeSegment(code); // the blob begins with what ld.so starts
 	writeAtomically(options.output, image.bytes(), 0o755);
 }

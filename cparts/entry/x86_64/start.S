@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* First code of dist/criu: ld.so jumps here instead of to the program's own start. Cleans the environment, then goes
+/* First code after ld.so: it jumps here instead of to the program's own start. Cleans the environment, then goes
  * on there with all registers as they came. rsp = argc, argv..., NULL, envp..., NULL; rdx = ld.so's exit function. */
 
 	.section .header, "ax", @progbits
-	.globl cr_entry_start, cr_entry_original, cr_entry_environ
+	.globl cr_entry_start, cr_entry_original, cr_entry_environ, cr_pack_start, cr_pack_open, cr_pack
 cr_entry_start:
 	movq	%rdx, %r12		/* callee-saved ones hold nothing yet */
 	movq	%rsp, %rbx
@@ -24,5 +24,39 @@ cr_entry_original:
 	.quad 0				/* the build writes the program's own entry point here */
 cr_entry_environ:
 	.quad 0				/* and the address of `environ` */
+
+/* The kernel starts the process here. ld.so gets the stack and the registers as it would get them from the kernel. */
+cr_pack_start:
+	movq	%rsp, %rbx
+	movq	%rsp, %rdi
+	call	cr_pack_start_loader
+	movq	%rbx, %rsp
+	xorl	%ebx, %ebx
+	xorl	%edx, %edx
+	jmpq	*%rax
+
+/* Our ld.so calls this instead of making the system call openat(AT_FDCWD, rdi, edx, r10), and expects of it what it
+ * expects of a system call: all registers but rax, rcx and r11 as they were. */
+cr_pack_open:
+	pushq	%rdi
+	pushq	%rsi
+	pushq	%rdx
+	pushq	%r8
+	pushq	%r9
+	pushq	%r10
+	movslq	%edx, %rsi
+	movslq	%r10d, %rdx
+	call	cr_pack_open_file
+	popq	%r10
+	popq	%r9
+	popq	%r8
+	popq	%rdx
+	popq	%rsi
+	popq	%rdi
+	ret
+
+	.balign 8
+cr_pack:
+	.fill	6 + 8 * 6, 8, 0		/* the build fills it in, see loader.h */
 
 	.section .note.GNU-stack, "", @progbits
