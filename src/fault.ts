@@ -8,6 +8,7 @@ import { CriuError } from "./errors.ts";
 /** All points, in the order in which a run meets them. */
 export const FAULT_POINTS = [
 	"dump:seized",
+	"look:moved",
 	"dump:checked",
 	"infect:stopped",
 	"infect:chain",

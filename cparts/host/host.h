@@ -112,11 +112,22 @@ struct cr_requeue {
 	int32_t pad;
 };
 
+/* A mark of a socket that isn't where the program has it, for a child that outlives us. */
+struct cr_looks {
+	int32_t fd;          /* the socket; -1 while all is as the program has it */
+	int32_t before;      /* SO_PEEK_OFF as the program has it */
+	int32_t pidfd;       /* ours */
+	int32_t pad;
+	uint64_t stack;      /* of the child */
+	uint64_t stack_size;
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
+CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
 CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values,
 			      const uint8_t *usual);

@@ -67,6 +67,16 @@ export const CrGuard = defineStruct("cr_guard", 48, {
 	late: ["bytes", 32, 16],
 });
 
+/** Mirrors `struct cr_looks` (cparts/host/host.h). */
+export const CrLooks = defineStruct("cr_looks", 32, {
+	fd: ["i32", 0],
+	before: ["i32", 4],
+	pidfd: ["i32", 8],
+	pad: ["i32", 12],
+	stack: ["u64", 16],
+	stack_size: ["u64", 24],
+});
+
 /** `struct cr_step`. */
 export const CrStep = defineStruct("cr_step", 24, {
 	tids: ["u64", 0],

@@ -2,7 +2,7 @@
 // Loads the C host library from memory and gives one wrapper for each of its exports. The library's bytes go into a
 // sealed memfd: nothing is ever loaded from a path that somebody else could write to.
 
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
@@ -17,6 +17,7 @@ const SYMBOLS = {
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_sockopts: {
@@ -245,6 +246,13 @@ export function startGuard(request: GuardRequest): number {
 		late: textField(request.late),
 	});
 	const pid = Number((library ?? loadLibrary()).symbols.cr_guard(ptr(block)));
+	if (pid < 0) throw new KernelError("clone", -pid, "of a guard");
+	return pid;
+}
+
+/** Starts a child that reads the CrLooks at `address` when we have ended, however that came; gives its pid. @throws KernelError */
+export function startLooksGuard(address: number): number {
+	const pid = Number((library ?? loadLibrary()).symbols.cr_guard_looks(address as Pointer));
 	if (pid < 0) throw new KernelError("clone", -pid, "of a guard");
 	return pid;
 }

@@ -5,7 +5,7 @@ import { expect } from "bun:test";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FAULT_POINTS } from "../../src/fault.ts";
+import { FAULT_POINTS, type FaultPoint } from "../../src/fault.ts";
 import { buildScenario, buildStage, listScenarios, type Scenario } from "../matrix/scenario.ts";
 import { stateOf } from "../matrix/snapshot.ts";
 import { Stage } from "../matrix/stage.ts";
@@ -20,6 +20,8 @@ export interface FaultCase {
 	readonly name: string;
 	/** The agent's memory may be left: the program can't unmap any. */
 	readonly keepsArea?: boolean;
+	/** Only these points, in place of all. */
+	readonly points?: readonly FaultPoint[];
 	/** A point that it can't survive whatever criu does. */
 	readonly skip?: { readonly point: string; readonly action: string };
 }
@@ -56,7 +58,7 @@ async function expectSame(path: string, before: string, keepsArea: boolean, afte
 
 /** Plays `action` ("kill", "error") at each point in turn, on one process. */
 export async function playScenarioFaults(one: FaultCase, action: string): Promise<void> {
-	const { name, keepsArea = false, skip } = one;
+	const { name, keepsArea = false, skip, points = dumpPoints } = one;
 	const { stage, dir, program, scenario } = await openCase(name);
 	try {
 		const out = join(dir, "out");
@@ -67,7 +69,7 @@ export async function playScenarioFaults(one: FaultCase, action: string): Promis
 		// A strict one says that it's ready before it is in that mode.
 		await Bun.sleep(20);
 		const before = look(path, keepsArea);
-		for (const point of dumpPoints) {
+		for (const point of points) {
 			if (point === skip?.point && action === skip.action) continue;
 			const images = mkdtempSync(join(dir, "images-"));
 			const args = ["env", `CR_FAULT=${point}:${action}`, criu, "dump", "-t", String(pid), "-R", "-D", images];

@@ -27,6 +27,11 @@ int main(int argc, char **argv)
 	wait_for_trigger();
 	for (int i = 0; i < 3; i++) {
 		expect_talk("empty pair", empty[i][0], empty[i][1]);
+		for (int k = 0; k < 2; k++) {
+			int mark;
+			must(getsockopt(full[i][k], SOL_SOCKET, SO_PEEK_OFF, &mark, &(socklen_t){ sizeof(mark) }));
+			expect("place of looks", -1, mark);
+		}
 		if (i == 0) {
 			expect_message("stream", full[i][1], "firstsecond");
 			expect_message("stream back", full[i][0], "first backsecond back");

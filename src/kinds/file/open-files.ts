@@ -64,8 +64,19 @@ export function isInFlight(file: FdFacts): boolean {
 	return file.task.pid === process.pid;
 }
 
-/** Closes what has come to us out of queues. */
+/** What is to be done when a dump has looked at everything, however it ends. */
+function looksEnd(context: Pick<DumpContext, "once">): (() => void)[] {
+	return context.once<(() => void)[]>("looks-end", () => []);
+}
+
+/** Has something done when a dump has looked at everything, however it ends. */
+export function onLooksEnd(context: Pick<DumpContext, "once">, end: () => void): void {
+	looksEnd(context).push(end);
+}
+
+/** Closes what has come to us out of queues, and ends what the looks needed. */
 export function closeInFlight(context: Pick<DumpContext, "once">): void {
+	for (const end of looksEnd(context).splice(0)) end();
 	for (const { ownFd } of inFlightFiles(context).splice(0)) closeFd(ownFd);
 }
 

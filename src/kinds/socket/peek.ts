@@ -3,6 +3,7 @@
 // caller's. Source: recv(2) MSG_PEEK, socket(7) SO_PEEK_OFF, unix(7), cmsg(3).
 
 import { CriuError, KernelError } from "../../errors.ts";
+import { faultPoint } from "../../fault.ts";
 import { errnoNumber } from "../../kernel/abi/errno.ts";
 import * as so from "../../kernel/abi/socket.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
@@ -10,6 +11,7 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { closeFd } from "../../sys/file.ts";
 import { addressOf, mustSyscall, syscall } from "../../sys/host.ts";
 import { type Mapping, mapPrivate } from "../../sys/memory.ts";
+import type { LooksGuard } from "./looks-guard.ts";
 
 /** What one look can show. */
 export const PEEK_SIZE = 256 * 1024;
@@ -168,25 +170,29 @@ export function countBeforeFiles(fd: number, length: number): number {
 	return before;
 }
 
-/** Lets looks begin `offset` bytes behind the start; -1: at the start, always. @throws KernelError */
+/** Lets looks begin `offset` bytes behind the start; -1: at the start, always. Only within keepingPeekOffset. @throws KernelError */
 export function setPeekOffset(fd: number, offset: number): void {
 	const value = new Int32Array([offset]);
 	mustSyscall("for a look at what waits", nr.SYS_setsockopt, fd, so.SOL_SOCKET, so.SO_PEEK_OFF, value, 4);
 }
 
-/** Runs what moves the place of looks, and puts it back where it was. */
-export function keepingPeekOffset<T>(fd: number, before: number, run: () => T): T {
+/** Runs what moves the place of looks, and puts it back where it was, even if we're killed meanwhile. */
+export function keepingPeekOffset<T>(fd: number, before: number, guard: LooksGuard, run: () => T): T {
+	guard.arm(fd, before);
 	try {
-		return run();
+		const result = run();
+		faultPoint("look:moved");
+		return result;
 	} finally {
 		setPeekOffset(fd, before);
+		guard.disarm();
 	}
 }
 
 /** Reads a part of a queue again: a message as a whole, or so many bytes of a stream. @throws KernelError, CriuError */
-export function peekBytes(fd: number, offset: number, length: number, before: number): Uint8Array {
+export function peekBytes(fd: number, offset: number, length: number, before: number, guard: LooksGuard): Uint8Array {
 	const bytes = new Uint8Array(length);
-	keepingPeekOffset(fd, before, () => {
+	keepingPeekOffset(fd, before, guard, () => {
 		setPeekOffset(fd, offset);
 		const got = mustSyscall(
 			"of what waits in a socket",

@@ -7,6 +7,7 @@ import { closeFd } from "../../sys/file.ts";
 import { getIntOption } from "../../sys/socket.ts";
 import { addInFlight } from "../file/open-files.ts";
 import type { DumpContext, FdFacts } from "../kind.ts";
+import { LooksGuard } from "./looks-guard.ts";
 import { countBeforeFiles, keepingPeekOffset, type Peeked, peekOnce, type Sender, setPeekOffset } from "./peek.ts";
 
 /** Bytes of messages that a dump keeps in memory, all sockets together. */
@@ -62,7 +63,7 @@ class Reader {
 
 	constructor(
 		readonly source: QueueSource,
-		private readonly context: Context,
+		readonly context: Context,
 	) {
 		this.budget = context.once("queue-memory", () => ({ left: MEMORY }));
 	}
@@ -108,7 +109,7 @@ function readStream(reader: Reader, peekOffset: number): void {
 		for (const copy of first?.fds ?? []) closeFd(copy);
 		if (reader.at >= bytes) return;
 	}
-	keepingPeekOffset(fd, peekOffset, () => {
+	keepingPeekOffset(fd, peekOffset, LooksGuard.of(reader.context), () => {
 		while (reader.at < bytes) {
 			const peeked = reader.peekNext();
 			if (peeked === undefined || peeked.length === 0) return;
@@ -126,8 +127,8 @@ function isAtEnd({ source, at }: Reader, { length }: Peeked): boolean {
 
 function readMessages(reader: Reader, peekOffset: number): void {
 	const { fd } = reader.source;
-	if (peekOffset !== -1) setPeekOffset(fd, -1);
-	keepingPeekOffset(fd, peekOffset, () => {
+	keepingPeekOffset(fd, peekOffset, LooksGuard.of(reader.context), () => {
+		if (peekOffset !== -1) setPeekOffset(fd, -1);
 		// The first one shows without an offset, also when it's empty and somebody has looked at it before.
 		for (let peeked = reader.peek(); peeked !== undefined; peeked = reader.peekNext()) {
 			if (isAtEnd(reader, peeked)) return;

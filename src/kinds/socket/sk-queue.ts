@@ -13,6 +13,7 @@ import { create, hasField, type ImageWriter, KINDS } from "../../images/index.ts
 import { SCM_MAX_FD, SCM_RIGHTS } from "../../kernel/abi/socket.ts";
 import { corruptImage } from "../file/image-checks.ts";
 import type { DumpContext, RestoreContext } from "../kind.ts";
+import { LooksGuard } from "./looks-guard.ts";
 import { PEEK_SIZE, peekBytes, type Sender } from "./peek.ts";
 import type { QueuedMessage } from "./queue-facts.ts";
 import type { UnixSocket } from "./unix-tree.ts";
@@ -42,13 +43,19 @@ function queueWriter(context: DumpContext): QueueWriter {
 	});
 }
 
-function writeData(writer: QueueWriter, { file, queue }: UnixSocket, message: QueuedMessage): void {
+function writeData(
+	writer: QueueWriter,
+	{ file, queue }: UnixSocket,
+	message: QueuedMessage,
+	context: DumpContext,
+): void {
 	if (message.data !== undefined) {
 		writer.writePayload(message.data);
 		return;
 	}
 	// Larger than one look: only a datagram, which can't be seen in pieces. Streams come in looks.
-	writer.writePayload(peekBytes(file.ownFd, message.offset, message.length, queue.peekOffset));
+	const guard = LooksGuard.of(context);
+	writer.writePayload(peekBytes(file.ownFd, message.offset, message.length, queue.peekOffset, guard));
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
@@ -78,7 +85,7 @@ function writeMessage(
 	if (name.length > 0 && !sameBytes(name, peer?.diag.name)) entry.sender = name;
 	const writer = queueWriter(context);
 	writer.write(entry);
-	writeData(writer, socket, message);
+	writeData(writer, socket, message, context);
 }
 
 /** Writes the queue of a socket, and those of sockets that are met in it. @throws KernelError, ImageError */
