@@ -43,6 +43,9 @@ export class UsageError extends CriuError {}
 /** A thing that was seen in the target, the images or the host and that cannot be kept. */
 export class UnsupportedError extends CriuError {}
 
+/** What stands against a dump just now and goes by, as a rule, when the program runs on for a moment. */
+export class PassingError extends UnsupportedError {}
+
 /** An image is missing, damaged, foreign or inconsistent. */
 export class ImageError extends CriuError {
 	readonly file: string | undefined;

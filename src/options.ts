@@ -91,6 +91,8 @@ export interface Options {
 	weakSysctls: boolean;
 	forceIrmap: boolean;
 	irmapScanPaths: string[];
+	/** Ours: unread events of inotify and fanotify may be lost. */
+	dropUnread: boolean;
 	networkLock: NetworkLock;
 	fileValidation: FileValidation;
 	skipFileRwxCheck: boolean;
@@ -210,6 +212,7 @@ function defaultTaskOptions() {
 		weakSysctls: false,
 		forceIrmap: false,
 		irmapScanPaths: [],
+		dropUnread: false,
 		networkLock: "iptables",
 		fileValidation: "buildid",
 		skipFileRwxCheck: false,

@@ -120,6 +120,10 @@ const permissions: readonly OptionSpec[] = [
 		group,
 		rpc: "irmap_scan_paths",
 	}),
+	flag("drop-unread", "dropUnread", "let inotify and fanotify events be lost that nobody has read yet", {
+		...dump,
+		ours: true,
+	}),
 	flag("skip-file-rwx-check", "skipFileRwxCheck", "accept files whose permission bits have changed", {
 		...restore,
 		rpc: "skip_file_rwx_check",

@@ -8,7 +8,7 @@ import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../ag
 import { Program } from "../agent/program.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { BlockedError, BugError, CriuError, isErrno, KernelError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, isErrno, KernelError, PassingError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -295,26 +295,41 @@ function guessGadgets(pid: number): Gadgets | undefined {
 /** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
 const CURE_ROUNDS = 40;
 
+/** How long a tree runs on, in milliseconds, when all that stands against its dump is what passes. */
+const PASSING_MS = [1, 2, 5, 10, 20, 50];
+
+/** True when something stands against a dump, and all of it goes by when the tree runs on. */
+function isPassing(blockers: readonly CriuError[]): boolean {
+	return blockers.length > 0 && blockers.every((one) => one instanceof PassingError);
+}
+
 /** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */
 function freezeAndLook(pid: number, options: Options, dir: ImageDir, gadgets: Gadgets | undefined, timings: Timings) {
-	for (let round = 0; ; round++) {
+	let leaving = 0;
+	let passing = 0;
+	for (;;) {
 		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
+		let again: () => void;
 		try {
 			const { tasks, dead } = frozen;
 			timings.lap("facts");
 			const context = new DumpState(options, dir, tasks, dead);
 			const { blockers, facts } = examine(frozen, context, gadgets);
 			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
-			if (round === CURE_ROUNDS || !facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? [])))
-				return { frozen, context, blockers, facts };
+			const isLeaving = facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? []));
+			const pause = isPassing(blockers) ? PASSING_MS[passing] : undefined;
+			if (isLeaving && leaving < CURE_ROUNDS) again = () => backOff(20 + leaving++);
+			else if (pause !== undefined) again = () => Bun.sleepSync(pause);
+			else return { frozen, context, blockers, facts };
+			if (pause !== undefined) passing++;
 			closeAllCopies(tasks, context);
 		} catch (error) {
 			frozen[Symbol.dispose]();
 			throw error;
 		}
 		frozen[Symbol.dispose]();
-		log.debug("a thread is still leaving an earlier agent: once more, a little later");
-		backOff(20 + round);
+		log.debug("what stands against the dump passes by itself: once more, a little later");
+		again();
 	}
 }
 

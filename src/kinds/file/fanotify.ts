@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// fanotify: groups with their marks of inodes, mounts and file systems. Unread events can't be kept. Groups that decide about
+// fanotify: groups with their marks of inodes, mounts and file systems. Unread events stand in the way. Groups that decide about
 // accesses are refused: while they stand still, so does whoever opens a file, criu included.
 // Images: files.img (fanotify_file_entry). Source: fanotify(7), proc_pid_fdinfo(5), fs/notify/fanotify/fanotify_user.c.
 
@@ -28,7 +28,7 @@ import { findHandleBlockers, hasAnonLink, imageFlags, planFlags, refuseFd } from
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
 import { planAsync } from "./reg-plan.ts";
 import { planWatched, type WatchTarget } from "./watch-plan.ts";
-import { encodeHandle, findPlace, mountsOf, warnOfEvents } from "./watched.ts";
+import { encodeHandle, findPlace, mountsOf, refuseUnread, warnOfEvents } from "./watched.ts";
 
 const PERMISSIONS = ev.FAN_OPEN_PERM | ev.FAN_ACCESS_PERM | ev.FAN_OPEN_EXEC_PERM | ev.FAN_PRE_ACCESS;
 /** What fdinfo can show of a mark's own flags. */
@@ -69,7 +69,8 @@ function refuseMark(file: FdFacts, mark: FanotifyMark, context: DumpContext): Cr
 function findFanotifyBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const handle = findHandleBlockers(file);
 	if (handle.length > 0) return handle;
-	return marksOf(file).flatMap((mark) => refuseMark(file, mark, context) ?? []);
+	const refused = marksOf(file).flatMap((mark) => refuseMark(file, mark, context) ?? []);
+	return [...refused, ...refuseUnread(file, "fanotify", context)];
 }
 
 function encodeMark(mark: FanotifyMark, file: FdFacts, context: DumpContext): fanotify_mark_entry {

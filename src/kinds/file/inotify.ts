@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// inotify: watches come back under their numbers. Unread events can't be kept, as nobody can put them back.
+// inotify: watches come back under their numbers. Unread events stand in the way, as nobody can put them back.
 // Images: files.img (inotify_file_entry). Source: inotify(7), proc_pid_fdinfo(5), fs/notify/inotify/inotify_user.c.
 
 import type { OpRef } from "../../agent/program.ts";
@@ -22,7 +22,7 @@ import { checkInner, corruptImage } from "./image-checks.ts";
 import { forgetRemovals } from "./link-remap.ts";
 import { planAsync } from "./reg-plan.ts";
 import { planWatched, type WatchTarget } from "./watch-plan.ts";
-import { encodeHandle, findPlace, warnOfEvents } from "./watched.ts";
+import { encodeHandle, findPlace, refuseUnread, warnOfEvents } from "./watched.ts";
 
 const MAX_WD = 0x7fffffff;
 /** What a watch keeps besides its events. */
@@ -36,17 +36,16 @@ function watchesOf({ info }: FdFacts): readonly InotifyWatch[] {
 function findInotifyBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const handle = findHandleBlockers(file);
 	if (handle.length > 0) return handle;
-	return watchesOf(file).flatMap((watch) =>
-		findPlace(watch, file.task, context) === undefined
-			? [
-					refuseFd(
-						file,
-						`watches inode ${watch.ino} (watch ${watch.wd}), to which no path was found`,
-						"name a folder that it lies in with --irmap-scan-path",
-					),
-				]
-			: [],
-	);
+	const lost = watchesOf(file).filter((watch) => findPlace(watch, file.task, context) === undefined);
+	return lost
+		.map(({ ino, wd }) =>
+			refuseFd(
+				file,
+				`watches inode ${ino} (watch ${wd}), to which no path was found`,
+				"name a folder that it lies in with --irmap-scan-path",
+			),
+		)
+		.concat(refuseUnread(file, "inotify", context));
 }
 
 function dumpInotify(file: FdFacts, id: number, context: DumpContext): file_entry {

@@ -2,7 +2,7 @@
 // What inotify and fanotify watch: the kernel tells inodes and file handles, images want paths.
 // Source: proc_pid_fdinfo(5), open_by_handle_at(2).
 
-import { isErrno } from "../../errors.ts";
+import { type CriuError, isErrno, PassingError } from "../../errors.ts";
 import { fd_types } from "../../images/gen/fdinfo_pb.ts";
 import type { fh_entry } from "../../images/gen/fsnotify_pb.ts";
 import { fh_entrySchema } from "../../images/gen/fsnotify_pb.ts";
@@ -19,6 +19,7 @@ import { log } from "../../log.ts";
 import { type FileStat, openAt, scopedFd, statFd, statPath, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext, DumpedTask, FdFacts } from "../kind.ts";
+import { nameFd } from "./anon-inode.ts";
 import { concatBytes, locateFile, rootPrefix } from "./file-path.ts";
 import { emptyFown } from "./fown.ts";
 import { InodeMap } from "./irmap.ts";
@@ -164,11 +165,31 @@ export function encodeHandle(inode: WatchedInode, task: DumpedTask, context: Dum
 	});
 }
 
-/** Says that events wait which can't be kept: the kernel takes none back. */
-export function warnOfEvents({ task, fd, ownFd }: FdFacts, what: string): void {
+/** Bytes of events that nobody has read: the kernel shows them only to who takes them, and takes none back. */
+function countUnread({ ownFd }: FdFacts): number {
 	const waiting = new Int32Array(1);
-	if (syscall(nr.SYS_ioctl, ownFd, FIONREAD, waiting) < 0 || (waiting[0] ?? 0) === 0) return;
-	log.warn(
-		`pid ${task.pid}: fd ${fd}: ${waiting[0]} bytes of ${what} events are unread; they won't be there after a restore`,
-	);
+	return syscall(nr.SYS_ioctl, ownFd, FIONREAD, waiting) < 0 ? 0 : (waiting[0] ?? 0);
+}
+
+/** Unread events stand against a dump, unless their loss was accepted. */
+export function refuseUnread(file: FdFacts, what: string, context: DumpContext): CriuError[] {
+	if (context.options.dropUnread) return [];
+	const unread = countUnread(file);
+	if (unread === 0) return [];
+	return [
+		new PassingError(
+			"UNREAD_EVENTS",
+			`${nameFd(file)}: ${unread} bytes of ${what} events are unread, which can't be kept`,
+			{
+				remedy: "try again when the program has read them, or let them be lost by --drop-unread",
+			},
+		),
+	];
+}
+
+/** Says what is lost. */
+export function warnOfEvents(file: FdFacts, what: string): void {
+	const unread = countUnread(file);
+	if (unread > 0)
+		log.warn(`${nameFd(file)}: ${unread} bytes of ${what} events are unread; they won't be there after a restore`);
 }

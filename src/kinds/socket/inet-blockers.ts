@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Why an internet socket can't be kept.
 
-import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { type CriuError, PassingError, UnsupportedError } from "../../errors.ts";
 import * as inet from "../../kernel/abi/inet.ts";
 import * as so from "../../kernel/abi/socket.ts";
 import { findIntOption, findOption } from "../../sys/socket.ts";
@@ -77,11 +77,9 @@ function findDatagramBlockers(file: FdFacts, facts: InetFacts): CriuError[] {
 	const found: CriuError[] = [];
 	if (facts.type === so.SOCK_DGRAM && facts.unsent > 0)
 		found.push(
-			refuseFd(
-				file,
-				"has data that isn't sent yet (UDP_CORK or MSG_MORE)",
-				"try again, or let the program send it first (UDP_CORK 0)",
-			),
+			new PassingError("UNSENT_DATA", `${nameFd(file)} has data that isn't sent yet (UDP_CORK or MSG_MORE)`, {
+				remedy: "try again, or let the program send it first (UDP_CORK 0)",
+			}),
 		);
 	const encap = findIntOption(file.ownFd, so.SOL_UDP, inet.UDP_ENCAP) ?? 0;
 	if (facts.protocol === inet.IPPROTO_UDP && encap !== 0 && encap !== inet.UDP_ENCAP_ESPINUDP)

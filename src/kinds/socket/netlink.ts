@@ -3,7 +3,7 @@
 // again. Images: files.img (netlink_sk_entry). Source: netlink(7), sock_diag(7).
 
 import type { OpRef, Program } from "../../agent/program.ts";
-import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { type CriuError, PassingError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { netlink_sk_entrySchema } from "../../images/gen/socket_pb.ts";
 import { create, hasField } from "../../images/index.ts";
@@ -61,7 +61,7 @@ function findNetlinkBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const dumping = diag !== undefined && (diag.flags & NDIAG_FLAG_CB_RUNNING) !== 0;
 	if (dumping || readQueues(file.ownFd).received > 0)
 		found.push(
-			new UnsupportedError(
+			new PassingError(
 				"NETLINK_QUEUE",
 				`pid ${file.task.pid}: fd ${file.fd} is a netlink socket with messages that nobody has read yet`,
 				{ remedy: "try again, or let the program read them first" },
