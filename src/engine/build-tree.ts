@@ -9,7 +9,7 @@ import { BugError, CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
-import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_VM } from "../kernel/abi/sched.ts";
+import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_VM } from "../kernel/abi/sched.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
@@ -205,14 +205,16 @@ export class TreeBuilder {
 
 	/** What a child shares with its maker from birth. It can't have what a go-between doesn't share. */
 	private sharedFlags(maker: number, pid: number): bigint {
-		const own = this.tree.tasks.get(pid)?.image.ids;
+		const image = this.tree.tasks.get(pid)?.image;
+		const own = image?.ids;
 		const other = this.tree.tasks.get(maker)?.image.ids;
 		if (own === undefined || other === undefined) return 0n;
 		return BigInt(
 			(own.filesId === other.filesId ? CLONE_FILES : 0) |
 				(own.fsId === other.fsId ? CLONE_FS : 0) |
 				(own.vmId === other.vmId ? CLONE_VM : 0) |
-				(own.sighandId === other.sighandId ? CLONE_SIGHAND : 0),
+				(own.sighandId === other.sighandId ? CLONE_SIGHAND : 0) |
+				(image?.core.tc?.semUndoOfParent === true ? CLONE_SYSVSEM : 0),
 		);
 	}
 

@@ -131,6 +131,7 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 			finish.push({ completions: rest[index]?.completions ?? [], answers });
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
+		for (const kind of TASK_KINDS) kind.converse?.(task, draft, (program) => agent.programs.run(program), context);
 	} catch (error) {
 		agent.undo(error);
 		throw error;

@@ -250,6 +250,8 @@ export interface TaskKind {
 	findBlockers?(task: DumpedTask, context: DumpContext): CriuError[];
 	/** Fills the draft from facts; questions that only the task can answer go into `ask`, completed afterwards. */
 	dump?(task: DumpedTask, draft: TaskDraft, ask: Program, context: DumpContext): Completion | undefined;
+	/** Questions that depend on earlier answers: `run` has the task carry out a program at once. */
+	converse?(task: DumpedTask, draft: TaskDraft, run: (program: Program) => ProgramResult, context: DumpContext): void;
 	/** The same for a thread; `ask` is carried out by the thread itself and may hold system calls only. */
 	dumpThread?(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpContext): Completion | undefined;
 	/** Checks this kind's part of the image and adds what restores it. @throws ImageError, UnsupportedError */

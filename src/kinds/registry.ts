@@ -22,6 +22,7 @@ import { robustList } from "./task/robust-list.ts";
 import { rseq } from "./task/rseq.ts";
 import { schedule } from "./task/sched.ts";
 import { seccomp } from "./task/seccomp.ts";
+import { semUndo } from "./task/sem-undo.ts";
 import { session } from "./task/session.ts";
 import { sharing } from "./task/sharing.ts";
 import { sigactions } from "./task/sigactions.ts";
@@ -55,6 +56,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	rlimits,
 	pendingSignals,
 	timers,
+	semUndo,
 	seccomp,
 	creds,
 	prctlMisc,

@@ -62,6 +62,7 @@ export const KCMP_VM = 1;
 export const KCMP_FILES = 2;
 export const KCMP_FS = 3;
 export const KCMP_SIGHAND = 4;
+export const KCMP_SYSVSEM = 6;
 
 /** kcmp(2): 0 equal, 1 and 2 an order, 3 different without order. @throws KernelError */
 export function compareKernel(pid1: number, pid2: number, type: number, id1 = 0, id2 = 0): number {

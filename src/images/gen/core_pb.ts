@@ -45,7 +45,9 @@ export const file_core: GenFile = /*@__PURE__*/
     "rseq_entry":
       "rseq_abi_pointer:1:!:uint64 rseq_abi_size:2:!:uint32 signature:3:!:uint32 rseq_cs_pointer:4:?:uint64",
     "task_core_entry":
-      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32 coredump_filter:4204:?:uint32::hex leader_exit_code:4205:?:uint32 dead_ids:4206:*:uint32",
+      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32 coredump_filter:4204:?:uint32::hex leader_exit_code:4205:?:uint32 dead_ids:4206:*:uint32 sem_undo:4207:*:sem_undo_entry sem_undo_of_parent:4208:?:bool",
+    "sem_undo_entry":
+      "id:1:!:uint32 key:2:!:uint32::hex numbers:3:*:uint32 adjustments:4:*:sint32",
     "task_kobj_ids_entry":
       "vm_id:1:!:uint32 files_id:2:!:uint32 fs_id:3:!:uint32 sighand_id:4:!:uint32 pid_ns_id:5:?:uint32 net_ns_id:6:?:uint32 ipc_ns_id:7:?:uint32 uts_ns_id:8:?:uint32 mnt_ns_id:9:?:uint32 user_ns_id:10:?:uint32 cgroup_ns_id:11:?:uint32 time_ns_id:12:?:uint32",
     "thread_sas_entry":
@@ -965,6 +967,18 @@ export type task_core_entry = Message<"task_core_entry"> & {
    * @generated from field: repeated uint32 dead_ids = 4206;
    */
   deadIds: number[];
+
+  /**
+   * Semaphores of the host's IPC namespace that change when the task ends; it shares what is noted for its parent.
+   *
+   * @generated from field: repeated sem_undo_entry sem_undo = 4207;
+   */
+  semUndo: sem_undo_entry[];
+
+  /**
+   * @generated from field: optional bool sem_undo_of_parent = 4208;
+   */
+  semUndoOfParent: boolean;
 };
 
 /**
@@ -973,6 +987,40 @@ export type task_core_entry = Message<"task_core_entry"> & {
  */
 export const task_core_entrySchema: GenMessage<task_core_entry> = /*@__PURE__*/
   messageDesc(file_core, 15);
+
+/**
+ * Ours: what is added to some semaphores of a set at a process's end (SEM_UNDO), in the order of their numbers.
+ *
+ * @generated from message sem_undo_entry
+ */
+export type sem_undo_entry = Message<"sem_undo_entry"> & {
+  /**
+   * @generated from field: required uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: required uint32 key = 2;
+   */
+  key: number;
+
+  /**
+   * @generated from field: repeated uint32 numbers = 3;
+   */
+  numbers: number[];
+
+  /**
+   * @generated from field: repeated sint32 adjustments = 4;
+   */
+  adjustments: number[];
+};
+
+/**
+ * Describes the message sem_undo_entry.
+ * Use `create(sem_undo_entrySchema)` to create a new message.
+ */
+export const sem_undo_entrySchema: GenMessage<sem_undo_entry> = /*@__PURE__*/
+  messageDesc(file_core, 16);
 
 /**
  * @generated from message task_kobj_ids_entry
@@ -1044,7 +1092,7 @@ export type task_kobj_ids_entry = Message<"task_kobj_ids_entry"> & {
  * Use `create(task_kobj_ids_entrySchema)` to create a new message.
  */
 export const task_kobj_ids_entrySchema: GenMessage<task_kobj_ids_entry> = /*@__PURE__*/
-  messageDesc(file_core, 16);
+  messageDesc(file_core, 17);
 
 /**
  * @generated from message thread_sas_entry
@@ -1071,7 +1119,7 @@ export type thread_sas_entry = Message<"thread_sas_entry"> & {
  * Use `create(thread_sas_entrySchema)` to create a new message.
  */
 export const thread_sas_entrySchema: GenMessage<thread_sas_entry> = /*@__PURE__*/
-  messageDesc(file_core, 17);
+  messageDesc(file_core, 18);
 
 /**
  * @generated from message thread_core_entry
@@ -1180,7 +1228,7 @@ export type thread_core_entry = Message<"thread_core_entry"> & {
  * Use `create(thread_core_entrySchema)` to create a new message.
  */
 export const thread_core_entrySchema: GenMessage<thread_core_entry> = /*@__PURE__*/
-  messageDesc(file_core, 18);
+  messageDesc(file_core, 19);
 
 /**
  * @generated from message task_rlimits_entry
@@ -1197,7 +1245,7 @@ export type task_rlimits_entry = Message<"task_rlimits_entry"> & {
  * Use `create(task_rlimits_entrySchema)` to create a new message.
  */
 export const task_rlimits_entrySchema: GenMessage<task_rlimits_entry> = /*@__PURE__*/
-  messageDesc(file_core, 19);
+  messageDesc(file_core, 20);
 
 /**
  * @generated from message core_entry
@@ -1271,7 +1319,7 @@ export type core_entry = Message<"core_entry"> & {
  * Use `create(core_entrySchema)` to create a new message.
  */
 export const core_entrySchema: GenMessage<core_entry> = /*@__PURE__*/
-  messageDesc(file_core, 20);
+  messageDesc(file_core, 21);
 
 /**
  * @generated from enum core_entry.march

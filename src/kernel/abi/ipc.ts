@@ -23,7 +23,9 @@ export const SHM_LOCKED = 0o2000;
 
 export const SEM_UNDO = 0x1000;
 export const SEM_STAT = 18;
+export const SEM_INFO = 19;
 export const GETVAL = 12;
+export const GETALL = 13;
 export const SETVAL = 16;
 
 /** shmid64_ds with its ipc64_perm in place. */
@@ -43,6 +45,23 @@ export const ShmidDs = defineStruct("shmid64_ds", 112, {
 	shm_nattch: ["u64", 88],
 });
 export type ShmidDs = StructValue<typeof ShmidDs>;
+
+/** semid64_ds with its ipc64_perm in place. */
+export const SemidDs = defineStruct("semid64_ds", 104, {
+	key: ["u32", 0],
+	sem_otime: ["u64", 48],
+	sem_ctime: ["u64", 64],
+	sem_nsems: ["u64", 80],
+});
+export type SemidDs = StructValue<typeof SemidDs>;
+
+/** What SEM_INFO tells of an IPC namespace: `semusz` sets with `semaem` semaphores in all. */
+export const Seminfo = defineStruct("seminfo", 40, {
+	semopm: ["i32", 20],
+	semusz: ["i32", 28],
+	semaem: ["i32", 36],
+});
+export type Seminfo = StructValue<typeof Seminfo>;
 
 /** One operation of semop(2). */
 export const Sembuf = defineStruct("sembuf", 6, {

@@ -20,6 +20,8 @@ export interface SemLine {
 	readonly id: number;
 	/** Number of semaphores. */
 	readonly count: number;
+	/** When an operation last succeeded, in seconds; 0 before the first one. */
+	readonly operated: bigint;
 }
 
 function parseLines(bytes: Uint8Array, file: string, least: number): string[][] {
@@ -46,10 +48,11 @@ export function parseSysvShm(bytes: Uint8Array, file = "shm"): ShmLine[] {
 
 /** @throws CriuError PROC_PARSE */
 export function parseSysvSem(bytes: Uint8Array, file = "sem"): SemLine[] {
-	return parseLines(bytes, file, 4).map(([key, id, , count]) => ({
+	return parseLines(bytes, file, 9).map(([key, id, , count, , , , , operated = "0"]) => ({
 		key: Number(key) | 0,
 		id: Number(id),
 		count: Number(count),
+		operated: BigInt(operated),
 	}));
 }
 

@@ -29,7 +29,7 @@ describe("parseSysvShm", () => {
 describe("parseSysvSem", () => {
 	test("gives each set", () => {
 		const line = "     24122          5   777         10     0     0     0     0          0 1700000000\n";
-		expect(parseSysvSem(bytes(SEM_HEAD + line))).toEqual([{ key: 24122, id: 5, count: 10 }]);
+		expect(parseSysvSem(bytes(SEM_HEAD + line))).toEqual([{ key: 24122, id: 5, count: 10, operated: 0n }]);
 	});
 
 	test("reads what this kernel tells", () => expect(Array.isArray(readSysvSem())).toBe(true));
