@@ -6,6 +6,8 @@ import type { Options } from "../options.ts";
 /** What a command gets: everything is decided, directories and log are open. */
 export interface CommandContext {
 	options: Options;
+	/** Words after the command word. */
+	words: readonly string[];
 	/** Prints a text to stdout, as it is. */
 	print(text: string): void;
 	/** Prints a text to stderr, as it is. */

@@ -42,7 +42,8 @@ export function readCommandLine(args: readonly string[], env: Environment): Comm
 		options: defaultOptions(),
 		seen: [],
 	};
-	if (items.some((item) => isOption(item, "help"))) return { ...line, answer: "help" };
+	// As these very words, even beside mistakes; written in another way it has its turn like any option.
+	if (args.includes("-h") || args.includes("--help")) return { ...line, answer: "help" };
 	if (env["CRIU_DEPRECATED"] !== undefined) line.options.deprecated = true;
 	for (const file of listConfigFiles(readConfigChoice(items), env)) {
 		const text = readConfigFile(file);

@@ -102,6 +102,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "U",
 		usage: "cpuinfo dump|check [options]",
 		help: "write the CPU's properties to an image, or compare them with it",
+		load: async () => (await import("./cpuinfo.ts")).runCpuinfo,
 	},
 	{
 		...plain,

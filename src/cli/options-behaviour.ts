@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Option table, part two: how dump and restore behave (cli.md 2.2), and our own additions to them.
 
-import { type CpuCap, defaultOptions, type JoinableNamespace, type Options } from "../options.ts";
+import { existsSync } from "node:fs";
+import type { CpuCap, JoinableNamespace, Options } from "../options.ts";
 import {
 	BadChoiceError,
 	badArgument,
@@ -75,7 +76,9 @@ function readJoinNs(use: OptionUse): Options["joinNamespaces"][number] {
 	const idsMisplaced = shape?.[3] !== undefined && (shape[1] !== "user" || ids.some((id) => id > 65535));
 	const target = shape?.[2] ?? "";
 	const pidTooBig = /^\d+$/.test(target) && Number(target) > 65535;
-	if (shape === null || idsMisplaced || pidTooBig) throw badArgument(use, "give NS:PID or NS:FILE, see --help");
+	const isMissing = /^\d+$/.test(target) ? Number(target) === 0 : !existsSync(target);
+	if (shape === null || idsMisplaced || pidTooBig || isMissing)
+		throw badArgument(use, "give NS:PID or NS:FILE, see --help");
 	const [uid, gid] = shape[3] === undefined ? [] : ids;
 	return { kind: shape[1] as JoinableNamespace, target, uid, gid };
 }
@@ -261,11 +264,7 @@ const settings: readonly OptionSpec[] = [
 		commands: "DRU",
 		group,
 		rpc: "cpu_cap",
-		since: "later",
-		accepts: (value) => {
-			const cap = readCpuCap(defaultOptions().cpuCap, value);
-			return !cap.image;
-		},
+		since: "foundation",
 		help: "CPU properties to write or compare: fpu, ins, cpu, all, none; '^' before a name takes it out",
 		apply: (options, use) => {
 			options.cpuCap = readCpuCap(options.cpuCap, use.value);
@@ -280,9 +279,8 @@ const settings: readonly OptionSpec[] = [
 		since: "later",
 		help: "give restored processes this security label",
 		apply: (options, use) => {
-			const [, type, label] = /^([^:]+):(.*)$/s.exec(use.value ?? "") ?? [];
-			if (type === undefined || label === undefined) throw badArgument(use, "give TYPE:LABEL");
-			options.lsmProfile = { type, label };
+			const [, type, label] = /^([^:]*):?(.*)$/s.exec(use.value ?? "") ?? [];
+			options.lsmProfile = { type: type ?? "", label: label ?? "" };
 		},
 	},
 	text("lsm-mount-context", "lsmMountContext", "CONTEXT", "replace the security context of mounts that have one", {

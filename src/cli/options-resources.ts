@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Option table, part three: external resources (cli.md 2.3), cgroups (2.4), memory and the network (2.5).
 
+import { existsSync, fstatSync, writeSync } from "node:fs";
 import type { CgroupMode, Options } from "../options.ts";
 import {
 	BadChoiceError,
@@ -25,12 +26,19 @@ const ACCEPTED = /^(?:file|tty|pipe|mnt|dev|unix|veth|netdev|macvlan)\[/;
 function addExternal(options: Options, use: OptionUse): void {
 	const value = use.value ?? "";
 	if (value.startsWith("mnt[]")) {
-		const letter = value.slice(5, 7);
-		if (letter !== "" && letter !== ":m" && letter !== ":s") throw badArgument(use, "give mnt[], mnt[]:m or mnt[]:s");
+		// CRIU looks at one letter, and at it only behind a colon.
+		const letter = value.startsWith(":", 5) ? value.slice(5, 7) : ":";
+		if (![":", ":m", ":s"].includes(letter)) throw badArgument(use, "give mnt[], mnt[]:m or mnt[]:s");
 		options.autoExtMnt = true;
 		if (letter === ":m") options.extMasters = true;
 		if (letter === ":s") options.extSharing = true;
-	} else options.external.push(value);
+		return;
+	}
+	const parent = /^macvlan\[[^\]]*\]:(.*)$/s.exec(value)?.[1];
+	if (parent !== undefined && !existsSync(`/sys/class/net/${parent}`)) {
+		throw badArgument(use, `name an interface of this host; ${parent} is not there`);
+	}
+	options.external.push(value);
 }
 
 function addMountMap(options: Options, use: OptionUse): void {
@@ -44,15 +52,29 @@ function addMountMap(options: Options, use: OptionUse): void {
 function addUnixInodes(options: Options, use: OptionUse): void {
 	options.extUnixSk = true;
 	if (use.value === undefined) return;
-	for (const inode of use.value.split(",")) {
+	for (const inode of use.value.split(",").filter((text) => text !== "")) {
 		if (!/^\d{1,20}$/.test(inode) || BigInt(inode) === 0n) throw badArgument(use, "give inode numbers: -x12,34");
 		options.external.push(`unix[${inode}]`);
 	}
 }
 
 function addInheritFd(options: Options, use: OptionUse): void {
+	const [, target, text] = /^debug\[(\d{1,9})\]:(.*)$/s.exec(use.value ?? "") ?? [];
+	if (target !== undefined && text !== undefined) {
+		try {
+			writeSync(Number(target), text);
+		} catch {
+			throw badArgument(use, `open descriptor ${target} for writing in what starts criu`);
+		}
+		return;
+	}
 	const [, fd, key] = /^fd\[(\d{1,9})\]:(.+)$/s.exec(use.value ?? "") ?? [];
 	if (fd === undefined || key === undefined) throw badArgument(use, "give fd[NUMBER]:KEY");
+	try {
+		fstatSync(Number(fd));
+	} catch {
+		throw badArgument(use, `open descriptor ${fd} in what starts criu, for example by a redirection of the shell`);
+	}
 	options.inheritFds.push({ fd: Number(fd), key });
 }
 
@@ -280,7 +302,8 @@ export const memoryOptions: readonly OptionSpec[] = [
 		since: "foundation",
 		help: "an open connection to use instead of address and port",
 		apply: (options, use) => {
-			options.psSocket = readInteger(use, 0, 0x7fff_ffff, "the number of an open socket");
+			const fd = readInteger(use, -1, 0x7fff_ffff, "the number of an open socket");
+			options.psSocket = fd < 0 ? undefined : fd;
 		},
 	},
 	{
@@ -293,7 +316,8 @@ export const memoryOptions: readonly OptionSpec[] = [
 		since: "foundation",
 		help: "a server writes a NUL byte here once it's ready",
 		apply: (options, use) => {
-			options.statusFd = readInteger(use, 0, 0x7fff_ffff, "the number of an open descriptor");
+			const fd = readInteger(use, -1, 0x7fff_ffff, "the number of an open descriptor");
+			options.statusFd = fd < 0 ? undefined : fd;
 		},
 	},
 	flag("tls", "tls", "encrypt the page server's connection", { ...memory, rpc: "tls", since: "later" }),

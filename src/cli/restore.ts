@@ -2,7 +2,6 @@
 // `criu restore`: one restore, after which criu stays as parent of the tree unless detached; or with --dry-run its plan.
 
 import type { RestoreEngine } from "../engine/types.ts";
-import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { CommandContext } from "./command-context.ts";
 import { describeRestoreStats } from "./report.ts";
@@ -14,11 +13,6 @@ export async function runRestore(context: CommandContext): Promise<number> {
 
 export function restoreWith({ restore, planRestore }: RestoreEngine, { options, print }: CommandContext): number {
 	if (options.pid !== undefined) log.warn("the -t option is not needed by restore and ignored");
-	if (options.restoreSibling && !options.restoreDetached) {
-		throw new UsageError("SIBLING_NEEDS_DETACHED", "--restore-sibling works only together with --restore-detached", {
-			remedy: "add --restore-detached",
-		});
-	}
 	if (options.dryRun) {
 		const plan = planRestore(options);
 		print(plan.endsWith("\n") ? plan : `${plan}\n`);

@@ -2,9 +2,11 @@
 // One run of criu from its words to its exit code. The order of the checks decides which mistake is told first; it is
 // CRIU's: options, command word, privileges, words after the command, directories, log, option consistency, command.
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { BugError, type CriuError, UnsupportedError, UsageError } from "../errors.ts";
 import { closeLog, isLogOnStderr, log, setLogLevel } from "../log.ts";
+import type { Options } from "../options.ts";
 import {
 	type CommandLine,
 	type Environment,
@@ -43,6 +45,7 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		const line = readCommandLine(args, around.env);
 		setLogLevel(line.options.logLevel);
 		if (line.answer !== undefined) return await answer(line.answer, around);
+		if (line.options.feature !== undefined) await checkFeatureName(line.options.feature);
 		const command = pickCommand(line, around);
 		if (command === undefined) return await printUsage(around);
 		if (command.removed !== undefined) {
@@ -52,9 +55,10 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		const prepared = prepare(command, line, around);
 		if (prepared === undefined) return 1;
 		started = command;
-		checkConsistency(command, line);
+		checkConsistency(command, line, prepared.options);
 		const run = await prepared.load();
-		return await run({ options: prepared.options, print: around.print, printError: around.printError });
+		const { print, printError } = around;
+		return await run({ options: prepared.options, words: line.words, print, printError });
 	} catch (thrown) {
 		const error = toCriuError(thrown);
 		reportFailure(error, started, around);
@@ -65,6 +69,14 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 	} finally {
 		closeLog();
 	}
+}
+
+async function checkFeatureName(name: string): Promise<void> {
+	const { features } = await import("../engine/features.ts");
+	if (features.some((feature) => feature.name === name)) return;
+	throw new UsageError("UNKNOWN_FEATURE", `Unknown feature ${name}`, {
+		remedy: "the names are at the end of criu --help",
+	});
 }
 
 async function answer(what: "help" | "version", around: Surroundings): Promise<number> {
@@ -127,6 +139,11 @@ function checkCall(command: CommandSpec, { options, words, command: typed }: Com
 			remedy: "options start with dashes; give one command per run",
 		});
 	}
+	if (command.name === "cpuinfo" && words[0] !== "dump" && words[0] !== "check") {
+		throw new CallError("CPUINFO_ACTION", "cpuinfo requires an action: dump or check", {
+			remedy: "write: criu cpuinfo dump -D DIR, or criu cpuinfo check -D DIR",
+		});
+	}
 	if (options.stream && !["dump", "pre-dump", "restore", "cpuinfo"].includes(command.name)) {
 		throw new CallError("STREAM", `--stream cannot be used with the ${command.name} command`, {
 			remedy: "leave --stream out",
@@ -134,7 +151,8 @@ function checkCall(command: CommandSpec, { options, words, command: typed }: Com
 	}
 }
 
-function checkConsistency(command: CommandSpec, { options, seen }: CommandLine): void {
+/** What doesn't go together, whatever the command; `options` are those with the directories opened. */
+function checkConsistency(command: CommandSpec, { seen }: CommandLine, options: Options): void {
 	const restoreOnly = (name: string) => {
 		throw new UsageError("RESTORE_ONLY", `--${name} is restore-only option`, { remedy: `leave --${name} out` });
 	};
@@ -142,6 +160,22 @@ function checkConsistency(command: CommandSpec, { options, seen }: CommandLine):
 		if (options.inheritFds.length > 0) restoreOnly("inherit-fd");
 		if (options.mntnsCompatMode) restoreOnly("mntns-compat-mode");
 		if (options.newPidns) restoreOnly("new-pidns");
+	}
+	if (options.restoreSibling && !options.restoreDetached) {
+		throw new UsageError("SIBLING_NEEDS_DETACHED", "--restore-sibling works only together with --restore-detached", {
+			remedy: "add --restore-detached",
+		});
+	}
+	if (options.emptyNetNs && options.joinNamespaces.some(({ kind }) => kind === "net")) {
+		throw new UsageError("CONFLICTING_NAMESPACES", "Conflicting flags: --join-ns net and --empty-ns net", {
+			remedy: "leave one of them out",
+		});
+	}
+	const { prevImagesDir: previous } = options;
+	if (previous !== undefined && !existsSync(resolve(options.imagesDir, previous))) {
+		throw new UsageError("PREV_IMAGES_DIR", `Invalid parent image directory provided: ${previous} is not there`, {
+			remedy: `name with --prev-images-dir the images of the dump before, relative to ${options.imagesDir}`,
+		});
 	}
 	refuseLaterOptions(seen, command.letter);
 }

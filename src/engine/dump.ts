@@ -39,6 +39,7 @@ import type { Options } from "../options.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
@@ -228,6 +229,7 @@ function writeImages(
 	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
 	faultPoint("dump:images");
 	writeInventory(dir, rootIds, { tcpClose: context.options.tcpClose, uprobes: hasMetUprobes(context) });
+	if (context.options.cpuCap.image) writeCpuinfo(dir);
 	faultPoint("dump:inventory");
 }
 

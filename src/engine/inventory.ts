@@ -18,6 +18,7 @@ const NETWORK_LOCK_IPTABLES = 0;
 export function removeOldImages(dir: ImageDir): void {
 	dir.remove(KINDS.INVENTORY);
 	const names = new Set(Object.values(KINDS).map((kind) => kind.file));
+	names.delete(KINDS.CPUINFO.file); // criu cpuinfo dump may have written it for this very dump
 	for (const name of dir.list()) if (names.has(name)) dir.removeFile(name);
 }
 

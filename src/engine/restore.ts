@@ -16,6 +16,7 @@ import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import { TreeBuilder, takingPid } from "./build-tree.ts";
+import { checkCpuinfo } from "./cpuinfo.x86_64.ts";
 import { readImages } from "./images.ts";
 import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
 import { writeRestoreStats } from "./stats.ts";
@@ -125,6 +126,7 @@ export function restore(options: Options): RestoreResult {
 	raiseFdLimit();
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
+	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
 	timings.lap("read");
 	const tree = planTree(options, dir, images);
@@ -179,6 +181,7 @@ export function restore(options: Options): RestoreResult {
 export function planRestore(options: Options): string {
 	loadHost();
 	using dir = ImageDir.open(options.imagesDir);
+	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
 	const tree = planTree(options, dir, images);
 	tree.numbers.closePasses();

@@ -54,6 +54,7 @@ describe("criu", () => {
 		[["dump", "--file-validation", "x"], "error: unknown file validation method: x\n", true],
 		[["dump", "--exec-cmd", "--", "true"], "error: --exec-cmd is for the restore command only\n", true],
 		[["restore", "--exec-cmd"], "error: --exec-cmd requires a command\n", true],
+		[["restore", "-S"], "error: --restore-sibling works only together with --restore-detached\n", false],
 		[["restore", "-d", "--exec-cmd", "--", "true"], "error: --exec-cmd cannot be used together with", true],
 		[["check", "--stream"], "error: --stream cannot be used with the check command\n", true],
 		[["dump", "-t", "5", "--inherit-fd", "fd[1]:x"], "error: --inherit-fd is restore-only option\n", false],
