@@ -142,6 +142,7 @@ function executableStages(entry: string, output: string, isPacked: boolean): Sta
 				entryBlob: ENTRY_BLOB,
 				originalEntryAt: symbol("cr_entry_original"),
 				environAt: symbol("cr_entry_environ"),
+				codeAt: symbol("cr_entry_code"),
 				...(glibc === undefined ? {} : { pack: { glibc, symbols: symbols() } }),
 				output,
 			});

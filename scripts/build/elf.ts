@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The little of ELF64 (little endian, x86-64) that the build needs to add a segment to a finished executable.
-// Offsets: elf(5). File header: e_entry 24, e_phoff 32, e_phentsize 54, e_phnum 56. Program header: p_type 0,
-// p_flags 4, p_offset 8, p_vaddr 16, p_paddr 24, p_filesz 32, p_memsz 40, p_align 48; 56 bytes.
+// The little of ELF64 (little endian, x86-64) that the build needs to change a finished executable: one more segment, code
+// that huge pages can hold. Offsets: elf(5). File header: e_entry 24, e_phoff 32, e_shoff 40, e_phentsize 54, e_phnum 56,
+// e_shnum 60. Program header: p_type 0, p_flags 4, p_offset 8, p_vaddr 16, p_paddr 24, p_filesz 32, p_memsz 40,
+// p_align 48; 56 bytes. Section header: sh_offset 24; 64 bytes.
 
 const PAGE = 4096;
+/** The size of pages that the CPU knows one level up. */
+const HUGE_PAGE = 2 << 20;
 const PHDR_SIZE = 56;
+const SHDR_SIZE = 64;
 const PT_NULL = 0;
 const PT_LOAD = 1;
 const PT_INTERP = 3;
@@ -20,6 +24,7 @@ interface ProgramHeader {
 	/** Where it stands in the file. */
 	at: number;
 	type: number;
+	flags: number;
 	offset: number;
 	vaddr: number;
 	filesz: number;
@@ -57,6 +62,7 @@ export class ElfImage {
 			return {
 				at,
 				type: this.#bytes.readUInt32LE(at),
+				flags: this.#bytes.readUInt32LE(at + 4),
 				offset: Number(this.#bytes.readBigUInt64LE(at + 8)),
 				vaddr: Number(this.#bytes.readBigUInt64LE(at + 16)),
 				filesz: Number(this.#bytes.readBigUInt64LE(at + 32)),
@@ -103,6 +109,58 @@ export class ElfImage {
 		this.#bytes.writeUInt32LE(PT_NULL, header.at);
 	}
 
+	/** Where a segment's bytes lie and go; its alignment stays. */
+	#place(at: number, offset: number, address: number, size: number): void {
+		for (const [field, value] of [
+			[8, offset],
+			[16, address],
+			[24, address],
+			[32, size],
+			[40, size],
+		] as const) {
+			this.#bytes.writeBigUInt64LE(BigInt(value), at + field);
+		}
+	}
+
+	/** Makes room in the file: everything from `from` on moves, and what points to it follows. */
+	#insert(from: number, count: number): void {
+		const grown = Buffer.alloc(this.#bytes.length + count);
+		grown.set(this.#bytes.subarray(0, from));
+		grown.set(this.#bytes.subarray(from), from + count);
+		this.#bytes = grown;
+		const move = (at: number) => {
+			const offset = grown.readBigUInt64LE(at);
+			if (offset >= from) grown.writeBigUInt64LE(offset + BigInt(count), at);
+		};
+		for (const { at } of this.#headers()) move(at + 8);
+		move(40);
+		const sections = Number(grown.readBigUInt64LE(40));
+		if (sections === 0) return;
+		for (let i = 0; i < grown.readUInt16LE(60); i++) move(sections + i * SHDR_SIZE + 24);
+	}
+
+	/**
+	 * Moves the code in the file to where huge pages of the page cache can be mapped: its place in the file is its address,
+	 * modulo 2 MiB. The constants that lie before it in its first huge page become a part of its segment. A program with
+	 * less code than that stays as it is. Gives where the code is in memory.
+	 * @throws when the segments aren't constants, then code.
+	 */
+	alignCode(): { address: number; size: number } {
+		const [constants, code] = this.#headers().filter((header) => header.type === PT_LOAD);
+		if (code === undefined || constants === undefined || code.memsz < HUGE_PAGE) return { address: 0, size: 0 };
+		if (constants.flags !== PF_R || code.flags !== (PF_R | PF_X)) throw new Error("the code isn't the second segment");
+		const start = Math.floor(code.vaddr / HUGE_PAGE) * HUGE_PAGE;
+		const startOffset = start - constants.vaddr + constants.offset;
+		if (start <= constants.vaddr || startOffset % HUGE_PAGE !== 0) throw new Error("the constants aren't aligned");
+		const gap = startOffset + code.vaddr - start - code.offset;
+		if (gap < 0 || gap % PAGE !== 0) throw new Error("no room between constants and code");
+		this.#insert(code.offset, gap);
+		this.#place(constants.at, constants.offset, constants.vaddr, start - constants.vaddr);
+		const size = code.vaddr + code.memsz - start;
+		this.#place(code.at, startOffset, start, size);
+		return { address: start, size };
+	}
+
 	/** Where `addCodeSegment` puts the next one. */
 	nextSegmentAddress(): number {
 		const end = Math.max(...this.loadSegments().map((load) => load.vaddr + load.memsz));
@@ -129,17 +187,9 @@ export class ElfImage {
 		grown.set(code, offset);
 		grown.writeUInt32LE(PT_LOAD, note.at);
 		grown.writeUInt32LE(PF_R | PF_X, note.at + 4);
-		for (const [field, value] of [
-			[8, offset],
-			[16, address],
-			[24, address],
-			[32, code.length],
-			[40, code.length],
-			[48, PAGE],
-		] as const) {
-			grown.writeBigUInt64LE(BigInt(value), note.at + field);
-		}
+		grown.writeBigUInt64LE(BigInt(PAGE), note.at + 48);
 		this.#bytes = grown;
+		this.#place(note.at, offset, address, code.length);
 		return BigInt(address);
 	}
 }

@@ -108,6 +108,7 @@ beforeAll(() => {
 		entryBlob: join(ROOT, "build/entry.bin"),
 		originalEntryAt: findBlobSymbol(workDir, "cr_entry_original"),
 		environAt: findBlobSymbol(workDir, "cr_entry_environ"),
+		codeAt: findBlobSymbol(workDir, "cr_entry_code"),
 		output: probe,
 	});
 });

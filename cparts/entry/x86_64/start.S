@@ -3,10 +3,15 @@
  * on there with all registers as they came. rsp = argc, argv..., NULL, envp..., NULL; rdx = ld.so's exit function. */
 
 	.section .header, "ax", @progbits
-	.globl cr_entry_start, cr_entry_original, cr_entry_environ, cr_pack_start, cr_pack_open, cr_pack
+	.globl cr_entry_start, cr_entry_original, cr_entry_environ, cr_entry_code, cr_pack_start, cr_pack_open, cr_pack
 cr_entry_start:
 	movq	%rdx, %r12		/* callee-saved ones hold nothing yet */
 	movq	%rsp, %rbx
+	movq	cr_entry_code(%rip), %rdi
+	movq	8 + cr_entry_code(%rip), %rsi
+	movl	$14, %edx		/* MADV_HUGEPAGE; where it doesn't exist nothing is lost */
+	movl	$28, %eax		/* madvise */
+	syscall
 	movq	%rsp, %rdi
 	call	cr_entry_room		/* the stack is aligned to 16 here, as a call wants it */
 	subq	%rax, %rsp
@@ -24,6 +29,8 @@ cr_entry_original:
 	.quad 0				/* the build writes the program's own entry point here */
 cr_entry_environ:
 	.quad 0				/* and the address of `environ` */
+cr_entry_code:
+	.quad 0, 0			/* and where the program's code lies, and its size */
 
 /* The kernel starts the process here. ld.so gets the stack and the registers as it would get them from the kernel. */
 cr_pack_start:
