@@ -13,7 +13,9 @@ let level = LOG_WARN;
 let fd = 2;
 let openedAt = performance.now();
 /** Lines issued before the log was opened; flushed to it, or to stderr at exit. */
-let early: { level: number; text: string }[] | undefined = [];
+let early: LogLine[] | undefined = [];
+/** `text` is CRIU's form; `json` ours, one object per line. */
+let format: "text" | "json" = "text";
 /** Enough for all that can be said before a log is open; what comes after is dropped. */
 const MAX_EARLY_LINES = 256;
 /** What could move a terminal's cursor or forge a line; names from a target or an image may hold anything. */
@@ -33,14 +35,34 @@ export function makePrintable(text: string): string {
 	return text.replace(UNPRINTABLE, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }
 
-function put(lineLevel: number, prefix: string, text: string): void {
-	const line = `${prefix}${makePrintable(text)}\n`;
+/** A line before it gets its form. */
+interface LogLine {
+	level: number;
+	/** `file:line` in our source, of errors and warnings. */
+	site?: string;
+	/** The stable code of an error. */
+	code?: string;
+	text: string;
+}
+
+function put(line: LogLine): void {
 	if (early !== undefined) {
-		if (early.length < MAX_EARLY_LINES) early.push({ level: lineLevel, text: line });
+		if (early.length < MAX_EARLY_LINES) early.push(line);
 		return;
 	}
-	if (lineLevel > level) return;
-	write(`${level >= LOG_INFO ? timestamp(performance.now() - openedAt) : ""}${line}`);
+	if (line.level <= level) write(shape(line, performance.now() - openedAt));
+}
+
+const LEVEL_NAMES = ["message", "error", "warning", "info", "debug"];
+
+/** The line as it is written, with its time in milliseconds since the log was opened. */
+function shape({ level: lineLevel, site, code, text }: LogLine, ms: number): string {
+	if (format === "json") {
+		const time = Math.round(ms * 1000) / 1e6;
+		return `${JSON.stringify({ time, level: LEVEL_NAMES[lineLevel], message: text, site, code, pid: process.pid })}\n`;
+	}
+	const prefix = { [LOG_ERROR]: `Error (${site}): `, [LOG_WARN]: `Warn  (${site}): ` }[lineLevel] ?? "";
+	return `${level >= LOG_INFO ? timestamp(ms) : ""}${prefix}${makePrintable(text)}\n`;
 }
 
 function write(line: string): void {
@@ -60,17 +82,19 @@ function siteOf(error: Error, line: number): string {
 export const log = {
 	/** `from`: the error that is told; its origin is then named instead of the caller's line. */
 	error(text: string, from?: Error): void {
-		put(LOG_ERROR, `Error (${from === undefined ? siteOf(new Error(), 2) : siteOf(from, firstFrame(from))}): `, text);
+		const site = from === undefined ? siteOf(new Error(), 2) : siteOf(from, firstFrame(from));
+		const code = from !== undefined && "code" in from ? String(from.code) : undefined;
+		put({ level: LOG_ERROR, site, text, ...(code === undefined ? {} : { code }) });
 	},
 	warn(text: string): void {
-		put(LOG_WARN, `Warn  (${siteOf(new Error(), 2)}): `, text);
+		put({ level: LOG_WARN, site: siteOf(new Error(), 2), text });
 	},
 	info(text: string): void {
-		put(LOG_INFO, "", text);
+		put({ level: LOG_INFO, text });
 	},
 	/** Takes a function where building the text costs something. */
 	debug(text: string | (() => string)): void {
-		if (level >= LOG_DEBUG) put(LOG_DEBUG, "", typeof text === "string" ? text : text());
+		if (level >= LOG_DEBUG) put({ level: LOG_DEBUG, text: typeof text === "string" ? text : text() });
 	},
 };
 
@@ -82,6 +106,11 @@ function firstFrame(error: Error): number {
 /** Sets the level, 0 to 4 and up. */
 export function setLogLevel(value: number): void {
 	level = value;
+}
+
+/** Sets the form of lines, also of those that wait for the log to be opened. */
+export function setLogFormat(value: "text" | "json"): void {
+	format = value;
 }
 
 export function logLevel(): number {
@@ -103,8 +132,7 @@ export function openLog(file: string | undefined): void {
 function flushEarly(): void {
 	const lines = early ?? [];
 	early = undefined;
-	const stamp = level >= LOG_INFO ? timestamp(0) : "";
-	for (const line of lines) if (line.level <= level) write(`${stamp}${line.text}`);
+	for (const line of lines) if (line.level <= level) write(shape(line, 0));
 }
 
 /** True when log lines and the program's own error lines meet on the same stream. */

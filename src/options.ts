@@ -56,6 +56,8 @@ export interface Options {
 	/** undefined is stderr, `-` stdout; a relative name lies in the work directory. */
 	logFile: string | undefined;
 	logLevel: number;
+	/** Ours: how lines of the log look. */
+	logFormat: "text" | "json";
 	logPid: boolean;
 	displayStats: boolean;
 	/** Relative names lie in the work directory, which is the current directory once a command runs. */
@@ -174,6 +176,7 @@ function defaultGenericOptions() {
 		workDir: undefined,
 		logFile: undefined,
 		logLevel: DEFAULT_LOG_LEVEL,
+		logFormat: "text",
 		logPid: false,
 		displayStats: false,
 		pidfile: undefined,

@@ -4,7 +4,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
-import { flag, leadingNumber, type OptionSpec, type OptionUse, readInteger, text } from "./option-spec.ts";
+import { badArgument, flag, leadingNumber, type OptionSpec, type OptionUse, readInteger, text } from "./option-spec.ts";
 
 const MAX_PID = 0x7fff_ffff;
 const O_CLOEXEC = 0o2000000n;
@@ -84,6 +84,19 @@ export const genericOptions: readonly OptionSpec[] = [
 		help: "log level: 0 nothing, 1 errors, 2 warnings (default), 3 progress, 4 details; each -v adds one",
 		apply: (options, use) => {
 			options.logLevel = raiseLogLevel(options.logLevel, use.value);
+		},
+	},
+	{
+		name: "log-format",
+		arg: "required",
+		metavar: "FORMAT",
+		...all,
+		ours: true,
+		since: "foundation",
+		help: "form of the log: text (default), or json: an object per line",
+		apply: (options, use) => {
+			if (use.value !== "text" && use.value !== "json") throw badArgument(use, "give text or json");
+			options.logFormat = use.value;
 		},
 	},
 	flag("log-pid", "logPid", "one log file per restored process, named after the log with the pid added", {

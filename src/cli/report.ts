@@ -10,13 +10,33 @@ export function toCriuError(error: unknown): CriuError {
 	return error instanceof CriuError ? error : new BugError(`unexpected failure: ${messageOf(error)}`, { cause: error });
 }
 
-/** `error:`, `cause:` (each cause once, outermost first) and `remedy:`; for blocked runs all blockers instead. */
+/**
+ * The error in one line, the same on stderr, in the log and in answers to requests: what failed, why (each cause once,
+ * outermost first), what to do about it, and the stable code. Of a blocked run the first blocker's.
+ */
+export function describeInOneLine(error: CriuError): string {
+	if (!(error instanceof BlockedError)) return oneLine(error, error.message);
+	const [first] = error.blockers;
+	if (first === undefined) return oneLine(error, error.message);
+	const count = error.blockers.length;
+	const more = count === 1 ? "" : `, for ${count} reasons; the first`;
+	return oneLine(first, `${error.message}${more}: ${first.message}`);
+}
+
+function oneLine(error: CriuError, message: string): string {
+	const causes = newCauses(error).map((cause) => `: ${cause}`);
+	const remedy = error.remedy === undefined ? "" : `; remedy: ${makePrintable(error.remedy)}`;
+	return `${makePrintable(message)}${causes.join("")}${remedy} [${error.code}]`;
+}
+
+/** `error:` with the one line, then each blocker where there are several, then what failed in cleaning up. */
 export function describeError(error: CriuError): string[] {
-	const lines = [`error: ${makePrintable(error.message)}`];
-	if (error instanceof BlockedError) lines.push(...describeBlockers(error.blockers));
-	else lines.push(...describeReasons(error));
-	for (const undo of error.undo) lines.push(`also: cleaning up failed: ${makePrintable(messageOf(undo))}`);
-	return lines;
+	const blockers = error instanceof BlockedError && error.blockers.length > 1 ? error.blockers : [];
+	return [
+		`error: ${describeInOneLine(error)}`,
+		...describeBlockers(blockers),
+		...error.undo.map((undo) => `also: cleaning up failed: ${makePrintable(messageOf(undo))}`),
+	];
 }
 
 /** One entry per blocker: what stops the run, then its cause and remedy, indented. */
@@ -27,11 +47,16 @@ export function describeBlockers(blockers: readonly CriuError[]): string[] {
 	]);
 }
 
-function describeReasons(error: CriuError): string[] {
-	const causes = causesOf(error)
+/** The causes that the message doesn't tell already. */
+function newCauses(error: CriuError): string[] {
+	return causesOf(error)
 		.map(messageOf)
 		.filter((text) => text !== "" && !error.message.includes(text))
 		.map(makePrintable);
+}
+
+function describeReasons(error: CriuError): string[] {
+	const causes = newCauses(error);
 	const lines = causes.length === 0 ? [] : [`cause: ${causes.join(": ")}`];
 	if (error.remedy !== undefined) lines.push(`remedy: ${makePrintable(error.remedy)}`);
 	return lines;
@@ -47,7 +72,7 @@ export function describeWhere(error: CriuError): string {
 		kind,
 		id,
 	].filter((part) => part !== undefined);
-	return parts.length === 0 ? "" : ` [${[...parts, error.code].join(", ")}]`;
+	return parts.join(", ");
 }
 
 function pages(label: string, count: bigint): string {

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { BugError, type CriuError, UnsupportedError, UsageError } from "../errors.ts";
-import { closeLog, isLogOnStderr, log, setLogLevel } from "../log.ts";
+import { closeLog, isLogOnStderr, log, setLogFormat, setLogLevel } from "../log.ts";
 import type { Options } from "../options.ts";
 import {
 	type CommandLine,
@@ -17,7 +17,7 @@ import {
 import { type CommandSpec, findCommand } from "./commands.ts";
 import { BadChoiceError } from "./option-spec.ts";
 import { explainMissingPrivileges, type Privileges, readPrivileges } from "./privileges.ts";
-import { describeError, describeWhere, toCriuError } from "./report.ts";
+import { describeError, describeInOneLine, describeWhere, toCriuError } from "./report.ts";
 import { COMPATIBLE_VERSION, PROGRAM_VERSION, versionText } from "./version.ts";
 import { openWorkspace } from "./workspace.ts";
 
@@ -44,6 +44,7 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 	try {
 		const line = readCommandLine(args, around.env);
 		setLogLevel(line.options.logLevel);
+		setLogFormat(line.options.logFormat);
 		if (line.answer !== undefined) return await answer(line.answer, around);
 		if (line.options.feature !== undefined) await checkFeatureName(line.options.feature);
 		const command = pickCommand(line, around);
@@ -192,14 +193,16 @@ function describeHost(): string {
 
 /** To stderr what the user needs; to the log, when that's elsewhere, the error in CRIU's form; then the last line. */
 function reportFailure(error: CriuError, started: CommandSpec | undefined, around: Surroundings): void {
-	const lines = describeError(error);
+	const [, ...details] = describeError(error);
 	if (error instanceof GetoptError) around.printError(`${around.program}: ${error.message}\n`);
-	else around.printError(`${lines.join("\n")}\n`);
+	else around.printError(`${describeError(error).join("\n")}\n`);
 	if (!isLogOnStderr()) {
-		log.error(`${error.message}${describeWhere(error)}`, error);
-		for (const line of lines.slice(1)) log.error(line, error);
-	}
-	if (error instanceof BugError) logStack(error);
+		const where = describeWhere(error);
+		if (where !== "") log.info(`The failure was here: ${where}`);
+		for (const line of details) log.error(line, error);
+		if (error instanceof BugError) logStack(error);
+		log.error(describeInOneLine(error), error);
+	} else if (error instanceof BugError) logStack(error);
 	if (started?.failure !== undefined) log.error(started.failure);
 }
 

@@ -127,7 +127,7 @@ describe("check", () => {
 		expect(run(checkWith, bad, {})).toEqual({
 			code: 1,
 			out: "",
-			err: "error: fd 3 of pid 7 is odd\nremedy: close it\n",
+			err: "error: fd 3 of pid 7 is odd; remedy: close it [X]\n",
 		});
 	});
 });

@@ -35,7 +35,7 @@ export function expectRefusal(run: Run, text: string | RegExp): void {
 	if (typeof text === "string") expect(run.err).toContain(text);
 	else expect(run.err).toMatch(text);
 	expect(run.code).toBe(1);
-	expect(run.err).toMatch(/^error: .+\n(cause: .+\n)?remedy: .+\n$/);
+	expect(run.err).toMatch(/^error: .+; remedy: .+ \[[A-Z0-9_]+\]\n$/);
 	expect(run.err).not.toMatch(/at async|^ {4}at |unexpected failure|bug in criu/m);
 }
 

@@ -75,7 +75,7 @@ async function expectFullOrWhole(tmpfs: string, options: readonly string[]): Pro
 		if (complete) return;
 		expect(output).toMatch(/^error: .*\n/);
 		expect(output).toMatch(/ENOSPC|No space left/i);
-		expect(output).toMatch(/^remedy: /m);
+		expect(output).toMatch(/; remedy: .+ \[[A-Z0-9_]+\]$/m);
 	});
 	await victim.expectUnharmed(`a dump to a tmpfs of ${tmpfs}`);
 	return !complete;

@@ -71,7 +71,7 @@ function restore(what: string): Outcome {
 	expect(told).toMatch(/exit code [01],/);
 	expect(told).not.toMatch(/at async|^ {4}at |unexpected failure|bug in criu/m);
 	if (code === 1) {
-		expect(output).toMatch(/^error: .+\n(cause: .+\n)?remedy: .+\n$/);
+		expect(output).toMatch(/^error: .+; remedy: .+ \[[A-Z0-9_]+\]\n$/);
 		expect({ told, alive }).toEqual({ told, alive: [] });
 	}
 	expect({ told, after: lookAround() }).toEqual({ told, after: before });
