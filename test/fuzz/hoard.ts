@@ -20,7 +20,7 @@ until [ -e "$2/ready" ]; do
 	[ $n -gt 1000 ] && cat "$2/complaints" >&2 && exit 1
 	sleep 0.01
 done
-exec "$3" dump -t "$5" -D "$4" --file-locks -o /dev/null`;
+exec "$3" dump -t "$5" -D "$4" --file-locks --drop-unread -o /dev/null`;
 
 /** Where a hoarder was dumped. Close it. */
 export class Hoard {
