@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A shell with jobs on a terminal: dumped, restored on another terminal, its jobs driven on. Says what it saw, one line per step.
+# The terminal shows what is typed, so no answer may be part of a question; and a key that sends a signal is only hit when the
+# terminal is that job's: it discards what was typed before, and the shell must not get the signal.
 # job-control.py CRIU IMAGES
 import os
 import pty
@@ -9,6 +11,7 @@ import sys
 import time
 
 criu, images = sys.argv[1:]
+LIMIT = 200
 
 
 def spawn(*argv):
@@ -22,7 +25,7 @@ def talk(terminal, text, until):
     """Types, and reads until the answer is there."""
     os.write(terminal, text.encode())
     seen = ""
-    deadline = time.time() + 100
+    deadline = time.time() + LIMIT
     while until not in seen:
         if time.time() > deadline:
             sys.exit(f"no {until!r} after {text!r}, but {seen!r}")
@@ -34,27 +37,53 @@ def talk(terminal, text, until):
     return seen
 
 
+def wait_for_foreground(terminal, group):
+    """Waits until the terminal is that process group's; there's no event for it."""
+    deadline = time.time() + LIMIT
+    while os.tcgetpgrp(terminal) != group:
+        if time.time() > deadline:
+            sys.exit(f"the terminal is group {os.tcgetpgrp(terminal)}'s, not {group}'s")
+        time.sleep(0.005)
+
+
+def start_job(terminal, word, seconds):
+    """Starts a job in the foreground; gives its group."""
+    talk(terminal, f"sh -c 'echo {word} job; exec sleep {seconds}'\n", f"{word} job\r\n")
+    return os.tcgetpgrp(terminal)
+
+
+def suspend(terminal):
+    talk(terminal, "\x1a", "Stopped")
+    wait_for_foreground(terminal, shell)
+
+
+def interrupt(terminal, group, shown, resume):
+    """Brings a job to the foreground and interrupts it."""
+    talk(terminal, resume, shown)
+    wait_for_foreground(terminal, group)
+    os.write(terminal, b"\x03")
+    wait_for_foreground(terminal, shell)
+    talk(terminal, "echo ended with $?\n", "ended with 130")
+
+
 shell, terminal = spawn("bash", "--norc", "--noediting", "-i")
-talk(terminal, "PS1='> '; sleep 1000 & echo started\n", "started\r\n")
-talk(terminal, "sh -c 'echo in the foreground; exec sleep 2000'\n", "in the foreground\r\n")
-talk(terminal, "\x1a", "Stopped")
+talk(terminal, "PS1='> '; sleep 1000 & echo start$((1))\n", "start1")
+job = start_job(terminal, "first", 2000)
+suspend(terminal)
 subprocess.run([criu, "dump", "-j", "-t", str(shell), "-D", images], check=True)
 os.close(terminal)
 os.waitpid(shell, 0)
 restorer, terminal = spawn(criu, "restore", "-j", "-D", images)
 jobs = talk(terminal, "jobs; echo $((6 * 7))\n", "42")
 print("jobs", "Stopped" in jobs and "Running" in jobs)
-talk(terminal, "fg %2\n", "sleep 2000")
-talk(terminal, "\x03", "> ")
-talk(terminal, "echo ended with $?\n", "ended with 130")
+interrupt(terminal, job, "sleep 2000", "fg %2\n")
 print("foreground job interrupted")
 talk(terminal, "kill %1; wait %1; echo ended with $?\n", "ended with 143")
 print("background job ended")
-talk(terminal, "sh -c 'echo another job; exec sleep 3000'\n", "another job\r\n")
-talk(terminal, "\x1a", "Stopped")
+job = start_job(terminal, "second", 3000)
+suspend(terminal)
 print("new jobs")
-talk(terminal, "fg\n", "sleep 3000")
-talk(terminal, "\x03", "> ")
+interrupt(terminal, job, "sleep 3000", "fg\n")
 os.write(terminal, b"exit\n")
 os.waitpid(restorer, 0)
 print("shell ended")
