@@ -16,24 +16,8 @@ import {
 import { join } from "node:path";
 import { Stage, showEnding } from "./matrix/stage.ts";
 import { closeMatrix, limitJobs, openHost, type Side } from "./matrix.ts";
-
-interface RealProgram {
-	name: string;
-	/** The binary that has to exist. */
-	needs: string;
-	/** Shell command run in an empty folder by `sh -c 'exec …'`; writes its result to the file `result`. */
-	command: string;
-	/** Files that it reads. */
-	files?: Record<string, string>;
-	/** Cycles of dump and restore; 2 where nothing is said. */
-	cycles?: number;
-	/** Options of the dump. */
-	options?: string[];
-	/** A file whose appearance tells that the interesting part has begun. */
-	begun?: string;
-	/** Link of an open descriptor that has to be there at the dump. */
-	holds?: RegExp;
-}
+import type { RealProgram } from "./real-programs/program.ts";
+import { trees } from "./real-programs/trees.ts";
 
 const numbers = Array.from({ length: 400_000 }, (_, i) => String((i * 7919) % 10_007)).join("\n");
 
@@ -115,6 +99,12 @@ const programs: readonly RealProgram[] = [
 	},
 ];
 
+const allPrograms: readonly { program: RealProgram; alone: boolean }[] = [
+	...programs.map((program) => ({ program, alone: false })),
+	// The original's part is in the scenarios of trees.
+	...trees.map((program) => ({ program, alone: true })),
+];
+
 const pairings: readonly { name: string; sides: readonly [Side, Side][] }[] = [
 	{
 		name: "ours to ours, twice",
@@ -143,22 +133,32 @@ const inTurn = limitJobs(2);
 const isRoot = process.getuid?.() === 0;
 const references = new Map<string, Promise<string>>();
 
-function prepareFolder(program: RealProgram): string {
+async function prepareFolder(program: RealProgram): Promise<string> {
 	const dir = mkdtempSync("/dev/shm/real-program-");
 	chmodSync(dir, 0o755);
-	fillFolder(program, dir);
+	await fillFolder(program, dir);
 	return dir;
 }
 
-function fillFolder(program: RealProgram, dir: string): void {
-	mkdirSync(join(dir, "work"));
-	for (const [name, text] of Object.entries(program.files ?? {})) writeFileSync(join(dir, "work", name), text);
+async function fillFolder({ files = {}, prepare }: RealProgram, dir: string): Promise<void> {
+	const work = join(dir, "work");
+	mkdirSync(work);
+	for (const [name, text] of Object.entries(files)) writeFileSync(join(work, name), text);
+	if (prepare === undefined) return;
+	const child = Bun.spawn(["sh", "-c", prepare], { cwd: work, stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+	const text = await new Response(child.stderr).text();
+	if ((await child.exited) !== 0) throw new Error(`${prepare}: ${text}`);
 }
+
+/** Lets a program that waits go on to its end. */
+const finish = (dir: string) => writeFileSync(join(dir, "work/finish"), "");
 
 /** The result of an uninterrupted run. */
 async function computeReference(program: RealProgram): Promise<string> {
-	const dir = prepareFolder(program);
+	if (program.result !== undefined) return program.result;
+	const dir = await prepareFolder(program);
 	try {
+		finish(dir);
 		const child = Bun.spawn(["sh", "-c", `exec ${program.command}`], {
 			cwd: join(dir, "work"),
 			stdin: "ignore",
@@ -173,7 +173,7 @@ async function computeReference(program: RealProgram): Promise<string> {
 
 /** Waits until the process has used that many clock ticks of CPU time since it was made, which puts it in the middle of its work. */
 async function useCpu(procPath: string, ticks: number): Promise<void> {
-	for (const deadline = performance.now() + 30_000; performance.now() < deadline; ) {
+	for (const deadline = performance.now() + 120_000; performance.now() < deadline; ) {
 		const text = readFileSync(`${procPath}/stat`, "latin1");
 		const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
 		if (Number(fields[11]) + Number(fields[12]) >= ticks) return;
@@ -189,7 +189,7 @@ async function reachMiddle(program: RealProgram, procPath: string, dir: string):
 		(begun === undefined || existsSync(join(dir, "work", begun))) &&
 		(holds === undefined ||
 			readdirSync(`${procPath}/fd`).some((fd) => holds.test(readlinkSync(`${procPath}/fd/${fd}`, "latin1"))));
-	for (const deadline = performance.now() + 30_000; performance.now() < deadline; ) {
+	for (const deadline = performance.now() + 120_000; performance.now() < deadline; ) {
 		if (isThere()) return;
 		await Bun.sleep(2); // descriptors of another process come without an event
 	}
@@ -229,7 +229,7 @@ async function checkpointInTime(program: RealProgram, sides: readonly [Side, Sid
 		} catch (error) {
 			if (!(error instanceof DoneTooEarly) || attempt === ATTEMPTS) throw error;
 			for (const name of readdirSync(dir)) rmSync(join(dir, name), { recursive: true });
-			fillFolder(program, dir);
+			await fillFolder(program, dir);
 		}
 	}
 }
@@ -245,7 +245,7 @@ async function checkpoint(program: RealProgram, sides: readonly [Side, Side][], 
 			mkdirSync(images);
 			const command = [host.criu[dumper] ?? "", "dump", "-t", `${pid}`, "-D", images, "-o", "dump.log", "-v4"];
 			await whileRunning(stage, pid, async () => {
-				await useCpu(stage.procPath(pid), i === 0 ? 12 : 6);
+				if (!program.waits) await useCpu(stage.procPath(pid), i === 0 ? 12 : 6);
 				await reachMiddle(program, stage.procPath(pid), dir);
 				await runCriu(stage, dir, [...command, ...options]);
 			});
@@ -253,7 +253,8 @@ async function checkpoint(program: RealProgram, sides: readonly [Side, Side][], 
 			await runCriu(stage, dir, [host.criu[restorer] ?? "", "restore", "-d", "-D", images, "-o", "restore.log", "-v4"]);
 			rmSync(images, { recursive: true });
 		}
-		expect(await stage.died(pid, 60_000)).toEqual({ how: "exit", code: 0 });
+		finish(dir);
+		expect(await stage.died(pid, 120_000)).toEqual({ how: "exit", code: 0 });
 		return readFileSync(join(dir, "work/result"), "latin1");
 	} finally {
 		await stage.close();
@@ -263,10 +264,10 @@ async function checkpoint(program: RealProgram, sides: readonly [Side, Side][], 
 afterAll(closeMatrix, 30_000);
 
 describe.skipIf(!isRoot)("a real program", () => {
-	for (const program of programs) {
+	for (const { program, alone } of allPrograms) {
 		const found = Bun.which(program.needs) !== null;
 		if (!found) console.log(`real programs: no ${program.needs} here, so "${program.name}" is skipped`);
-		for (const pairing of pairings) {
+		for (const pairing of alone ? pairings.slice(0, 1) : pairings) {
 			test.concurrent.skipIf(!found)(
 				`${program.name} comes to the same result, ${pairing.name}`,
 				() =>
@@ -278,7 +279,7 @@ describe.skipIf(!isRoot)("a real program", () => {
 						}
 						const reference = references.get(program.name) ?? computeReference(program);
 						references.set(program.name, reference);
-						const dir = prepareFolder(program);
+						const dir = await prepareFolder(program);
 						let result: string;
 						try {
 							result = await checkpointInTime(program, pairing.sides, dir);
