@@ -49,7 +49,7 @@ export const file_socket: GenFile = /*@__PURE__*/
     "sk_ucred_entry":
       "uid:1:!:uint32 gid:2:!:uint32 pid:3:!:uint32",
     "sk_packet_entry":
-      "id_for:1:!:uint32 length:2:!:uint32 scm:4:*:scm_entry ucred:128:?:sk_ucred_entry sender:4201:?:bytes",
+      "id_for:1:!:uint32 length:2:!:uint32 scm:4:*:scm_entry ucred:128:?:sk_ucred_entry sender:4201:?:bytes target:4202:?:bytes",
   }, {
     "sk_shutdown":
       "NONE=0 READ=1 WRITE=2 BOTH=3",
@@ -1086,11 +1086,18 @@ export type sk_packet_entry = Message<"sk_packet_entry"> & {
   ucred?: sk_ucred_entry | undefined;
 
   /**
-   * Name of the sender, where that isn't the peer.
+   * Name of the sender, where that isn't the peer; of a UDP socket its address, struct sockaddr.
    *
    * @generated from field: optional bytes sender = 4201;
    */
   sender: Uint8Array;
+
+  /**
+   * Address that a datagram was sent to, where the program wants to know (IP_PKTINFO).
+   *
+   * @generated from field: optional bytes target = 4202;
+   */
+  target: Uint8Array;
 };
 
 /**

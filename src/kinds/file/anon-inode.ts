@@ -60,3 +60,10 @@ export function planFlags(program: Program, fd: OpRef, flags: number, given: num
 	const wanted = flags & (SETTABLE | fcntl.O_NONBLOCK);
 	if ((wanted & ~given) !== 0) program.syscall("set the flags of a file", SYS_fcntl, [fd, fcntl.F_SETFL, wanted]);
 }
+
+/** Signals of a file (O_ASYNC) are turned on when nothing of the restore can raise them any more. */
+export function planSignals(program: Program, number: number, flags: number): void {
+	if ((flags & O_ASYNC) === 0) return;
+	const wanted = flags & (SETTABLE | fcntl.O_NONBLOCK | O_ASYNC);
+	program.syscall("turn signals of a file on", SYS_fcntl, [number, fcntl.F_SETFL, wanted]);
+}

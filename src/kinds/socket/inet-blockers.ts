@@ -2,15 +2,18 @@
 // Why an internet socket can't be kept.
 
 import { type CriuError, PassingError, UnsupportedError } from "../../errors.ts";
+import { EPOLLERR } from "../../kernel/abi/event-files.ts";
 import * as inet from "../../kernel/abi/inet.ts";
 import * as so from "../../kernel/abi/socket.ts";
 import { findIntOption, findOption } from "../../sys/socket.ts";
 import { nameFd, refuseFd } from "../file/anon-inode.ts";
+import { readPoll } from "../file/open-files.ts";
 import type { DumpContext, FdFacts } from "../kind.ts";
 import { showAddress } from "./inet-address.ts";
 import { type InetFacts, isPing, readInetFacts } from "./inet-facts.ts";
 import { findSkOptsBlockers } from "./sk-opts.ts";
 import { findSocketFacts, type SocketFacts } from "./socket-facts.ts";
+import { showsQueue } from "./udp-queue.ts";
 
 const CLOSE = "close it in the program first";
 const STATES: Readonly<Record<number, string>> = {
@@ -80,6 +83,17 @@ function findDatagramBlockers(file: FdFacts, facts: InetFacts): CriuError[] {
 			new PassingError("UNSENT_DATA", `${nameFd(file)} has data that isn't sent yet (UDP_CORK or MSG_MORE)`, {
 				remedy: "try again, or let the program send it first (UDP_CORK 0)",
 			}),
+		);
+	// To look at the queue would take the error away.
+	if (facts.received > 0 && showsQueue(facts) && (readPoll(file.ownFd, EPOLLERR) & EPOLLERR) !== 0)
+		found.push(
+			new PassingError(
+				"UNREAD_ERROR",
+				`${nameFd(file)} has an error that nobody has read yet, and datagrams behind it`,
+				{
+					remedy: "try again, or let the program read the error first (SO_ERROR, MSG_ERRQUEUE)",
+				},
+			),
 		);
 	const encap = findIntOption(file.ownFd, so.SOL_UDP, inet.UDP_ENCAP) ?? 0;
 	if (facts.protocol === inet.IPPROTO_UDP && encap !== 0 && encap !== inet.UDP_ENCAP_ESPINUDP)

@@ -19,15 +19,16 @@ import { dumpIpOpts, dumpTcpOpts } from "./ip-opts.ts";
 import { dumpGroups } from "./multicast.ts";
 import { dumpSkOpts } from "./sk-opts.ts";
 import { netNamespaceId } from "./socket-tables.ts";
+import { dumpUdpQueue, showsQueue } from "./udp-queue.ts";
 
 const NONE: readonly ExtraOption[] = [];
 
-/** UDP may lose packets, and programs know; but nobody should have to guess. */
+/** Networks may lose packets, and programs know; but nobody should have to guess. */
 function tellLosses(file: FdFacts, facts: InetFacts): void {
 	const { received, local, peer, pending } = facts;
-	if (received > 0)
+	if (received > 0 && !showsQueue(facts))
 		log.warn(
-			`${nameFd(file)} at ${showAddress(local)}: datagrams that wait to be received (${received} bytes of kernel memory) are lost`,
+			`${nameFd(file)} at ${showAddress(local)}: packets that wait to be received (${received} bytes of kernel memory) are lost`,
 		);
 	if (pending > 0)
 		log.warn(`${nameFd(file)} at ${showAddress(local)}: ${pending} connections that wait to be accepted are dropped`);
@@ -39,6 +40,7 @@ function tellLosses(file: FdFacts, facts: InetFacts): void {
 export function dumpInet(file: FdFacts, id: number, context: DumpContext): file_entry {
 	const facts = readInetFacts(file, context);
 	tellLosses(file, facts);
+	if (facts.received > 0 && showsQueue(facts)) dumpUdpQueue(file, id, context);
 	const { family, type, protocol, local, peer, state, backlog, shutdown } = facts;
 	const { ownFd } = file;
 	// What ends needs no options that only we keep.

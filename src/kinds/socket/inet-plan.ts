@@ -10,9 +10,9 @@ import * as inet from "../../kernel/abi/inet.ts";
 import * as so from "../../kernel/abi/socket.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { readProcFile } from "../../kernel/procfs/reader.ts";
-import { checkFlags, planFlags } from "../file/anon-inode.ts";
+import { checkFlags, planFlags, planSignals } from "../file/anon-inode.ts";
 import { checkInner, corruptImage } from "../file/image-checks.ts";
-import type { FileFinish, FilePlan, RestoreContext } from "../kind.ts";
+import type { FileFinish, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
 import { getDeviceIndex } from "./devices.ts";
 import { encodeSockaddr, fromWords, type InetAddress, needsScope, showAddress } from "./inet-address.ts";
 import { isBound } from "./inet-facts.ts";
@@ -20,6 +20,8 @@ import { inetExtras } from "./inet-options.ts";
 import { type IpDefaults, planFreebind, planIpOpts, planTcpOpts } from "./ip-opts.ts";
 import { planGroups } from "./multicast.ts";
 import { checkSkOpts, planBoundDevice, planIntOption, planReuse, planSkFilter, planSkOpts } from "./sk-opts.ts";
+import { readSocketQueues } from "./sk-queue.ts";
+import { checkDatagrams, refillUdp } from "./udp-refill.ts";
 
 const MAX_PORT = 65535;
 const MAX_PROTOCOL = 255;
@@ -214,10 +216,25 @@ export function planInet(file: file_entry, { program, context }: FilePlan): OpRe
 	return fd;
 }
 
+/** Adds what puts datagrams back that wait in a UDP socket, when all sockets of all tasks are as they have to be. */
+function planQueue(checked: CheckedInet, number: number, plan: TaskPlan, context: RestoreContext): void {
+	const { entry, opts, target, shared } = checked;
+	const queue = readSocketQueues(context).get(entry.id);
+	if (queue === undefined) return;
+	const datagrams = checkDatagrams(entry, queue);
+	const request = { entry, opts, number, target, shared, datagrams, dir: context.dir };
+	plan.outside.push({
+		what: `put ${datagrams.length} datagrams back into socket ${entry.id}`,
+		run: (pid) => refillUdp(pid, request),
+	});
+}
+
 /** Adds what waits until all sockets of a port are bound. */
 export function finishInet(file: file_entry, { plan, number, program, context }: FileFinish): void {
 	const checked = checkEntry(file, context);
 	const { entry, opts, isTcp, connection, shared, bound } = checked;
+	planSignals(program, number, entry.flags);
+	planQueue(checked, number, plan, context);
 	if (connection || !shared || !bound) return;
 	if (isTcp && entry.state === inet.TCP_LISTEN) planListen(program, number, checked);
 	planReuse(plan.programs.arm, number, opts, sharingOf(checked));

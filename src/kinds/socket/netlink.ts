@@ -13,7 +13,7 @@ import { AF_NETLINK, SOCK_DGRAM, SOCK_RAW, SOL_NETLINK } from "../../kernel/abi/
 import { SYS_bind, SYS_connect, SYS_setsockopt, SYS_socket } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { NetlinkDiag } from "../../kernel/netlink/netlink-diag.ts";
 import { findProcFile, PROC_ROOT } from "../../kernel/procfs/reader.ts";
-import { checkFlags, imageFlags, planFlags, refuseFd } from "../file/anon-inode.ts";
+import { checkFlags, imageFlags, planFlags, planSignals, refuseFd } from "../file/anon-inode.ts";
 import { checkInner, corruptImage } from "../file/image-checks.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
 import { COMMON_EXTRAS, type ExtraOption } from "./extra-options.ts";
@@ -169,4 +169,5 @@ export const netlinkSocket: FileKind = {
 	findBlockers: findNetlinkBlockers,
 	dump: dumpNetlink,
 	plan: planNetlink,
+	finish: ({ nlsk }, { program, number }) => planSignals(program, number, nlsk?.flags ?? 0),
 };

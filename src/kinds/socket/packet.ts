@@ -20,7 +20,7 @@ import * as so from "../../kernel/abi/socket.ts";
 import { SYS_bind, SYS_setsockopt, SYS_socket } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { PacketDiag } from "../../kernel/netlink/packet-diag.ts";
 import { log } from "../../log.ts";
-import { checkFlags, imageFlags, nameFd, planFlags, refuseFd } from "../file/anon-inode.ts";
+import { checkFlags, imageFlags, nameFd, planFlags, planSignals, refuseFd } from "../file/anon-inode.ts";
 import { checkInner, corruptImage } from "../file/image-checks.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
 import { findDeviceName, getDeviceIndex } from "./devices.ts";
@@ -224,4 +224,5 @@ export const packetSocket: FileKind = {
 	findBlockers: findPacketBlockers,
 	dump: dumpPacket,
 	plan: planPacket,
+	finish: ({ psk }, { program, number }) => planSignals(program, number, psk?.flags ?? 0),
 };

@@ -43,6 +43,10 @@ export interface Peeked {
 	readonly sender: Sender | undefined;
 	/** The sender's name: sun_path. */
 	readonly name: Uint8Array;
+	/** The sender's address as a whole, struct sockaddr. */
+	readonly address: Uint8Array;
+	/** Control messages as they came; valid until the next look. */
+	readonly control: Uint8Array;
 	/** The kernel had more to tell than there was room for: descriptors, when no room was given. */
 	readonly truncated: boolean;
 	/** A control message that nothing is known about. */
@@ -81,22 +85,29 @@ interface Control {
 	unknown: string | undefined;
 }
 
-function readControl(control: Uint8Array): Control {
+/** What came beside a message, part by part. Source: cmsg(3). */
+export function* controlMessages(control: Uint8Array): Generator<{ level: number; type: number; data: Uint8Array }> {
 	const view = viewOf(control);
-	const found: Control = { fds: [], sender: undefined, unknown: undefined };
 	for (let at = 0; at + so.Cmsghdr.size <= control.length; ) {
-		const { cmsg_len, cmsg_level, cmsg_type } = so.Cmsghdr.read(view, at);
+		const { cmsg_len, cmsg_level: level, cmsg_type: type } = so.Cmsghdr.read(view, at);
 		const end = at + Number(cmsg_len);
 		const data = at + so.Cmsghdr.size;
-		if (end < data || end > control.length) break;
-		if (cmsg_level !== so.SOL_SOCKET) found.unknown = `level ${cmsg_level}, type ${cmsg_type}`;
-		else if (cmsg_type === so.SCM_RIGHTS)
-			for (let i = data; i + 4 <= end; i += 4) found.fds.push(view.getInt32(i, true));
-		else if (cmsg_type === so.SCM_CREDENTIALS && end - data >= so.Ucred.size)
-			found.sender = senderOf(so.Ucred.read(view, data));
-		else if (cmsg_type === so.SCM_PIDFD) closeFd(view.getInt32(data, true));
-		else if (!PASSED_OVER.has(cmsg_type)) found.unknown = `type ${cmsg_type}`;
+		if (end < data || end > control.length) return;
+		yield { level, type, data: control.subarray(data, end) };
 		at += (Number(cmsg_len) + 7) & ~7;
+	}
+}
+
+function readControl(control: Uint8Array): Control {
+	const found: Control = { fds: [], sender: undefined, unknown: undefined };
+	for (const { level, type, data } of controlMessages(control)) {
+		const view = viewOf(data);
+		if (level !== so.SOL_SOCKET) found.unknown = `level ${level}, type ${type}`;
+		else if (type === so.SCM_RIGHTS)
+			for (let i = 0; i + 4 <= data.length; i += 4) found.fds.push(view.getInt32(i, true));
+		else if (type === so.SCM_CREDENTIALS && data.length >= so.Ucred.size) found.sender = senderOf(so.Ucred.read(view));
+		else if (type === so.SCM_PIDFD && data.length >= 4) closeFd(view.getInt32(0, true));
+		else if (!PASSED_OVER.has(type)) found.unknown = `type ${type}`;
 	}
 	return found;
 }
@@ -127,10 +138,11 @@ export function peekOnce(
 	if (length === -EAGAIN) return undefined;
 	if (length < 0) throw new KernelError("recvmsg", -length, "of what waits in a socket");
 	const { msg_namelen, msg_controllen, msg_flags } = so.Msghdr.read(view, AT.header);
-	const control = readControl(bytes.subarray(AT.control, AT.control + (withFiles ? Number(msg_controllen) : 0)));
+	const control = bytes.subarray(AT.control, AT.control + (withFiles ? Number(msg_controllen) : 0));
+	const parts = readControl(control);
 	const truncated = (msg_flags & so.MSG_CTRUNC) !== 0;
 	if (withFiles && truncated) {
-		for (const copy of control.fds) closeFd(copy);
+		for (const copy of parts.fds) closeFd(copy);
 		throw new CriuError("FD_LIMIT", "the files on their way through a socket are more than criu can open", {
 			remedy: "raise the limit of descriptors for criu: ulimit -Hn 1048576",
 		});
@@ -138,8 +150,10 @@ export function peekOnce(
 	return {
 		length,
 		seen: bytes.subarray(AT.data, AT.data + Math.min(length, limit)),
-		...control,
+		...parts,
 		name: bytes.slice(AT.name + 2, AT.name + Math.max(2, Math.min(msg_namelen, NAME_SIZE))),
+		address: bytes.slice(AT.name, AT.name + Math.min(msg_namelen, NAME_SIZE)),
+		control,
 		truncated,
 	};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What waits in unix sockets, as images hold it: each message as an entry with its bytes, in the order of receiving.
+// What waits in unix and UDP sockets, as images hold it: each message as an entry with its bytes, in the order of receiving.
 // Images: sk-queues.img (sk_packet_entry). Source: cmsg(3), unix(7).
 
 import { BugError } from "../../errors.ts";
+import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
 import {
 	scm_entrySchema,
 	type sk_packet_entry,
@@ -10,7 +11,8 @@ import {
 	sk_ucred_entrySchema,
 } from "../../images/gen/socket_pb.ts";
 import { create, hasField, type ImageWriter, KINDS } from "../../images/index.ts";
-import { SCM_MAX_FD, SCM_RIGHTS } from "../../kernel/abi/socket.ts";
+import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../kernel/abi/inet.ts";
+import { SCM_MAX_FD, SCM_RIGHTS, SOCK_DGRAM } from "../../kernel/abi/socket.ts";
 import { corruptImage } from "../file/image-checks.ts";
 import type { DumpContext, RestoreContext } from "../kind.ts";
 import { LooksGuard } from "./looks-guard.ts";
@@ -33,7 +35,8 @@ interface QueueWork {
 	busy: boolean;
 }
 
-function queueWriter(context: DumpContext): QueueWriter {
+/** Where the messages of all sockets go, one after another. */
+export function queueWriter(context: DumpContext): QueueWriter {
 	return context.once("sk-queues", () => {
 		if (context.dir === undefined) throw new BugError("a preflight must not write queues");
 		const writer = context.dir.writer(KINDS.SK_QUEUES);
@@ -116,8 +119,17 @@ export interface QueueMessage {
 	/** Files that come with it, by id. */
 	readonly rights: readonly number[];
 	readonly sender: Sender | undefined;
-	/** Who has sent it, when that isn't the peer: sun_path. */
+	/** Who has sent it, when that isn't the peer: sun_path; of a UDP socket struct sockaddr. */
 	readonly name: Uint8Array | undefined;
+	/** The address that a datagram was sent to, of a UDP socket. */
+	readonly target: Uint8Array | undefined;
+}
+
+/** True for sockets that may have a queue. */
+function hasQueue(entry: file_entry | undefined): boolean {
+	if (entry?.usk !== undefined) return true;
+	const { isk } = entry ?? {};
+	return isk?.type === SOCK_DGRAM && (isk.proto === IPPROTO_UDP || isk.proto === IPPROTO_UDPLITE);
 }
 
 function readRights(entry: sk_packet_entry, context: RestoreContext): readonly number[] {
@@ -144,9 +156,9 @@ export function readSocketQueues(context: RestoreContext): ReadonlyMap<number, r
 		const queues = new Map<number, QueueMessage[]>();
 		using reader = context.dir.findReader(KINDS.SK_QUEUES);
 		for (let entry = reader?.next(); reader !== undefined && entry !== undefined; entry = reader.next()) {
-			const { idFor, length, sender } = entry;
-			if (context.files.get(idFor)?.usk === undefined)
-				throw corruptImage(QUEUES_FILE, `a message for file ${idFor}, which is no unix socket`);
+			const { idFor, length, sender, target } = entry;
+			if (!hasQueue(context.files.get(idFor)))
+				throw corruptImage(QUEUES_FILE, `a message for file ${idFor}, which is no socket with a queue`);
 			if (sender.length > MAX_NAME) throw corruptImage(QUEUES_FILE, `a sender's name of ${sender.length} bytes`);
 			const message = {
 				offset: reader.takePayload(length).offset,
@@ -154,6 +166,7 @@ export function readSocketQueues(context: RestoreContext): ReadonlyMap<number, r
 				rights: readRights(entry, context),
 				sender: readSender(entry),
 				name: hasField(entry, "sender") ? sender : undefined,
+				target: hasField(entry, "target") ? target : undefined,
 			};
 			const queue = queues.get(idFor);
 			if (queue === undefined) queues.set(idFor, [message]);

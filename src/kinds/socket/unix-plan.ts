@@ -9,6 +9,7 @@ import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { TCP_ESTABLISHED, TCP_LISTEN } from "../../kernel/abi/inet.ts";
 import { AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_DGRAM, SOCK_NONBLOCK } from "../../kernel/abi/socket.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { planSignals } from "../file/anon-inode.ts";
 import { corruptImage } from "../file/image-checks.ts";
 import { keyOfSocket, planInherited } from "../file/inherit-fd.ts";
 import { keptFilesOf, planShare } from "../file/kept-files.ts";
@@ -19,7 +20,6 @@ import { nameKey, planAddressOf, planBind, planBindConnected } from "./unix-bind
 import { planFill } from "./unix-fill.ts";
 import { isIntricate, nameModel, type UnixModel, unixModelsOf } from "./unix-model.ts";
 
-const O_ASYNC = 0o20000;
 /** Flags that F_SETFL changes, but for signals. */
 const SETTABLE = fcntl.O_NONBLOCK | fcntl.O_APPEND | fcntl.O_NOATIME;
 const MAKE_REMEDIES = {
@@ -225,9 +225,7 @@ export function planUnix({ id }: file_entry, file: FilePlan): FdArg {
 	return waiting.plan === plan ? keptFilesOf(plan).give(waiting.number) : planShare(program, waiting, plan);
 }
 
-/** Signals of a socket are turned on when nothing of the restore can raise them any more. */
+/** Adds what waits until all queues are full. */
 export function finishUnix({ usk }: file_entry, { program, number }: FileFinish): void {
-	if (usk === undefined || (usk.flags & O_ASYNC) === 0) return;
-	const flags = usk.flags & (SETTABLE | O_ASYNC);
-	program.syscall("turn signals of a socket on", nr.SYS_fcntl, [number, fcntl.F_SETFL, flags]);
+	if (usk !== undefined) planSignals(program, number, usk.flags);
 }
