@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	// All runs are in one network namespace: ports of this run alone, and nothing is sent to the group.
 	uint32_t port = ntohl(own_address(1, 0).sin_addr.s_addr);
 	struct sockaddr_nl own = { .nl_family = AF_NETLINK, .nl_pid = port };
-	struct sockaddr_nl group = { .nl_family = AF_NETLINK, .nl_groups = 1u << 30 };
+	struct sockaddr_nl group = { .nl_family = AF_NETLINK, .nl_pid = port + 1, .nl_groups = 1u << 30 };
 	struct sockaddr_nl both = { .nl_family = AF_NETLINK, .nl_pid = port, .nl_groups = 1u << 30 };
 	struct sockaddr_nl name = { 0 }, now = { 0 };
 	int bound = make(NETLINK_USERSOCK), member = make(NETLINK_USERSOCK), client = make(NETLINK_USERSOCK);
