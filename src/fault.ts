@@ -36,6 +36,8 @@ export const FAULT_POINTS = [
 	"dump:cured",
 	"dump:inventory",
 	"dump:end",
+	"pre-dump:marked",
+	"pre-dump:copied",
 	"freeze:asked",
 	"freeze:frozen",
 	"freeze:thawed",

@@ -4,7 +4,7 @@
 
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { findLack, restoreMachine } from "./matrix/machine.ts";
 import { CritReader } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
@@ -20,7 +20,8 @@ export type Side = "ours" | "peer";
 
 /** One step between READY and the trigger. */
 export type Step =
-	| { do: "dump"; by: Side; leave?: "running" | "stopped" }
+	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean }
+	| { do: "pre-dump"; by: Side; mode: "splice" | "read" }
 	| { do: "restore"; by: Side; stopped?: boolean }
 	| { do: "continue" }
 	| { do: "decode" }
@@ -37,6 +38,7 @@ export interface Mode {
 
 const dump = (by: Side, leave?: "running" | "stopped"): Step =>
 	leave === undefined ? { do: "dump", by } : { do: "dump", by, leave };
+const preDump = (mode: "splice" | "read"): Step => ({ do: "pre-dump", by: "ours", mode });
 const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
 
 /** Every mode. A new one here runs all scenarios. */
@@ -72,6 +74,22 @@ export const modes: readonly Mode[] = [
 		title: "at full speed, loses and doubles nothing in many dumps that leave it running",
 		steps: [{ do: "storm", by: "ours" }, dump("ours"), restore("ours")],
 	},
+	{
+		name: "chain",
+		title: "survives chains of pre-dumps and dumps, restored by ours and by the peer",
+		steps: [
+			preDump("splice"),
+			preDump("read"),
+			dump("ours"),
+			restore("ours"),
+			preDump("read"),
+			{ do: "dump", by: "ours", leave: "running", tracked: true },
+			dump("ours", "running"),
+			preDump("splice"),
+			dump("ours"),
+			restore("peer"),
+		],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
@@ -94,6 +112,7 @@ export function modesOf(scenario: Scenario): Mode[] {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
+		if (mode.name === "chain" && !scenario.memory) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -165,11 +184,29 @@ export async function closeMatrix(): Promise<void> {
 	restoreMachine();
 }
 
-async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefined): Promise<void> {
+/** Memory ahead of a dump; the next step's images build on these. */
+async function doPreDump(run: Run, by: Side, mode: string): Promise<void> {
+	const args = ["pre-dump", "-t", String(run.pid), "--pre-dump-mode", mode, ...startImages(run)];
+	await run.criu(by, join(run.images, "dump.log"), args);
+	run.parent = run.images;
+	await run.settleAsleep();
+	await run.compare();
+}
+
+/** A new directory for images, and the arguments that name it and what it builds on. */
+function startImages(run: Run): string[] {
 	run.images = join(run.dir, `images${++run.dumps}`);
 	mkdirSync(run.images);
+	const parent = run.parent === undefined ? [] : ["--prev-images-dir", `../${basename(run.parent)}`];
+	return ["-D", run.images, "-o", "dump.log", "-v4", ...parent];
+}
+
+async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefined, tracked = false): Promise<void> {
+	const images = startImages(run);
+	run.parent = tracked ? run.images : undefined;
 	const { options, dumpOptions } = run.scenario;
-	const args = ["dump", "-t", String(run.pid), "-D", run.images, "-o", "dump.log", "-v4", ...options, ...dumpOptions];
+	const args = ["dump", "-t", String(run.pid), ...images, ...options, ...dumpOptions];
+	if (tracked) args.push("--track-mem");
 	if (leave !== undefined) args.push(leave === "running" ? "--leave-running" : "--leave-stopped");
 	await run.criu(by, join(run.images, "dump.log"), args);
 	if (leave === undefined) {
@@ -224,7 +261,8 @@ async function doRefuse(run: Run): Promise<void> {
 }
 
 async function doStep(run: Run, step: Step): Promise<void> {
-	if (step.do === "dump") return doDump(run, step.by, step.leave);
+	if (step.do === "dump") return doDump(run, step.by, step.leave, step.tracked);
+	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
 	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false);
 	if (step.do === "refuse") return doRefuse(run);
 	if (step.do === "storm") return doStorm(run, step.by);

@@ -3,6 +3,7 @@
  * It decides nothing. When the engine's thread dies the kernel marks ctl->lock and the agent leaves by the cure chain. */
 #include "agent.h"
 
+#define SYS_close 3
 #define SYS_rt_sigprocmask 14
 #define SYS_pread64 17
 #define SYS_madvise 28
@@ -151,7 +152,22 @@ static i64 load_pages(const u64 *a)
 	return done;
 }
 
-static i64 run_op(struct cr_op *op, const u64 *a)
+static i64 borrow(struct cr_ctl *ctl, const struct cr_op *op, const u64 *a)
+{
+	i64 fd = sys6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	if (fd >= 0)
+		ctl->borrowed = fd + 1;
+	return fd;
+}
+
+static i64 give_back(struct cr_ctl *ctl)
+{
+	u64 fd = ctl->borrowed;
+	ctl->borrowed = 0;
+	return fd ? sys6(SYS_close, fd - 1, 0, 0, 0, 0, 0) : 0;
+}
+
+static i64 run_op(struct cr_ctl *ctl, struct cr_op *op, const u64 *a)
 {
 	switch (op->code) {
 	case CR_OP_SYSCALL: return sys6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -164,6 +180,8 @@ static i64 run_op(struct cr_op *op, const u64 *a)
 	case CR_OP_REAP: serve_as_init((u32 *)a[0]);
 	case CR_OP_FILL: return fill(op, a);
 	case CR_OP_LOAD: return load_pages(a);
+	case CR_OP_BORROW: return borrow(ctl, op, a);
+	case CR_OP_GIVE_BACK: return give_back(ctl);
 	default: return -ENOSYS;
 	}
 }
@@ -202,7 +220,7 @@ static void run_program(struct cr_ctl *ctl)
 			else if (kind == CR_ARG_LOAD32)
 				a[k] = *(const u32 *)(a[k] + ctl->area);
 		}
-		op->result = run_op(op, a);
+		op->result = run_op(ctl, op, a);
 		if (!succeeded(op)) {
 			ctl->failed = i;
 			ctl->error = op->result;
@@ -229,6 +247,7 @@ static __attribute__((noreturn)) void leave_alone(struct cr_ctl *ctl)
 		for (;;)
 			sys6(SYS_exit_group, 97, 0, 0, 0, 0, 0);
 	}
+	give_back(ctl);
 	if (ctl->flags & CR_CTL_RESTART)
 		finish_restart(ctl);
 	cr_sigreturn_at(ctl->chain_sp);

@@ -38,6 +38,8 @@ enum {
 	CR_OP_WAKE = 7,    /* arg0 u32 address, arg1 value: stores it and wakes all */
 	CR_OP_REAP = 8,    /* waits for children until there is none, forwarding nothing; result: how many */
 	CR_OP_FILL = 9,    /* syscall with (fd, buffer, length, offset) repeated until all of length is done: nr pread64/pwrite64 */
+	CR_OP_BORROW = 11, /* syscall that makes a descriptor: closed by CR_OP_GIVE_BACK, or by an agent that leaves alone */
+	CR_OP_GIVE_BACK = 12,
 	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches */
 };
 
@@ -87,6 +89,7 @@ struct cr_ctl {
 	u64 frame_rip;
 	u64 orig_rip;
 	u64 orig_mask;
+	u64 borrowed; /* a descriptor that isn't to stay, plus 1; 0 for none */
 };
 
 #endif

@@ -31,6 +31,9 @@ struct cr_spawn {
  * for that the kernel unshares: mm/gup.c, gup_must_unshare). Read through /proc/PID/mem instead. */
 #define CR_PIECE_SHARED 1u
 
+/* The piece is memory of ours, of any length: a header in a stream. */
+#define CR_PIECE_LOCAL 2u
+
 /* One piece of memory to move: `bytes` at `address` of the other process. */
 struct cr_piece {
 	uint64_t address;
@@ -43,12 +46,17 @@ struct cr_pump {
 	uint64_t offset;     /* where in the file the first piece goes; the others follow without gaps */
 	int32_t pid;
 	int32_t mem_fd;      /* /proc/PID/mem: reads what process_vm_readv may not (no PROT_READ); -1: none */
-	int32_t out_fd;      /* a regular file */
+	int32_t out_fd;      /* a regular file, or a socket with CR_PUMP_STREAM */
 	uint32_t nr_threads;
 	uint64_t failed_at;  /* out: address of the page that could not be read */
 	int32_t failed_write; /* out: 1 when writing failed, 0 when reading */
-	int32_t pad;
+	uint32_t flags;      /* CR_PUMP_* */
 };
+
+/* The process runs on: all is read through mem_fd, and pages that aren't there any more count as zeros. */
+#define CR_PUMP_LIVE 1u
+/* The pieces are sent one after the other, by one thread. */
+#define CR_PUMP_STREAM 2u
 
 struct cr_seize {
 	uint64_t tids;       /* address of int32_t[nr_tids], threads of one process */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The page pump: copies memory of a stopped process into a file, in large pieces, by several threads. */
+/* The page pump: copies memory of another process into a file, in large pieces, by several threads, or into a socket. */
 #define _GNU_SOURCE
 #include "host.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -49,7 +51,7 @@ static void report(struct job *job, int64_t error, uint64_t address, int failed_
 
 static uint64_t address_of(const struct cr_piece *piece)
 {
-	return piece->address & ~(uint64_t)CR_PIECE_SHARED;
+	return piece->address & ~(uint64_t)(CR_PIECE_SHARED | CR_PIECE_LOCAL);
 }
 
 /* Pages that process_vm_readv refuses (no PROT_READ), or must not pin, can be read through /proc/PID/mem. */
@@ -57,6 +59,13 @@ static int read_forced(struct job *job, uint64_t address, uint8_t *to, uint64_t 
 {
 	while (bytes) {
 		ssize_t got = job->request->mem_fd < 0 ? -1 : pread(job->request->mem_fd, to, bytes, (off_t)address);
+		if (got <= 0 && job->request->flags & CR_PUMP_LIVE) {
+			/* Whoever needs that page finds another one there, and knows it. */
+			got = PAGE - (address & (PAGE - 1));
+			if ((uint64_t)got > bytes)
+				got = bytes;
+			memset(to, 0, got);
+		}
 		if (got <= 0) {
 			report(job, got == 0 || job->request->mem_fd < 0 ? -EFAULT : -errno, address, 0);
 			return -1;
@@ -74,10 +83,24 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 	uint64_t index = find_piece(job, at), within = at - job->starts[index], filled = 0;
 
 	while (filled < bytes) {
+		if (job->pieces[index].address & CR_PIECE_LOCAL) {
+			uint64_t part = job->pieces[index].bytes - within;
+			if (part > bytes - filled)
+				part = bytes - filled;
+			memcpy(buffer + filled, (const uint8_t *)address_of(&job->pieces[index]) + within, part);
+			filled += part;
+			within += part;
+			if (within >= job->pieces[index].bytes) {
+				within = 0;
+				index++;
+			}
+			continue;
+		}
 		struct iovec remote[MAX_IOV];
 		uint64_t count = 0, batch = 0, i = index, skip = within;
-		int stuck = job->pieces[index].address & CR_PIECE_SHARED;
-		while (!stuck && count < MAX_IOV && filled + batch < bytes && !(job->pieces[i].address & CR_PIECE_SHARED)) {
+		int stuck = job->pieces[index].address & CR_PIECE_SHARED || job->request->flags & CR_PUMP_LIVE;
+		while (!stuck && count < MAX_IOV && filled + batch < bytes &&
+		       !(job->pieces[i].address & (CR_PIECE_SHARED | CR_PIECE_LOCAL))) {
 			uint64_t part = job->pieces[i].bytes - skip;
 			if (part > bytes - filled - batch)
 				part = bytes - filled - batch;
@@ -97,7 +120,7 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 			got = 0;
 		}
 		/* Whole pages arrived; what follows is the page that could not be read that way. */
-		uint64_t moved = (uint64_t)got & ~(PAGE - 1);
+		uint64_t moved = (uint64_t)got == batch ? batch : (uint64_t)got & ~(PAGE - 1);
 		stuck = stuck || moved < batch;
 		filled += moved;
 		within += moved;
@@ -125,7 +148,9 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 static int write_span(struct job *job, uint64_t at, const uint8_t *buffer, uint64_t bytes)
 {
 	while (bytes) {
-		ssize_t put = pwrite(job->request->out_fd, buffer, bytes, (off_t)(job->request->offset + at));
+		ssize_t put = job->request->flags & CR_PUMP_STREAM
+				      ? send(job->request->out_fd, buffer, bytes, MSG_NOSIGNAL)
+				      : pwrite(job->request->out_fd, buffer, bytes, (off_t)(job->request->offset + at));
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put <= 0) {
@@ -178,6 +203,8 @@ int64_t cr_pump(struct cr_pump *request)
 	}
 	job.starts = starts;
 	wanted = request->nr_threads < 1 ? 1 : request->nr_threads > MAX_THREADS ? MAX_THREADS : request->nr_threads;
+	if (request->flags & CR_PUMP_STREAM)
+		wanted = 1;
 	if (wanted > 1 + job.total / (2 * CHUNK))
 		wanted = 1 + job.total / (2 * CHUNK);
 	while (started < wanted - 1 && pthread_create(&threads[started], NULL, work, &job) == 0)

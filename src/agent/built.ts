@@ -14,11 +14,11 @@ import {
 	CLONE_VM,
 	CloneArgs,
 } from "../kernel/abi/sched.ts";
-import { SYS_exit, SYS_ftruncate, SYS_memfd_create, SYS_munmap, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_exit, SYS_ftruncate, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { listChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import { agentBlob } from "../sys/embedded.ts";
-import { closeFd, toCString } from "../sys/file.ts";
+import { closeFd } from "../sys/file.ts";
 import { mustSyscall, spawn } from "../sys/host.ts";
 import { mapShared } from "../sys/memory.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
@@ -27,6 +27,7 @@ import { stopTimeout } from "./blocked-stop.ts";
 import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
+import { createExecutable, createMemfd } from "./executable.ts";
 import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
 import { type OpRef, type OutRef, Program } from "./program.ts";
 import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
@@ -46,8 +47,6 @@ import {
 const SIGKILL = 9;
 const SIGCHLD = 17;
 const STEP_TIMEOUT_MS = 10_000;
-const MFD_CLOEXEC = 1;
-const MFD_EXEC = 0x10;
 
 /** What the first process of a restore is made with. */
 export interface BuildRequest {
@@ -88,24 +87,6 @@ export interface FinalState {
 	regs: Registers;
 	xstate: Uint8Array;
 	sigmask: bigint;
-}
-
-function createMemfd(name: string, flags: number): number {
-	const fd = mustSyscall(`"${name}"`, SYS_memfd_create, toCString(name), flags | MFD_CLOEXEC);
-	return fd;
-}
-
-/** An executable memfd; kernels before 6.3 don't know MFD_EXEC and don't need it. */
-export function createExecutable(bytes: Uint8Array): number {
-	let fd: number;
-	try {
-		fd = createMemfd("criu-agent", MFD_EXEC);
-	} catch (error) {
-		if (!isErrno(error, "EINVAL")) throw error;
-		fd = createMemfd("criu-agent", 0);
-	}
-	mustSyscall("of the agent", SYS_pwrite64, fd, bytes, bytes.length, 0);
-	return fd;
 }
 
 /** A process or thread under construction. All calls come from the thread that made it. */

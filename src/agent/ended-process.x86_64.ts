@@ -15,8 +15,8 @@ import {
 import { closeFd } from "../sys/file.ts";
 import { mustSyscall, spawn } from "../sys/host.ts";
 import { __WALL, P_PID, WEXITED, waitId } from "../sys/process.ts";
-import { createExecutable } from "./built.ts";
 import { buildCodeElf } from "./elf.x86_64.ts";
+import { createExecutable } from "./executable.ts";
 
 const SIGNAL_MASK = 0x7f;
 const PR_SET_DUMPABLE = 4;

@@ -15,6 +15,8 @@ export const OP_WAKE = 7;
 export const OP_REAP = 8;
 export const OP_FILL = 9;
 export const OP_LOAD = 10;
+export const OP_BORROW = 11;
+export const OP_GIVE_BACK = 12;
 
 export const CHECK_NONE = 0;
 export const CHECK_NO_ERROR = 1;
@@ -42,7 +44,7 @@ export const CrOp = defineStruct("cr_op", 80, {
 });
 
 /** `struct cr_ctl`. */
-export const CrCtl = defineStruct("cr_ctl", 88, {
+export const CrCtl = defineStruct("cr_ctl", 96, {
 	lock: ["u32", 0],
 	cmd_seq: ["u32", 4],
 	ack_seq: ["u32", 8],
@@ -57,6 +59,7 @@ export const CrCtl = defineStruct("cr_ctl", 88, {
 	frame_rip: ["u64", 64],
 	orig_rip: ["u64", 72],
 	orig_mask: ["u64", 80],
+	borrowed: ["u64", 88],
 });
 
 /** `struct cr_blob_header`. */

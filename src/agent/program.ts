@@ -13,9 +13,11 @@ import {
 	CHECK_NO_ERROR_OR,
 	CHECK_NONE,
 	CrOp,
+	OP_BORROW,
 	OP_CLONE,
 	OP_COPY,
 	OP_FILL,
+	OP_GIVE_BACK,
 	OP_LOAD,
 	OP_MERGE,
 	OP_REAP,
@@ -105,6 +107,15 @@ export class Program {
 	/** Reads from a file into fresh memory of the process itself. */
 	load(what: string, args: readonly [fd: Arg, address: Arg, bytes: Arg, offset: Arg], options?: OpOptions): OpRef {
 		return this.push(OP_LOAD, SYS_pread64, args, what, options);
+	}
+
+	/** A call that makes a descriptor which must not stay: giveBack closes it, and so does an agent that is left alone. */
+	borrow(what: string, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
+		return this.push(OP_BORROW, nr, args, what, options);
+	}
+
+	giveBack(what: string): OpRef {
+		return this.push(OP_GIVE_BACK, 0, [], what);
 	}
 
 	copy(what: string, to: Arg, from: Arg, length: number): OpRef {
@@ -264,7 +275,7 @@ function describeArg(arg: Arg): string {
 	return isOpRef(arg) ? `#${arg.op}` : `<room for ${arg.length} bytes>`;
 }
 
-const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap"];
+const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap", "", "", "", "give back"];
 
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {

@@ -40,6 +40,8 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "P",
 		usage: "pre-dump -t PID [options]",
 		help: "write memory ahead of a dump while the processes run on",
+		load: async () => (await import("./pre-dump.ts")).runPreDump,
+		failure: "Pre-dumping FAILED.",
 	},
 	{
 		...plain,

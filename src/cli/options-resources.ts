@@ -236,13 +236,11 @@ export const memoryOptions: readonly OptionSpec[] = [
 		commands: "DP",
 		group: "memory",
 		rpc: "track_mem",
-		since: "later",
 	}),
 	text("prev-images-dir", "prevImagesDir", "DIR", "take unchanged pages from the images in DIR", {
 		commands: "DP",
 		group: "memory",
 		rpc: "parent_img",
-		since: "later",
 	}),
 	flag("auto-dedup", "autoDedup", "free pages in the older images (dump) or in the images (restore) as they go", {
 		commands: "DRS",

@@ -17,7 +17,6 @@ export class DumpState implements DumpContext {
 	readonly files = new FileTable(this);
 	private readonly shared = new Map<string, unknown>();
 	readonly ownNamespaces = readNamespaces("self");
-	private nextPagesId = 1;
 
 	constructor(
 		readonly options: Options,
@@ -40,10 +39,6 @@ export class DumpState implements DumpContext {
 			for (const kind of ["pid", "mnt"] as const) found.set(kind, this.ownNamespaces.get(kind) ?? 0n);
 			return found;
 		});
-	}
-
-	newPagesId(): number {
-		return this.nextPagesId++;
 	}
 }
 

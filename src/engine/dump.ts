@@ -3,12 +3,12 @@
 
 import { askThreads } from "../agent/ask-threads.ts";
 import type { ProgramResult } from "../agent/channel.ts";
-import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
-import { collectInjectionFacts, InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
+import type { Gadgets } from "../agent/gadgets.x86_64.ts";
+import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { BlockedError, BugError, CriuError, isErrno, KernelError, PassingError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, type CriuError, PassingError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -21,7 +21,6 @@ import {
 import { fs_entrySchema } from "../images/gen/file_pb.ts";
 import { mm_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
-import { readMaps } from "../kernel/procfs/maps.ts";
 import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { Completion, DeadTask, DumpedTask, DumpedThread, TaskDraft, ThreadDraft } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
@@ -40,36 +39,15 @@ import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
+import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
+import { hideTrackers, MemoryRun } from "./memory-run.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
-import type { DumpResult, DumpStats } from "./types.ts";
-
-/** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
-function collectFacts(
-	tasks: readonly DumpedTask[],
-	hint: Gadgets | undefined,
-	blockers: CriuError[],
-): InjectionFacts[] {
-	const facts: InjectionFacts[] = [];
-	// A forked child has the same code at the same place as its parent.
-	const hints = hint === undefined ? [] : [hint];
-	for (const { pid, vmas, stat } of tasks) {
-		try {
-			const fitting = hints.find((gadgets) => holdsGadgets(pid, vmas, gadgets));
-			const collected = collectInjectionFacts(pid, vmas, stat.startStack, fitting);
-			if (fitting === undefined) hints.push(collected.gadgets);
-			facts.push(collected);
-		} catch (error) {
-			if (!(error instanceof CriuError) || isErrno(error, "ESRCH")) throw error;
-			blockers.push(error);
-		}
-	}
-	return facts;
-}
+import type { DumpResult } from "./types.ts";
 
 /** A task with all that its images will hold. */
 interface CollectedTask {
@@ -107,7 +85,7 @@ function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, cont
 }
 
 /** Lets all kinds fill the drafts; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts): CollectedTask {
+function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts, memory: MemoryRun): CollectedTask {
 	const draft = newDraft();
 	const ask = new Program();
 	const [leader, ...others] = task.threads;
@@ -132,6 +110,7 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 			finish.push({ completions: rest[index]?.completions ?? [], answers });
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
+		if (!hasSharedMemory(task, context)) memory.adopt(task, agent);
 		for (const kind of TASK_KINDS) kind.converse?.(task, draft, (program) => agent.programs.run(program), context);
 	} catch (error) {
 		agent.undo(error);
@@ -143,24 +122,15 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 	return { task, draft, threads: asked.map(({ thread, draft: own }) => ({ vtid: thread.vtid, core: own.core })) };
 }
 
-const NO_PAGES: PagesWritten = { scanned: 0n, written: 0n, lazy: 0n };
-
-function copyMemory(collected: readonly CollectedTask[], context: DumpState, dir: ImageDir): PagesWritten {
+function copyMemory(collected: readonly CollectedTask[], context: DumpState, memory: MemoryRun): PagesWritten {
 	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
-		dumpSegmentPages(segment, dir, context.newPagesId());
+		dumpSegmentPages(segment, memory.sink);
 		closeFd(segment.fd);
 	}
 	return collected
 		.filter(({ task }) => !hasSharedMemory(task, context))
-		.map(({ task, draft }) => dumpPages(task, draft, dir, context.newPagesId()))
-		.reduce(
-			(sum, { scanned, written, lazy }) => ({
-				scanned: sum.scanned + scanned,
-				written: sum.written + written,
-				lazy: sum.lazy + lazy,
-			}),
-			NO_PAGES,
-		);
+		.map(({ task, draft }) => dumpPages(task, draft, memory.sink, memory.trackingOf(task)))
+		.reduce(addPages, NO_PAGES);
 }
 
 /** What only standing tasks can tell and no kind owns. */
@@ -204,6 +174,7 @@ function writeImages(
 	context: DumpState,
 	dir: ImageDir,
 	identity: ReturnType<typeof collectIdentity>,
+	memory: MemoryRun,
 ): void {
 	const { rootIds, ids, clocks } = identity;
 	const tables = new Set<number>();
@@ -228,7 +199,9 @@ function writeImages(
 	const [rootTaskIds] = ids;
 	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
 	faultPoint("dump:images");
-	writeInventory(dir, rootIds, { tcpClose: context.options.tcpClose, uprobes: hasMetUprobes(context) });
+	const { tcpClose, leaveRunning, leaveStopped } = context.options;
+	const tracker = memory.finish(leaveRunning || leaveStopped);
+	writeInventory(dir, rootIds, { tcpClose, uprobes: hasMetUprobes(context), tracker });
 	if (context.options.cpuCap.image) writeCpuinfo(dir);
 	faultPoint("dump:inventory");
 }
@@ -240,17 +213,18 @@ function carryOut(
 	dir: ImageDir,
 	facts: readonly InjectionFacts[],
 	timings: Timings,
+	memory: MemoryRun,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
 	const collected = tasks.map((task, index) => {
 		const own = facts[index];
 		if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
-		return collectTask(task, context, own);
+		return collectTask(task, context, own, memory);
 	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
-	const pages = copyMemory(collected, context, dir);
+	const pages = copyMemory(collected, context, memory);
 	faultPoint("dump:pages");
 	const identity = collectIdentity(tasks, context);
 	timings.lap("memory");
@@ -260,7 +234,7 @@ function carryOut(
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
 	}
-	writeImages(collected, dead, context, dir, identity);
+	writeImages(collected, dead, context, dir, identity, memory);
 	timings.lap("images");
 	if (!livesOn) {
 		frozen.kill();
@@ -285,19 +259,6 @@ function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void 
 	closeInFlight(context);
 }
 
-/** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */
-function guessGadgets(pid: number): Gadgets | undefined {
-	try {
-		return findGadgets(pid, readMaps(pid));
-	} catch (error) {
-		if (error instanceof KernelError) return undefined;
-		throw error;
-	}
-}
-
-/** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
-const CURE_ROUNDS = 40;
-
 /** How long a tree runs on, in milliseconds, when all that stands against its dump is what passes. */
 const PASSING_MS = [1, 2, 5, 10, 20, 50];
 
@@ -307,7 +268,14 @@ function isPassing(blockers: readonly CriuError[]): boolean {
 }
 
 /** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */
-function freezeAndLook(pid: number, options: Options, dir: ImageDir, gadgets: Gadgets | undefined, timings: Timings) {
+function freezeAndLook(
+	pid: number,
+	options: Options,
+	dir: ImageDir,
+	gadgets: Gadgets | undefined,
+	timings: Timings,
+	memory: MemoryRun,
+) {
 	let leaving = 0;
 	let passing = 0;
 	for (;;) {
@@ -316,6 +284,7 @@ function freezeAndLook(pid: number, options: Options, dir: ImageDir, gadgets: Ga
 		try {
 			const { tasks, dead } = frozen;
 			timings.lap("facts");
+			memory.attach(tasks);
 			const context = new DumpState(options, dir, tasks, dead);
 			const { blockers, facts } = examine(frozen, context, gadgets);
 			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
@@ -349,9 +318,11 @@ export function dump(options: Options): DumpResult {
 	const target = readTarget(pid, options);
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
+	const livesOn = options.leaveRunning || options.leaveStopped;
+	using memory = MemoryRun.open(options, dir, options.trackMem && livesOn);
 	const gadgets = guessGadgets(pid);
 	timings.lap("prepare");
-	const look = freezeAndLook(pid, options, dir, gadgets, timings);
+	const look = freezeAndLook(pid, options, dir, gadgets, timings, memory);
 	using frozen = look.frozen;
 	const { context, blockers, facts } = look;
 	const { tasks } = frozen;
@@ -365,7 +336,8 @@ export function dump(options: Options): DumpResult {
 
 	let pages: PagesWritten;
 	try {
-		pages = carryOut(frozen, context, dir, facts, timings);
+		memory.begin();
+		pages = carryOut(frozen, context, dir, facts, timings, memory);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(error, tasks);
@@ -374,17 +346,7 @@ export function dump(options: Options): DumpResult {
 	}
 	faultPoint("dump:end");
 	log.info(`Dumped ${describeProcess(target)}`);
-	const stats: DumpStats = {
-		freezingTime: timings.between("freeze", "freeze"),
-		frozenTime: timings.between("facts", "release"),
-		memdumpTime: timings.between("memory", "memory"),
-		memwriteTime: timings.between("memory", "memory"),
-		irmapResolve: 0,
-		pagesScanned: pages.scanned,
-		pagesSkippedParent: 0n,
-		pagesWritten: pages.written,
-		pagesLazy: pages.lazy,
-	};
+	const stats = dumpStats(pages, timings);
 	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);
 	return { pid, stats };
 }
@@ -399,6 +361,7 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	raiseFdLimit();
 	readTarget(pid, options);
 	using frozen = freezeTree(pid, options);
+	for (const tracker of hideTrackers(frozen.tasks, undefined)) tracker.close();
 	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);
 	const found = findBlockers(frozen.tasks, frozen.dead, context);
 	closeAllCopies(frozen.tasks, context);

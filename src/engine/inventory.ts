@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // inventory.img: written last, so that its presence means a finished dump; read first.
 
+import { readFileSync } from "node:fs";
 import { ImageError } from "../errors.ts";
 import type { task_kobj_ids_entry } from "../images/gen/core_pb.ts";
 import {
@@ -10,6 +11,9 @@ import {
 	plugins_entrySchema,
 } from "../images/gen/inventory_pb.ts";
 import { create, hasField, type ImageDir, KINDS } from "../images/index.ts";
+
+import type { PreDumpMode } from "../options.ts";
+import type { TrackerAddress } from "./tracker.ts";
 
 const IMG_VERSION = 2;
 const NETWORK_LOCK_IPTABLES = 0;
@@ -26,7 +30,7 @@ export function removeOldImages(dir: ImageDir): void {
 export function writeInventory(
 	dir: ImageDir,
 	rootIds: task_kobj_ids_entry,
-	{ tcpClose, uprobes }: { tcpClose: boolean; uprobes: boolean },
+	facts: { tcpClose: boolean; uprobes: boolean; tracker: TrackerAddress | undefined },
 ): void {
 	const inventory = create(inventory_entrySchema, {
 		imgVersion: IMG_VERSION,
@@ -35,18 +39,52 @@ export function writeInventory(
 		nsPerId: true,
 		rootCgSet: 1,
 		lsmtype: lsmtype.NO_LSM,
-		...(tcpClose ? { tcpClose: true } : {}),
-		...(uprobes ? { allowUprobes: true } : {}),
+		...(facts.tcpClose ? { tcpClose: true } : {}),
+		...(facts.uprobes ? { allowUprobes: true } : {}),
+		...trackerFields(facts.tracker),
 		networkLockMethod: NETWORK_LOCK_IPTABLES,
 		pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
 		dumpCriuRunId: crypto.randomUUID(),
 	});
+	writeLast(dir, inventory);
+}
+
+function writeLast(dir: ImageDir, inventory: inventory_entry): void {
 	try {
 		dir.writeEntry(KINDS.INVENTORY, undefined, inventory);
 	} catch (error) {
 		dir.remove(KINDS.INVENTORY);
 		throw error;
 	}
+}
+
+/** Microseconds since the host was started; the original finds by it that a pid was used again. */
+function readUptime(): bigint {
+	const [seconds = "0"] = readFileSync("/proc/uptime", "latin1").split(" ");
+	return BigInt(Math.round(Number(seconds) * 1e6));
+}
+
+function trackerFields(tracker: TrackerAddress | undefined) {
+	if (tracker === undefined) return {};
+	return {
+		dumpUptime: readUptime(),
+		trackToken: tracker.token,
+		trackerPid: tracker.pid,
+		trackerState: tracker.stateFd,
+	};
+}
+
+/** Finishes a pre-dump. It says of itself that nothing can be restored from it. */
+export function writePreDumpInventory(dir: ImageDir, mode: PreDumpMode, tracker: TrackerAddress | undefined): void {
+	writeLast(
+		dir,
+		create(inventory_entrySchema, {
+			imgVersion: 0,
+			preDumpMode: mode === "splice" ? 1 : 2,
+			pluginsEntry: create(plugins_entrySchema, { plugins: [] }),
+			...trackerFields(tracker),
+		}),
+	);
 }
 
 /** The inventory; undefined when it isn't there, though other images are, or not whole. */

@@ -61,6 +61,11 @@ export interface DumpEngine {
 	preflight(pid: number, options: Options): CriuError[];
 }
 
+export interface PreDumpEngine {
+	/** Writes memory ahead of a dump; the tree runs on. */
+	preDump(options: Options): DumpResult;
+}
+
 export interface RestoreEngine {
 	restore(options: Options): RestoreResult;
 	/** What a restore would do, as text for the user. Throws what a restore would throw before it creates anything. */

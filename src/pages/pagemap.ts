@@ -5,7 +5,7 @@
 import { ImageError } from "../errors.ts";
 import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { pagemap_entrySchema } from "../images/gen/mm_pb.ts";
-import { create, hasField } from "../images/index.ts";
+import { create, hasField, KINDS } from "../images/index.ts";
 import { PIECE_SHARED } from "../sys/host-layout.ts";
 import type { Ranges } from "./scan.ts";
 
@@ -16,11 +16,16 @@ export const PE_PARENT = 1;
 export const PE_LAZY = 2;
 export const PE_PRESENT = 4;
 
-/** A run of pages whose content is in the pages file at `offset`. */
+/** What a page server has of a task, kept where its other images are. */
+export const SENT_PAGEMAP: typeof KINDS.PAGEMAP = { ...KINDS.PAGEMAP, file: "sent-pagemap-%u" };
+
+/** A run of pages whose content is in a pages file at `offset`. */
 export interface PageRun {
 	address: bigint;
 	bytes: bigint;
 	offset: bigint;
+	/** Whose pages file: 0 is that of the images themselves, 1 that of their parent, and so on. */
+	level: number;
 }
 
 /** A stretch of memory that is dumped page by page. */
@@ -47,7 +52,7 @@ export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[
 	let at = 0;
 	for (const stretch of stretches) {
 		if (stretch.whole) {
-			yield { start: stretch.start, end: stretch.end, lazy: stretch.lazy };
+			yield { start: stretch.start, end: stretch.end, lazy: stretch.lazy, whole: true };
 			continue;
 		}
 		while (at < data.length && (data[at]?.end ?? 0n) <= stretch.start) at++;
@@ -58,9 +63,21 @@ export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[
 				start: later(range.start, stretch.start),
 				end: earlier(range.end, stretch.end),
 				lazy: stretch.lazy,
+				whole: false,
 			};
 		}
 	}
+}
+
+/** What goes into the images of a task's memory. */
+export interface PagemapPlan {
+	readonly entries: pagemap_entry[];
+	/** Pairs of address and length, of what is in these images themselves. */
+	readonly pieces: BigUint64Array;
+	/** Of these. */
+	readonly bytes: bigint;
+	/** Bytes that are left to the parent images. */
+	readonly inParent: bigint;
 }
 
 /** The count of pages in both forms: CRIU 4.2 reads the 64-bit one where it is there, older ones know only the other. */
@@ -94,23 +111,43 @@ function* splitPieces(
 
 /**
  * Entries of a pagemap and the pieces to copy, in the same order; adjacent runs of equal flags are merged. `shared`: where
- * pages are shared copy-on-write.
+ * pages are shared copy-on-write. `inherited`: whose content the parent images have.
  */
 export function planPagemap(
 	data: Ranges,
 	stretches: readonly PrivateRange[],
 	shared: Ranges = [],
-): { entries: pagemap_entry[]; pieces: BigUint64Array; bytes: bigint } {
-	const runs: Array<{ start: bigint; end: bigint; flags: number }> = [];
+	inherited: Ranges = [],
+): PagemapPlan {
+	const runs: PagemapRange[] = [];
 	let bytes = 0n;
-	for (const { start, end, lazy } of intersectRanges(data, stretches)) {
-		const flags = lazy ? PE_LAZY | PE_PRESENT : PE_PRESENT;
+	let inParent = 0n;
+	const append = (start: bigint, end: bigint, flags: number) => {
 		const last = runs[runs.length - 1];
 		if (last !== undefined && last.end === start && last.flags === flags) last.end = end;
 		else runs.push({ start, end, flags });
-		bytes += end - start;
+		if (flags === PE_PARENT) inParent += end - start;
+		else bytes += end - start;
+	};
+	let at = 0;
+	for (const { start, end, lazy, whole } of intersectRanges(data, stretches)) {
+		const flags = lazy ? PE_LAZY | PE_PRESENT : PE_PRESENT;
+		let from = start;
+		while (from < end) {
+			while (at < inherited.length && (inherited[at]?.end ?? 0n) <= from) at++;
+			const next = whole ? undefined : inherited[at];
+			if (next === undefined || next.start >= end) {
+				append(from, end, flags);
+				break;
+			}
+			if (next.start > from) append(from, next.start, flags);
+			const last = earlier(next.end, end);
+			append(later(from, next.start), last, PE_PARENT);
+			from = last;
+		}
 	}
-	const pieces = BigUint64Array.from([...splitPieces(runs, shared)].flat());
+	const present = inherited.length === 0 ? runs : runs.filter((run) => run.flags !== PE_PARENT);
+	const pieces = BigUint64Array.from([...splitPieces(present, shared)].flat());
 	const entries = runs.map((run) => {
 		return create(pagemap_entrySchema, {
 			vaddr: run.start,
@@ -118,22 +155,29 @@ export function planPagemap(
 			flags: run.flags,
 		});
 	});
-	return { entries, pieces, bytes };
+	return { entries, pieces, bytes, inParent };
+}
+
+/** An entry of a pagemap, checked. */
+export interface PagemapRange {
+	start: bigint;
+	end: bigint;
+	/** PE_*. */
+	flags: number;
 }
 
 /**
- * Where each page of a pagemap lies in its pages file.
+ * The entries of a pagemap in one form, whoever wrote them.
  *
- * @throws ImageError when entries overlap, go backwards, or need a parent image
+ * @throws ImageError when entries overlap, go backwards or leave the address space
  */
-export function collectRuns(file: string, pagemap: { head: pagemap_head; entries: pagemap_entry[] }): PageRun[] {
-	const runs: PageRun[] = [];
-	let offset = 0n;
-	let end = 0n;
-	for (const entry of pagemap.entries) {
+export function listRanges(file: string, entries: readonly pagemap_entry[]): PagemapRange[] {
+	const ranges: PagemapRange[] = [];
+	let before = 0n;
+	for (const entry of entries) {
 		const pages = hasField(entry, "nrPages") ? entry.nrPages : BigInt(entry.compatNrPages);
-		const bytes = pages * PAGE;
-		if (entry.vaddr % PAGE !== 0n || entry.vaddr < end || entry.vaddr + bytes > ADDRESS_LIMIT || bytes === 0n)
+		const end = entry.vaddr + pages * PAGE;
+		if (entry.vaddr % PAGE !== 0n || entry.vaddr < before || end > ADDRESS_LIMIT || pages === 0n)
 			throw new ImageError(
 				"IMAGE_CORRUPT",
 				`${file}: ${pages} pages at 0x${entry.vaddr.toString(16)} are out of order or range`,
@@ -142,23 +186,73 @@ export function collectRuns(file: string, pagemap: { head: pagemap_head; entries
 					remedy: "dump again; the images were damaged",
 				},
 			);
-		end = entry.vaddr + bytes;
+		before = end;
 		const flags = entry.inParent ? PE_PARENT : hasField(entry, "flags") ? entry.flags : PE_PRESENT;
-		if ((flags & (PE_PRESENT | PE_PARENT)) !== PE_PRESENT)
-			throw new ImageError("IMAGE_INCOMPLETE", `${file}: pages at 0x${entry.vaddr.toString(16)} are in another image`, {
-				file,
-				remedy: "this version restores only full dumps: dump without --prev-images-dir and --lazy-pages",
-			});
+		ranges.push({ start: entry.vaddr, end, flags });
+	}
+	return ranges;
+}
+
+function incomplete(file: string, start: bigint): ImageError {
+	return new ImageError("IMAGE_INCOMPLETE", `${file}: pages at 0x${start.toString(16)} are in no image`, {
+		file,
+		remedy: "bring back the older images that `parent` leads to; pages of --lazy-pages come from their server",
+	});
+}
+
+/** Appends what the parent has of a range, one level further away. @throws ImageError when it hasn't all of it */
+function takeFromParent(runs: PageRun[], file: string, { start, end }: PagemapRange, parent: readonly PageRun[]): void {
+	let low = 0;
+	let high = parent.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		const run = parent[middle] as PageRun;
+		if (run.address + run.bytes <= start) low = middle + 1;
+		else high = middle;
+	}
+	let at = start;
+	for (let i = low; at < end; i++) {
+		const run = parent[i];
+		if (run === undefined || run.address > at) throw incomplete(file, at);
+		const last = earlier(run.address + run.bytes, end);
+		runs.push({ address: at, bytes: last - at, offset: run.offset + (at - run.address), level: run.level + 1 });
+		at = last;
+	}
+}
+
+/**
+ * Where each page of a pagemap lies. `parent`: the same of the parent images, asked for when it's needed.
+ *
+ * @throws ImageError when entries overlap, go backwards, or miss their pages in the parent images
+ */
+export function collectRuns(
+	file: string,
+	pagemap: { head: pagemap_head; entries: pagemap_entry[] },
+	parent: () => readonly PageRun[] = () => [],
+): PageRun[] {
+	const runs: PageRun[] = [];
+	let offset = 0n;
+	let older: readonly PageRun[] | undefined;
+	for (const range of listRanges(file, pagemap.entries)) {
+		const { start, end, flags } = range;
+		if ((flags & PE_PARENT) !== 0) {
+			older ??= parent();
+			takeFromParent(runs, file, range, older);
+			continue;
+		}
+		if ((flags & PE_PRESENT) === 0) throw incomplete(file, start);
+		const bytes = end - start;
 		const last = runs[runs.length - 1];
-		if (last !== undefined && last.address + last.bytes === entry.vaddr) last.bytes += bytes;
-		else runs.push({ address: entry.vaddr, bytes, offset });
+		if (last !== undefined && last.level === 0 && last.address + last.bytes === start) last.bytes += bytes;
+		else runs.push({ address: start, bytes, offset, level: 0 });
 		offset += bytes;
 	}
 	return runs;
 }
 
-/** Bytes that the pages file must have. */
-export function totalBytes(runs: readonly PageRun[]): bigint {
-	const last = runs[runs.length - 1];
-	return last === undefined ? 0n : last.offset + last.bytes;
+/** Bytes that the pages file of a level must have. */
+export function totalBytes(runs: readonly PageRun[], level = 0): bigint {
+	let total = 0n;
+	for (const run of runs) if (run.level === level && run.offset + run.bytes > total) total = run.offset + run.bytes;
+	return total;
 }

@@ -10,10 +10,13 @@ import {
 	PAGE_IS_PFNZERO,
 	PAGE_IS_PRESENT,
 	PAGE_IS_SWAPPED,
+	PAGE_IS_WRITTEN,
 	PM_FILE,
 	PM_GUARD_REGION,
 	PM_PFRAME_MASK,
 	PM_PRESENT,
+	PM_SCAN_CHECK_WPASYNC,
+	PM_SCAN_WP_MATCHING,
 	PM_SWAP,
 	PmScanArg,
 } from "../kernel/abi/pagemap-scan.ts";
@@ -46,10 +49,45 @@ export function appendRange(ranges: Ranges, start: bigint, end: bigint): void {
 	else ranges.push({ start, end });
 }
 
+/** What is in both lists. */
+export function intersect(a: Ranges, b: Ranges): Ranges {
+	const both: Ranges = [];
+	for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+		const [x, y] = [a[i], b[j]];
+		if (x === undefined || y === undefined) break;
+		const [low, high] = x.start > y.start ? [x, y] : [y, x];
+		const first = x.end < y.end ? x : y;
+		if (low.start < first.end && low.start < high.end) appendRange(both, low.start, first.end);
+		if (x.end < y.end) i++;
+		else j++;
+	}
+	return both;
+}
+
+/** What is in the first list and not in the second. */
+export function subtract(from: Ranges, what: Ranges): Ranges {
+	const rest: Ranges = [];
+	let i = 0;
+	for (const { start, end } of from) {
+		let at = start;
+		while (i < what.length && (what[i]?.end ?? 0n) <= at) i++;
+		for (let k = i; k < what.length; k++) {
+			const cut = what[k];
+			if (cut === undefined || cut.start >= end) break;
+			if (cut.start > at) appendRange(rest, at, cut.start);
+			if (cut.end > at) at = cut.end;
+		}
+		if (at < end) appendRange(rest, at, end);
+	}
+	return rest;
+}
+
 interface Query {
 	inverted: bigint;
 	mask: bigint;
 	anyOf: bigint;
+	/** PM_SCAN_*. */
+	flags?: bigint;
 }
 
 const regions = new BigUint64Array(REGIONS_PER_CALL * REGION_WORDS);
@@ -61,6 +99,7 @@ function scanRange(pagemapFd: number, start: bigint, end: bigint, query: Query):
 	while (at < end) {
 		const arg = PmScanArg.encode({
 			size: BigInt(PmScanArg.size),
+			flags: query.flags ?? 0n,
 			start: at,
 			end,
 			vec: addressOf(regions),
@@ -79,6 +118,23 @@ function scanRange(pagemapFd: number, start: bigint, end: bigint, query: Query):
 		at = found[found.length - 1]?.end ?? end;
 	}
 	return found;
+}
+
+/**
+ * Pages that were written to since the last call that armed the range; undefined where nothing tells, as no asynchronous write
+ * protection is on. `arm`: the next call tells what is written from now on.
+ *
+ * @throws KernelError
+ */
+export function scanWritten(pagemapFd: number, start: bigint, end: bigint, arm: boolean): Ranges | undefined {
+	const flags = PM_SCAN_CHECK_WPASYNC | (arm ? PM_SCAN_WP_MATCHING : 0n);
+	const anyOf = PAGE_IS_PRESENT | PAGE_IS_SWAPPED;
+	try {
+		return scanRange(pagemapFd, start, end, { inverted: 0n, mask: PAGE_IS_WRITTEN, anyOf, flags });
+	} catch (error) {
+		if (isErrno(error, "EPERM")) return undefined;
+		throw error;
+	}
 }
 
 const NOT_DATA = PAGE_IS_PFNZERO | PAGE_IS_FILE;

@@ -28,6 +28,7 @@ import {
 	type ThreadImage,
 	type ThreadPlan,
 } from "../kinds/kind.ts";
+import { readRuns } from "../kinds/mm/mm-pages.ts";
 import { planTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { planDeath } from "../kinds/task/dead.ts";
@@ -142,7 +143,7 @@ function estimateProgram(image: TaskImage, images: DumpImages, context: RestoreC
 			bytes += (reg?.name.length ?? 0) + PER_ITEM + (epfd?.tfd.length ?? 0) * (PER_ITEM / 8);
 		return bytes;
 	});
-	const runs = context.dir.findHeaded(KINDS.PAGEMAP, image.tid)?.entries.length ?? 0;
+	const runs = context.dir.exists(KINDS.PAGEMAP, image.tid) ? readRuns(image.tid, context).runs.length : 0;
 	const items = image.mm.vmas.length + image.fds.length * 2 + runs;
 	const content = context.once("ghosts-room", () => {
 		const ghosts = [...readRemaps(context).values()].filter(({ type }) => type === remap_type.GHOST);

@@ -5,6 +5,13 @@ import { defineStruct } from "../kernel/abi/struct.ts";
 
 /** In the address of a piece: its pages are shared copy-on-write and have to stay so. */
 export const PIECE_SHARED = 1;
+/** In the address of a piece: it is memory of ours, of any length. */
+export const PIECE_LOCAL = 2;
+
+/** The process runs on: what isn't there any more counts as zeros. */
+export const PUMP_LIVE = 1;
+/** The pieces are sent one after the other. */
+export const PUMP_STREAM = 2;
 
 /** `struct cr_fd_move`. */
 export const CrFdMove = defineStruct("cr_fd_move", 8, {
@@ -43,7 +50,7 @@ export const CrPump = defineStruct("cr_pump", 56, {
 	nr_threads: ["u32", 36],
 	failed_at: ["u64", 40],
 	failed_write: ["i32", 48],
-	pad: ["i32", 52],
+	flags: ["u32", 52],
 });
 
 /** `struct cr_seize`. */

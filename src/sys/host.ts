@@ -7,7 +7,7 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrGuard, CrPump, CrRequeue, CrSeize, CrSockopt, CrSpawn, CrStep } from "./host-layout.ts";
+import { CrGuard, CrPump, CrRequeue, CrSeize, CrSockopt, CrSpawn, CrStep, PUMP_STREAM } from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -163,6 +163,8 @@ export interface PumpRequest {
 	/** Pairs of address and length in bytes, whole pages. */
 	pieces: BigUint64Array;
 	threads: number;
+	/** PUMP_*. */
+	flags?: number;
 }
 
 /**
@@ -181,11 +183,14 @@ export function pump(request: PumpRequest): number {
 		mem_fd: request.memFd,
 		out_fd: request.outFd,
 		nr_threads: request.threads,
+		flags: request.flags ?? 0,
 	});
 	const bytes = Number((library ?? loadLibrary()).symbols.cr_pump(ptr(block)));
 	if (bytes < 0) {
 		const out = CrPump.read(new DataView(block.buffer, block.byteOffset));
 		const at = `0x${out.failed_at.toString(16)}`;
+		if (out.failed_write === 1 && ((request.flags ?? 0) & PUMP_STREAM) !== 0)
+			throw new KernelError("sendto", -bytes, "of pages to the page server");
 		throw out.failed_write === 1
 			? new KernelError("pwrite64", -bytes, "of the pages image", {
 					remedy: "make room on the file system of the images directory, or use another one (--images-dir)",

@@ -129,8 +129,7 @@ describe("refuseLaterOptions", () => {
 
 	test.each([
 		["dump --lazy-pages", "D"],
-		["dump --track-mem", "D"],
-		["dump --page-server", "D"],
+		["dump --lazy-pages", "D"],
 		["dump --stream", "D"],
 		["dump --tls", "D"],
 		["dump --manage-cgroups", "D"],
@@ -148,7 +147,7 @@ describe("refuseLaterOptions", () => {
 		["dump --tcp-established --file-locks -x --tls-cacert f", "D"],
 		["dump --manage-cgroups=ignore", "D"],
 		["dump --manage-cgroups=full --manage-cgroups=none", "D"],
-		["dump --track-mem --no-track-mem", "D"],
+		["dump --stream --no-stream", "D"],
 		["dump --external mnt[/a]:b", "D"],
 		["check --lazy-pages", "C"],
 		["dump -J net:5", "D"],

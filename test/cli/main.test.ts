@@ -59,7 +59,7 @@ describe("criu", () => {
 		[["check", "--stream"], "error: --stream cannot be used with the check command; remedy: ", true],
 		[["dump", "-t", "5", "--inherit-fd", "fd[1]:x"], "error: --inherit-fd is restore-only option; remedy: ", false],
 		[["dump", "-t", "5", "--lazy-pages"], "error: this version of criu cannot do --lazy-pages yet; remedy: ", false],
-		[["pre-dump", "-t", "5"], "error: this version of criu has no pre-dump command yet; remedy: ", false],
+		[["lazy-pages"], "error: this version of criu has no lazy-pages command yet; remedy: ", false],
 		[["swrk", "3"], "error: this version of criu has no swrk command yet; remedy: ", false],
 		[["crit", "show", "x"], "error: crit is not built into this version of criu\n", false],
 		[["dump", "-D", "/nonexistent"], "error: Couldn't open image dir /nonexistent: ENOENT", false],
@@ -82,10 +82,10 @@ describe("criu", () => {
 	test("writes a private log into the work directory, the same line to stderr", () => {
 		mkdirSync(join(dir, "images"));
 		mkdirSync(join(dir, "work"));
-		const { code, err } = criu(["dump", "-D", "images", "-W", "work", "-o", "d.log", "-v4", "-t", "5", "--track-mem"]);
+		const { code, err } = criu(["dump", "-D", "images", "-W", "work", "-o", "d.log", "-v4", "-t", "5", "--lazy-pages"]);
 		expect(code).toBe(1);
 		expect(err).toBe(
-			"error: this version of criu cannot do --track-mem yet; remedy: leave --track-mem out, or use a version that has it " +
+			"error: this version of criu cannot do --lazy-pages yet; remedy: leave --lazy-pages out, or use a version that has it " +
 				"[OPTION_NOT_IN_VERSION]\n",
 		);
 		const logFile = join(dir, "work/d.log");
@@ -105,8 +105,8 @@ describe("criu", () => {
 	});
 
 	test("names the configuration file when that asks for too much", () => {
-		writeFileSync(join(dir, "c"), "track-mem\n");
-		expect(criu(["dump", "--config", "c"]).err).toContain("cannot do --track-mem yet (set by a configuration file)");
+		writeFileSync(join(dir, "c"), "lazy-pages\n");
+		expect(criu(["dump", "--config", "c"]).err).toContain("cannot do --lazy-pages yet (set by a configuration file)");
 		writeFileSync(join(dir, "c"), 'log-file "x\n');
 		expect(criu(["dump"], { CRIU_CONFIG_FILE: join(dir, "c") }).err).toContain("Unsupported configuration file format");
 	});

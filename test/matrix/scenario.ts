@@ -38,6 +38,8 @@ export interface Scenario {
 	refused: string | undefined;
 	/** Texts that the refusal has to hold besides its code. */
 	refusalTexts: string[];
+	/** It holds memory of a kind of its own: it runs in the modes that are about memory alone. */
+	memory: boolean;
 	/** It stops itself after READY: state T is its rest, SIGCONT comes before the trigger. */
 	stopped: boolean;
 	/** Why pairings with the peer aren't run; undefined: they are. */
@@ -76,6 +78,7 @@ export function parseScenario(path: string): Scenario {
 		busy: "no",
 		refused: undefined,
 		refusalTexts: [],
+		memory: false,
 		stopped: false,
 		skipPeer: undefined,
 		skipDecode: undefined,
@@ -112,6 +115,7 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 	else if (tag === "args") scenario.args.push(...words);
 	else if (tag === "busy" && (text === "" || text === "threads" || text === "children"))
 		scenario.busy = text === "" ? "all" : text;
+	else if (tag === "memory") scenario.memory = true;
 	else if (tag === "stopped") scenario.stopped = true;
 	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;

@@ -55,15 +55,15 @@ describe("collectRuns", () => {
 	test("offsets follow from the order of entries", () => {
 		const runs = collectRuns("p", pagemap({ at: 1n, pages: 2n, flags: 6 }, { at: 9n, pages: 1n, flags: 4 }));
 		expect(runs).toEqual([
-			{ address: P, bytes: 2n * P, offset: 0n },
-			{ address: 9n * P, bytes: P, offset: 2n * P },
+			{ address: P, bytes: 2n * P, offset: 0n, level: 0 },
+			{ address: 9n * P, bytes: P, offset: 2n * P, level: 0 },
 		]);
 		expect(totalBytes(runs)).toBe(3n * P);
 	});
 
 	test("reads the old form without flags and with compat_nr_pages", () => {
 		expect(collectRuns("p", pagemap({ at: 1n, pages: 2n, compat: true }))).toEqual([
-			{ address: P, bytes: 2n * P, offset: 0n },
+			{ address: P, bytes: 2n * P, offset: 0n, level: 0 },
 		]);
 	});
 

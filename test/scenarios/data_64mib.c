@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // 64 MiB of incompressible data, every page touched, come back to the byte.
 #include "scenario.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // Guard regions (MADV_GUARD_INSTALL) go on faulting, the pages beside them keep their data.
 // @skip-peer CRIU 4.1.1 knows no guard regions: its dump fails on them
 #include "scenario.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // The heap grown by brk keeps its data and its break, and can grow and shrink further.
 #include "scenario.h"
 

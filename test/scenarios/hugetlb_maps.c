@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // MAP_HUGETLB memory, private and shared, keeps its data and stays huge.
 // @needs hugetlb
 #include "scenario.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // A private file mapping keeps its copied pages and follows the file in the others; a shared one writes through to the file.
 #include "scenario.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // MAP_GROWSDOWN mappings, some grown by touch, keep their data and can still grow.
 #include "scenario.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // Private and shared anonymous and file mappings of every protection keep protection and data, also those that can't be read.
 #include "scenario.h"
 #include <setjmp.h>

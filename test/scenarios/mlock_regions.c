@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // mlock, mlock2(MLOCK_ONFAULT) and an unlocked neighbour keep their lock state.
 // @peer-may-differ smaps/.*/VmFlags CRIU 4.1.1 has no place for "locked on fault" in its images
 #include "scenario.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // A range that the kernel backs by transparent huge pages keeps advice and data, also where a part of it was given back.
 #include "scenario.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // CLONE_VM without CLONE_THREAD: a child with a stack of its own in its parent's memory; what one writes and maps, both have.
 // @skip-peer CRIU 4.1.1 refuses memory shared by processes
 #include "tree.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // Memory inherited by fork and written in part: the children each have the pages that they wrote for themselves and
 // the others in common, with at most five in a hundred more physical pages than before.
 #include "pages.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // Parent and child have each their own private memory: data, heap, stack and mappings, before and after.
 #include "tree.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @memory
 // Shared anonymous memory of parent, child and grandchild stays one: what one writes, all see.
 #include "tree.h"
 

@@ -19,7 +19,7 @@ export const file_inventory: GenFile = /*@__PURE__*/
     "plugins_entry":
       "plugins:12:*:string",
     "inventory_entry":
-      "img_version:1:!:uint32 fdinfo_per_id:2:?:bool root_ids:3:?:task_kobj_ids_entry ns_per_id:4:?:bool root_cg_set:5:?:uint32 lsmtype:6:?:lsmtype dump_uptime:8:?:uint64 pre_dump_mode:9:?:uint32 tcp_close:10:?:bool network_lock_method:11:?:uint32 plugins_entry:12:?:plugins_entry dump_criu_run_id:13:?:string allow_uprobes:14:?:bool",
+      "img_version:1:!:uint32 fdinfo_per_id:2:?:bool root_ids:3:?:task_kobj_ids_entry ns_per_id:4:?:bool root_cg_set:5:?:uint32 lsmtype:6:?:lsmtype dump_uptime:8:?:uint64 pre_dump_mode:9:?:uint32 tcp_close:10:?:bool network_lock_method:11:?:uint32 plugins_entry:12:?:plugins_entry dump_criu_run_id:13:?:string allow_uprobes:14:?:bool track_token:4201:?:string tracker_pid:4202:?:uint32 tracker_state:4203:?:uint32",
     "pstree_entry":
       "pid:1:!:uint32 ppid:2:!:uint32 pgid:3:!:uint32 sid:4:!:uint32 threads:5:*:uint32",
     "cpuinfo_x86_entry":
@@ -124,6 +124,23 @@ export type inventory_entry = Message<"inventory_entry"> & {
    * @generated from field: optional bool allow_uprobes = 14;
    */
   allowUprobes: boolean;
+
+  /**
+   * Ours: who keeps track of what is written from here on, and the secret by which it knows these images.
+   *
+   * @generated from field: optional string track_token = 4201;
+   */
+  trackToken: string;
+
+  /**
+   * @generated from field: optional uint32 tracker_pid = 4202;
+   */
+  trackerPid: number;
+
+  /**
+   * @generated from field: optional uint32 tracker_state = 4203;
+   */
+  trackerState: number;
 };
 
 /**

@@ -8,6 +8,7 @@ import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { earlier, type PageRun } from "../../pages/pagemap.ts";
 import type { TaskImage, TaskPlan } from "../kind.ts";
+import type { PageFiles } from "./page-files.ts";
 import * as v from "./vma.ts";
 
 /** Content to compare passes through a buffer of this size. */
@@ -102,7 +103,7 @@ function* runsWithin(runs: readonly PageRun[], { start, end }: AddressRange): Ge
 		if (run.address >= end) return;
 		const address = run.address < start ? start : run.address;
 		const last = earlier(run.address + run.bytes, end);
-		yield { address, bytes: last - address, offset: run.offset + (address - run.address) };
+		yield { address, bytes: last - address, offset: run.offset + (address - run.address), level: run.level };
 	}
 }
 
@@ -118,6 +119,7 @@ export function* splitRuns(
 			address: at,
 			bytes: to - at,
 			offset: run.offset + (at - run.address),
+			level: run.level,
 			inBoth,
 		});
 		for (const common of runsWithin(other, { start: run.address, end })) {
@@ -146,7 +148,7 @@ export function planInheritedContent(
 	kept: Iterable<vma_entry>,
 	own: readonly PageRun[],
 	maker: readonly PageRun[],
-	pages: number,
+	pages: PageFiles,
 	plan: TaskPlan,
 ): void {
 	const remedies = { ENOMEM: "free memory" };
@@ -164,13 +166,13 @@ export function planInheritedContent(
 		for (const run of splitRuns(runsWithin(own, vma), maker)) {
 			const what = `0x${run.address.toString(16)}`;
 			if (!run.inBoth) {
-				program.load(`read pages at ${what}`, [pages, run.address, run.bytes, run.offset], { remedies });
+				program.load(`read pages at ${what}`, [pages.get(run), run.address, run.bytes, run.offset], { remedies });
 				continue;
 			}
 			for (let done = 0n; done < run.bytes; done += BUFFER) {
 				const length = earlier(BUFFER, run.bytes - done);
 				program.fill(`read pages to compare with ${what}`, nr.SYS_pread64, [
-					pages,
+					pages.get(run),
 					buffer(),
 					length,
 					run.offset + done,

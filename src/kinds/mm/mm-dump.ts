@@ -5,17 +5,17 @@
 import { getReg, REG } from "../../agent/chain.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
-import { pagemap_headSchema, type vma_entry } from "../../images/gen/mm_pb.ts";
-import { create, type ImageDir, KINDS } from "../../images/index.ts";
+import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { O_PATH, O_RDONLY, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readAuxv } from "../../kernel/procfs/auxv.ts";
 import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
-import { planPagemap } from "../../pages/pagemap.ts";
-import { scanMemory } from "../../pages/scan.ts";
+import { type PrivateRange, planPagemap } from "../../pages/pagemap.ts";
+import { type Ranges, scanMemory } from "../../pages/scan.ts";
+import { openMemory, type PageSink } from "../../pages/sink.ts";
+import { findUnchanged, type TaskTracking } from "../../pages/tracking.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
-import { pump } from "../../sys/host.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
 import { hasSharedMemory } from "../task/sharing.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
@@ -34,7 +34,6 @@ import {
 
 /** CRIU reads that many values of an auxiliary vector; the rest is ours. */
 const AUXV_LIMIT = 44;
-const PUMP_THREADS = 2;
 
 /** What stops a dump of this task's memory. */
 export function findMemoryBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
@@ -173,31 +172,53 @@ export function dumpMemoryMap(
 	};
 }
 
-/** What the copying of pages did. */
+/** What the copying of pages did, in pages. */
 export interface PagesWritten {
 	scanned: bigint;
 	written: bigint;
+	/** Left to the parent images. */
+	skipped: bigint;
 	lazy: bigint;
 }
 
+/** Private mappings whose changes can be noted. Huge pages are copied whole: they would be noted as such only. */
+export function listTrackable(task: DumpedTask): Ranges {
+	return task.vmas.filter((vma) => {
+		const what = classifyVma(vma);
+		const isMemory = what === "anonymous" || what === "file" || what === "shared-memory";
+		return isMemory && !vma.shared && !vma.vmFlags.has("ht") && !vma.vmFlags.has("dp");
+	});
+}
+
+/** What of a task's memory goes into the images. */
+export function planPages(task: DumpedTask, stretches: readonly PrivateRange[], data: Ranges, tracking?: TaskTracking) {
+	const unchanged = tracking === undefined ? [] : findUnchanged(task.pid, listTrackable(task), tracking);
+	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
+	const plan = planPagemap(data, stretches, shared, unchanged);
+	let scanned = 0n;
+	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
+	const pages: PagesWritten = { scanned, written: plan.bytes / 4096n, skipped: plan.inParent / 4096n, lazy: 0n };
+	return { plan, pages };
+}
+
 /** Copies the private pages of a stopped task into its images, and completes its VMAs with guard regions. */
-export function dumpPages(task: DumpedTask, draft: TaskDraft, dir: ImageDir, pagesId: number): PagesWritten {
+export function dumpPages(task: DumpedTask, draft: TaskDraft, sink: PageSink, tracking?: TaskTracking): PagesWritten {
 	const { mm } = draft;
 	const scan = scanMemory(task.pid, task.vmas);
 	mm.vmas.push(...encodeGuards(scan.guards));
-	const ranges = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
-	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
-	const { entries, pieces, bytes } = planPagemap(scan.data, ranges, shared);
-	using pages = dir.writer(KINDS.PAGES, pagesId);
-	const { fd, offset } = pages.openStream();
-	using memory = scopedFd(openAt(`/proc/${task.pid}/mem`, 0));
-	pump({ pid: task.pid, memFd: memory.fd, outFd: fd, offset: BigInt(offset), pieces, threads: PUMP_THREADS });
-	pages.close();
-	using pagemap = dir.writer(KINDS.PAGEMAP, task.vpid);
-	pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
-	for (const entry of entries) pagemap.write(entry);
-	pagemap.close();
-	let scanned = 0n;
-	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
-	return { scanned, written: bytes / 4096n, lazy: 0n };
+	const stretches = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
+	const { plan, pages } = planPages(task, stretches, scan.data, tracking);
+	using memory = openMemory(task.pid);
+	const { entries, pieces } = plan;
+	sink.writeTask({ pid: task.pid, vpid: task.vpid, memFd: memory.fd, entries, pieces, live: false });
+	return pages;
+}
+
+/** The stretches of a task's memory that a pre-dump copies, from what can be seen of its mappings. */
+export function listPreDumped(task: DumpedTask): PrivateRange[] {
+	const trackable = new Set(listTrackable(task));
+	const entries = task.vmas
+		.filter((vma) => trackable.has(vma))
+		.map((vma) => encodeVma(vma, classifyVma(vma) as VmaClass, undefined));
+	return listPrivateRanges(entries, [getReg(task.thread.regs, REG.sp)]);
 }

@@ -6,9 +6,11 @@ import type { Program } from "../../agent/program.ts";
 import { ImageError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { KINDS } from "../../images/index.ts";
-import { collectRuns, earlier, type PageRun } from "../../pages/pagemap.ts";
+import { type PageChain, readChain } from "../../pages/chain.ts";
+import { earlier, type PageRun } from "../../pages/pagemap.ts";
 import { readAt } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage } from "../kind.ts";
+import type { PageFiles } from "./page-files.ts";
 import { chooseVdso, findImageVdso, readHostVdso, type Vdso, type VdsoChoice } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
@@ -53,7 +55,7 @@ export function planPageReads(
 	program: Program,
 	runs: readonly PageRun[],
 	mappings: readonly vma_entry[],
-	pagesFd: number,
+	pages: PageFiles,
 	kept: ReadonlySet<vma_entry>,
 ): void {
 	let at = 0;
@@ -85,7 +87,7 @@ export function planPageReads(
 			if (isSpecial) continue;
 			program.load(
 				`read pages ${hex(first)}-${hex(address)}`,
-				[pagesFd, first, address - first, run.offset + (first - run.address)],
+				[pages.get(run), first, address - first, run.offset + (first - run.address)],
 				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
 			);
 		}
@@ -93,25 +95,29 @@ export function planPageReads(
 }
 
 /** Bytes of the image's vdso. */
-function readImagePages(fd: number, runs: readonly PageRun[], start: bigint, length: bigint): Uint8Array | undefined {
-	const run = runs.find((r) => r.address <= start && r.address + r.bytes >= start + length);
-	return run === undefined ? undefined : readAt(fd, Number(length), run.offset + (start - run.address));
+function readImagePages(pages: PageFiles, runs: readonly PageRun[], start: bigint, length: bigint) {
+	const bytes = new Uint8Array(Number(length));
+	let at = start;
+	for (const run of runs) {
+		if (run.address > at || run.address + run.bytes <= at) continue;
+		const end = earlier(run.address + run.bytes, start + length);
+		bytes.set(readAt(pages.get(run), Number(end - at), run.offset + (at - run.address)), Number(at - start));
+		at = end;
+		if (at === start + length) return bytes;
+	}
+	return undefined;
 }
 
-/** Which pages the images hold of a task. */
-export function readRuns(
-	pid: number,
-	context: RestoreContext,
-): { file: string; pagesId: number; runs: readonly PageRun[] } {
+/** Which pages the images hold of a task. @throws ImageError */
+export function readRuns(pid: number, context: RestoreContext): PageChain {
 	return context.once(`runs:${pid}`, () => {
+		const chain = readChain(context.dir, KINDS.PAGEMAP, pid);
+		if (chain !== undefined) return chain;
 		const file = `pagemap-${pid}.img`;
-		const pagemap = context.dir.findHeaded(KINDS.PAGEMAP, pid);
-		if (pagemap === undefined)
-			throw new ImageError("IMAGE_MISSING", `image ${file} is missing`, {
-				file,
-				remedy: "dump again; the images are incomplete",
-			});
-		return { file, pagesId: pagemap.head.pagesId, runs: collectRuns(file, pagemap) };
+		throw new ImageError("IMAGE_MISSING", `image ${file} is missing`, {
+			file,
+			remedy: "dump again; the images are incomplete",
+		});
 	});
 }
 
@@ -123,7 +129,7 @@ export interface PlannedVdso {
 }
 
 /**
- * Compares a task's vdso with this kernel's; undefined when it had none. `pages`: the pages file.
+ * Compares a task's vdso with this kernel's; undefined when it had none. `pages`: the pages files.
  *
  * @throws ImageError, UnsupportedError FOREIGN_VDSO
  */
@@ -132,7 +138,7 @@ export function compareVdso(
 	task: TaskImage,
 	runs: readonly PageRun[],
 	mappings: readonly vma_entry[],
-	pages: number,
+	pages: PageFiles,
 	context: RestoreContext,
 ): PlannedVdso | undefined {
 	const layout = findImageVdso(mappings);

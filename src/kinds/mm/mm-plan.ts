@@ -3,19 +3,19 @@
 // Every mapping goes straight to its final address; pages are read there by the task itself.
 
 import type { OpRef, Program } from "../../agent/program.ts";
-import { ImageError, UnsupportedError } from "../../errors.ts";
+import { UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 
 import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { type PageRun, totalBytes } from "../../pages/pagemap.ts";
-import { statFd } from "../../sys/file.ts";
+import type { PageRun } from "../../pages/pagemap.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
+import { PageFiles } from "./page-files.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
 import { planSysvMemory } from "./sysv-plan.ts";
 import { planVdsoInPlace, planVdsoProxy } from "./vdso.x86_64.ts";
@@ -251,18 +251,11 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const file = `mm-${image.pstree.pid}.img`;
 	const program = plan.programs.memory;
 	const { mappings, guards } = checkVmas(file, image.mm.vmas);
-	const { file: pagemapFile, runs, pagesId } = readRuns(image.tid, context);
-	const pagesName = `pages-${pagesId}.img`;
-	const opened = context.dir.openFile(pagesName);
-	const pages = opened === undefined ? undefined : plan.numbers.pass(opened, pagesName);
-	if (runs.length > 0 && (pages === undefined || statFd(pages).size < totalBytes(runs)))
-		throw new ImageError("IMAGE_TRUNCATED", `image ${pagesName} is missing or too short for ${pagemapFile}`, {
-			file: pagesName,
-			remedy: "dump again; the images are incomplete",
-		});
-
+	const chain = readRuns(image.tid, context);
+	const { file: pagemapFile, runs } = chain;
+	const pages = PageFiles.pass(chain, plan, context);
 	const maker = context.makers.get(image.tid);
-	const vdso = pages === undefined ? undefined : compareVdso(pagemapFile, image, runs, mappings, pages, context);
+	const vdso = compareVdso(pagemapFile, image, runs, mappings, pages, context);
 	const inherited = findInherited(image, maker, vdso?.choice !== "proxy");
 	planClear(program, inherited.ranges, 0n, plan.area.start);
 	planClear(program, inherited.ranges, plan.area.end, TASK_SIZE);
@@ -294,13 +287,11 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	planFileMappings(program, backed, plan, context);
 	if (attached.length > 0 || context.tasks.length > 1) planSysvMemory(image, attached, program, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
-	if (pages !== undefined) {
-		if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
-		else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
-		planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
-		planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
-		program.syscall("close the pages image", nr.SYS_close, [pages]);
-	}
+	if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
+	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
+	planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
+	planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
+	pages.planClose(program);
 	for (const { vma, lifted } of [...mapped, ...keptMapped]) planFinish(program, vma, lifted);
 	for (const vma of attached) planFinish(program, vma, true);
 	for (const guard of guards)

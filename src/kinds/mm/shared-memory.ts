@@ -8,7 +8,6 @@ import { BugError, ImageError, KernelError } from "../../errors.ts";
 import { fd_types, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { memfd_file_entrySchema, type memfd_inode_entry, memfd_inode_entrySchema } from "../../images/gen/file_pb.ts";
 import { fown_entrySchema } from "../../images/gen/fown_pb.ts";
-import { pagemap_entrySchema, pagemap_headSchema } from "../../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import {
 	AT_FDCWD,
@@ -26,16 +25,17 @@ import {
 } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { collectRuns, earlier, nrPagesFields, PE_PRESENT, totalBytes } from "../../pages/pagemap.ts";
+import { readChain } from "../../pages/chain.ts";
 import { appendRange, type Ranges } from "../../pages/scan.ts";
-import { readAt, statFd, toCString, writeAll } from "../../sys/file.ts";
+import type { PageSink } from "../../pages/sink.ts";
+import { statFd, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import { type KeptRef, keptFilesOf, planShare } from "../file/kept-files.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
+import { PageFiles } from "./page-files.ts";
 import { sysvIds } from "./sysv-dump.ts";
 
 const PAGE = 4096n;
-const EINVAL = 22;
 /** Names of inodes that mmap itself makes for MAP_SHARED | MAP_ANONYMOUS. */
 const ANONYMOUS_NAMES = new Set(["/dev/zero", "/anon_hugepage"]);
 const HUGE_SHIFT = 26n;
@@ -138,34 +138,6 @@ function findDataRanges(fd: number, size: bigint): Ranges {
 	return ranges;
 }
 
-const COPY_PIECE = 1n << 20n;
-
-/** For files that can't be spliced, as those of huge pages. */
-function copyByBuffer(from: number, start: bigint, to: number, length: bigint): void {
-	for (let done = 0n; done < length; done += COPY_PIECE) {
-		const size = length - done < COPY_PIECE ? length - done : COPY_PIECE;
-		const bytes = readAt(from, Number(size), start + done);
-		if (BigInt(bytes.length) !== size) throw new KernelError("pread64", 5, "of shared memory: it shrank meanwhile");
-		writeAll(to, bytes);
-	}
-}
-
-/** Appends a part of a file to a pages image, inside the kernel where that's possible. */
-function copyFileRange(from: number, start: bigint, to: number, length: bigint): void {
-	const offset = new BigUint64Array([start]);
-	let left = length;
-	while (left > 0n) {
-		const done = syscall(nr.SYS_sendfile, to, from, offset, left);
-		if (done === -EINVAL) {
-			copyByBuffer(from, offset[0] ?? start, to, left);
-			return;
-		}
-		if (done < 0) throw new KernelError("sendfile", -done, "of shared memory to the pages image");
-		if (done === 0) throw new KernelError("sendfile", 5, "of shared memory: it shrank meanwhile");
-		left -= BigInt(done);
-	}
-}
-
 /** What has its content in the images: shared memory of either sort. */
 export interface SegmentContent {
 	readonly shmid: number;
@@ -173,36 +145,14 @@ export interface SegmentContent {
 	readonly size: bigint;
 }
 
-/** Writes pagemap-shmem-INO.img and its pages. Gives the number of pages. */
+/** Writes the pages of a segment. */
 export function dumpSegmentPages(
 	segment: { readonly inode: SegmentContent; readonly fd: number },
-	dir: ImageDir,
-	pagesId: number,
-): bigint {
-	if (segment.inode.size === 0n) return 0n;
-	const ranges = findDataRanges(segment.fd, segment.inode.size);
-	using pagemap = dir.writer(KINDS.SHMEM_PAGEMAP, segment.inode.shmid);
-	pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
-	using pages = dir.writer(KINDS.PAGES, pagesId);
-	let count = 0n;
-	const { fd } = pages.openStream();
-	for (const { start, end } of ranges) {
-		// The file may end inside of its last page; images hold whole ones.
-		const last = earlier(end, segment.inode.size);
-		copyFileRange(segment.fd, start, fd, last - start);
-		if (last < end) writeAll(fd, new Uint8Array(Number(end - last)));
-		count += (end - start) / PAGE;
-		pagemap.write(
-			create(pagemap_entrySchema, {
-				vaddr: start,
-				...nrPagesFields((end - start) / PAGE),
-				flags: PE_PRESENT,
-			}),
-		);
-	}
-	pages.close();
-	pagemap.close();
-	return count;
+	sink: PageSink,
+): void {
+	const { shmid, size } = segment.inode;
+	if (size === 0n) return;
+	sink.writeSegment({ shmid, fd: segment.fd, size, ranges: findDataRanges(segment.fd, size) });
 }
 
 const MAX_SEGMENT = 1n << 45n;
@@ -393,32 +343,24 @@ export function planContent(
 	at: bigint,
 	what: string,
 ): void {
-	const { dir } = context;
 	const file = `pagemap-shmem-${inode.shmid}.img`;
-	const pagemap = dir.findHeaded(KINDS.SHMEM_PAGEMAP, inode.shmid);
-	if (pagemap === undefined)
+	const chain = readChain(context.dir, KINDS.SHMEM_PAGEMAP, inode.shmid);
+	if (chain === undefined)
 		throw new ImageError("IMAGE_MISSING", `${file}, the content of ${what}, is missing`, {
 			file,
 			remedy: "dump again; the images are incomplete",
 		});
-	const runs = collectRuns(file, pagemap);
+	const { runs } = chain;
 	const last = runs.at(-1);
 	if (last === undefined) return;
 	const pageEnd = (inode.size + PAGE - 1n) & ~(PAGE - 1n);
 	if (last.address + last.bytes > pageEnd) throw corrupt(file, `pages behind the end of ${what}`);
-	const pagesName = `pages-${pagemap.head.pagesId}.img`;
-	const pages = dir.openFile(pagesName);
-	const remote = pages === undefined ? undefined : plan.numbers.pass(pages, pagesName);
-	if (remote === undefined || statFd(remote).size < totalBytes(runs))
-		throw new ImageError("IMAGE_TRUNCATED", `image ${pagesName} is missing or too short for ${file}`, {
-			file: pagesName,
-			remedy: "dump again; the images are incomplete",
-		});
+	const pages = PageFiles.pass(chain, plan, context);
 	for (const run of runs)
-		program.fill(`read ${what}`, nr.SYS_pread64, [remote, at + run.address, run.bytes, run.offset], {
+		program.fill(`read ${what}`, nr.SYS_pread64, [pages.get(run), at + run.address, run.bytes, run.offset], {
 			remedies: { ENOMEM: "free memory" },
 		});
-	program.syscall("close the pages image", nr.SYS_close, [remote]);
+	pages.planClose(program);
 }
 
 /** A seal that leaves the writable mappings of before as they are has to wait for these. */

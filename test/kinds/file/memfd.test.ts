@@ -18,6 +18,7 @@ import { emptyFown } from "../../../src/kinds/file/fown.ts";
 import { memfd } from "../../../src/kinds/file/memfd.ts";
 import type { TaskPlan } from "../../../src/kinds/kind.ts";
 import { dumpSegmentPages, listSegments, planMappedSegment } from "../../../src/kinds/mm/shared-memory.ts";
+import { LocalSink } from "../../../src/pages/sink.ts";
 import { closeFd, openAt, statFd, toCString } from "../../../src/sys/file.ts";
 import { mustSyscall } from "../../../src/sys/host.ts";
 import { emptyDraft, imageOf } from "../task/fixtures.ts";
@@ -48,7 +49,7 @@ describe("a dump of memfds", () => {
 		const ino = Number(BigInt.asUintN(32, statFd(fd).ino));
 		expect(segment.inode).toMatchObject({ name: bytesOf("some name"), size: 7n, seals: fcntl.F_SEAL_GROW, shmid: ino });
 		// The last page is whole in the images, though the file ends inside of it.
-		expect(dumpSegmentPages(segment, dir.images, 1)).toBe(1n);
+		dumpSegmentPages(segment, new LocalSink(dir.images, undefined));
 		const pages = dir.images.openFile("pages-1.img") ?? -1;
 		expect(statFd(pages).size).toBe(4096n);
 		closeFd(pages);

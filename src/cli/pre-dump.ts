@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// `criu pre-dump`: memory is written ahead of a dump.
+
+import type { PreDumpEngine } from "../engine/types.ts";
+import { UsageError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { CommandContext } from "./command-context.ts";
+import { describeDumpStats } from "./report.ts";
+
+/** Pre-dumps; the exit code. */
+export async function runPreDump(context: CommandContext): Promise<number> {
+	return preDumpWith(await import("../engine/pre-dump.ts"), context);
+}
+
+export function preDumpWith({ preDump }: PreDumpEngine, { options, print }: CommandContext): number {
+	if (options.pid === undefined) {
+		throw new UsageError("NO_PID", "pid not specified", { remedy: "name the process: criu pre-dump -t PID" });
+	}
+	const { stats } = preDump(options);
+	log.info("Pre-dumping finished successfully");
+	if (options.displayStats && stats !== undefined) print(`${describeDumpStats(stats).join("\n")}\n`);
+	return 0;
+}

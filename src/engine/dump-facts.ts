@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What dump and pre-dump look up alike: how the agent gets into tasks, what was done with pages.
+
+import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
+import { collectInjectionFacts, type InjectionFacts } from "../agent/injected.ts";
+import { CriuError, isErrno, KernelError } from "../errors.ts";
+import { readMaps } from "../kernel/procfs/maps.ts";
+import type { DumpedTask } from "../kinds/kind.ts";
+import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
+import type { Timings } from "./timings.ts";
+import type { DumpStats } from "./types.ts";
+
+/** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
+export function collectFacts(
+	tasks: readonly DumpedTask[],
+	hint: Gadgets | undefined,
+	blockers: CriuError[],
+): InjectionFacts[] {
+	const facts: InjectionFacts[] = [];
+	// A forked child has the same code at the same place as its parent.
+	const hints = hint === undefined ? [] : [hint];
+	for (const { pid, vmas, stat } of tasks) {
+		try {
+			const fitting = hints.find((gadgets) => holdsGadgets(pid, vmas, gadgets));
+			const collected = collectInjectionFacts(pid, vmas, stat.startStack, fitting);
+			if (fitting === undefined) hints.push(collected.gadgets);
+			facts.push(collected);
+		} catch (error) {
+			if (!(error instanceof CriuError) || isErrno(error, "ESRCH")) throw error;
+			blockers.push(error);
+		}
+	}
+	return facts;
+}
+
+/** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */
+export function guessGadgets(pid: number): Gadgets | undefined {
+	try {
+		return findGadgets(pid, readMaps(pid));
+	} catch (error) {
+		if (error instanceof KernelError) return undefined;
+		throw error;
+	}
+}
+
+/** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
+export const CURE_ROUNDS = 40;
+
+export const NO_PAGES: PagesWritten = { scanned: 0n, written: 0n, skipped: 0n, lazy: 0n };
+
+/** Sums up what was done for several tasks. */
+export function addPages(a: PagesWritten, b: PagesWritten): PagesWritten {
+	return {
+		scanned: a.scanned + b.scanned,
+		written: a.written + b.written,
+		skipped: a.skipped + b.skipped,
+		lazy: a.lazy + b.lazy,
+	};
+}
+
+/** The figures of a dump whose stages have these names. */
+export function dumpStats(pages: PagesWritten, timings: Timings): DumpStats {
+	return {
+		freezingTime: timings.between("freeze", "freeze"),
+		frozenTime: timings.between("facts", "release"),
+		memdumpTime: timings.between("memory", "memory"),
+		memwriteTime: timings.between("memory", "memory"),
+		irmapResolve: 0,
+		pagesScanned: pages.scanned,
+		pagesSkippedParent: pages.skipped,
+		pagesWritten: pages.written,
+		pagesLazy: pages.lazy,
+	};
+}

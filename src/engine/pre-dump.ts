@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A pre-dump: memory is written ahead of a dump. The tasks stand still only while their pages are marked; these are copied while
+// they run on. What they write meanwhile is noted, and the next dump has it.
+
+import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
+import { backOff } from "../agent/tracee.ts";
+import { isLeavingAgent } from "../agent/unfinished-cure.ts";
+import { type CriuError, UsageError } from "../errors.ts";
+import { faultPoint } from "../fault.ts";
+import { ImageDir } from "../images/index.ts";
+import type { DumpedTask } from "../kinds/kind.ts";
+import { listPreDumped, type PagesWritten, planPages } from "../kinds/mm/mm-dump.ts";
+import { hasSharedMemory } from "../kinds/task/sharing.ts";
+import { log } from "../log.ts";
+import type { Options } from "../options.ts";
+import { scanMemory } from "../pages/scan.ts";
+import { openMemory, type TaskPages } from "../pages/sink.ts";
+import { closeFd } from "../sys/file.ts";
+import { loadHost } from "../sys/host.ts";
+import { raiseFdLimit } from "../sys/limits.ts";
+import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
+import { DumpState } from "./dump-state.ts";
+import { freezeTree, nameLoss } from "./freeze.ts";
+import { removeOldImages, writePreDumpInventory } from "./inventory.ts";
+import { MemoryRun, noTracking } from "./memory-run.ts";
+import { writeDumpStats } from "./stats.ts";
+import { describeProcess, readTarget } from "./target.ts";
+import { Timings } from "./timings.ts";
+import type { DumpResult } from "./types.ts";
+
+/** Freezes the tree at an instant when nothing of an earlier dump is left in it. */
+function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timings) {
+	const hint = guessGadgets(pid);
+	for (let round = 0; ; round++) {
+		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
+		try {
+			const { tasks, dead } = frozen;
+			memory.attach(tasks);
+			const context = new DumpState(options, undefined, tasks, dead);
+			const owners = tasks.filter((task) => !hasSharedMemory(task, context));
+			const fresh = owners.filter((task) => memory.wants(task));
+			const problems: CriuError[] = [];
+			const facts = new Map(collectFacts(fresh, hint, problems).map((own) => [own.pid, own]));
+			for (const problem of problems) log.warn(`not tracked, will be dumped in full: ${problem.message}`);
+			const threadsOf = (task: DumpedTask) => task.threads.map(({ stopped }) => stopped);
+			const isLeaving = (task: DumpedTask) => {
+				const own = facts.get(task.pid);
+				return own !== undefined && isLeavingAgent(own, threadsOf(task));
+			};
+			if (round === CURE_ROUNDS || !fresh.some(isLeaving)) return { frozen, owners, facts };
+		} catch (error) {
+			frozen[Symbol.dispose]();
+			throw error;
+		}
+		frozen[Symbol.dispose]();
+		backOff(20 + round);
+	}
+}
+
+function adopt(task: DumpedTask, facts: InjectionFacts | undefined, memory: MemoryRun): void {
+	if (facts === undefined || !memory.wants(task)) return;
+	const agent = InjectedAgent.infect(facts, task.thread);
+	try {
+		memory.adopt(task, agent);
+	} catch (error) {
+		agent.undo(error);
+		throw error;
+	}
+	agent.cure();
+}
+
+interface Prepared extends TaskPages {
+	readonly counts: PagesWritten;
+}
+
+/** Marks a task's pages and decides which are copied; undefined when nobody would notice its writes. */
+function prepare(task: DumpedTask, memory: MemoryRun): Prepared | undefined {
+	const tracking = memory.trackingOf(task);
+	if (tracking === undefined) return undefined;
+	const { data } = scanMemory(task.pid, task.vmas);
+	const { plan, pages } = planPages(task, listPreDumped(task), data, tracking);
+	const { entries, pieces } = plan;
+	return { pid: task.pid, vpid: task.vpid, memFd: openMemory(task.pid).fd, entries, pieces, live: true, counts: pages };
+}
+
+/**
+ * Writes memory of a tree that runs on.
+ *
+ * @throws UsageError, UnsupportedError NO_MEMORY_TRACKING, CriuError, KernelError, ImageError: the tree runs on as before
+ */
+export function preDump(options: Options): DumpResult {
+	const { pid } = options;
+	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
+	if (options.lazyPages)
+		throw new UsageError("LAZY_PRE_DUMP", "--lazy-pages can't be used with pre-dump", {
+			remedy: "give --lazy-pages to the dump that follows",
+		});
+	loadHost();
+	raiseFdLimit();
+	const target = readTarget(pid, options);
+	const timings = new Timings();
+	using dir = ImageDir.open(options.imagesDir);
+	using memory = MemoryRun.open(options, dir, true);
+	timings.lap("prepare");
+	const prepared: Prepared[] = [];
+	try {
+		const { frozen: tree, owners, facts } = freeze(pid, options, memory, timings);
+		using frozen = tree;
+		timings.lap("facts");
+		removeOldImages(dir);
+		memory.begin();
+		try {
+			for (const task of owners) {
+				adopt(task, facts.get(task.pid), memory);
+				const one = prepare(task, memory);
+				if (one !== undefined) prepared.push(one);
+			}
+		} catch (error) {
+			throw nameLoss(error, owners);
+		}
+		if (prepared.length === 0) throw noTracking();
+		faultPoint("pre-dump:marked");
+		frozen.release(false);
+		timings.lap("release");
+		for (const one of prepared) memory.sink.writeTask(one);
+		faultPoint("pre-dump:copied");
+		timings.lap("memory");
+		writePreDumpInventory(dir, options.preDumpMode, memory.finish(true));
+	} finally {
+		for (const { memFd } of prepared) closeFd(memFd);
+	}
+	timings.lap("images");
+	log.info(`Pre-dumped ${describeProcess(target)}`);
+	const counts = prepared.map((one) => one.counts).reduce(addPages, NO_PAGES);
+	const stats = dumpStats(counts, timings);
+	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);
+	return { pid, stats };
+}
