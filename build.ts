@@ -21,7 +21,7 @@ import {
 } from "./scripts/build/c-parts.ts";
 import { hardenExecutable } from "./scripts/build/harden.ts";
 import { assertOldEnough, readGlibc } from "./scripts/build/pack.ts";
-import { runStage, type Stage, type StageContext, writeAtomically } from "./scripts/build/stage.ts";
+import { fingerprintInputs, runStage, type Stage, type StageContext, writeAtomically } from "./scripts/build/stage.ts";
 import { writeOwnAssertions } from "./scripts/build/struct-check.ts";
 
 const ROOT = import.meta.dir;
@@ -95,20 +95,29 @@ function layoutStage(): Stage {
 	};
 }
 
-function manualStage(): Stage {
+function textStage(isPacked: boolean): Stage {
+	const glibc = isPacked ? readGlibc().version : undefined;
+	const notices = at("dist/NOTICES");
 	const page = at("dist/criu.8");
+	const folder = at("dist/completions");
 	return {
-		name: "manual",
+		name: "texts",
 		inputs: [
 			at("src/cli"),
 			at("src/engine/features.ts"),
 			at("package.json"),
 			at("scripts/gen-man.ts"),
+			at("scripts/gen-completions.ts"),
+			at("scripts/notices.ts"),
 			...BUILD_SCRIPTS,
 		],
-		settings: null,
-		outputs: [page],
-		run: async () => writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage()),
+		settings: glibc ?? null,
+		outputs: [page, notices, ...["criu.bash", "_criu", "criu.fish"].map((name) => join(folder, name))],
+		run: async () => {
+			writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage());
+			(await import("./scripts/gen-completions.ts")).writeCompletions(folder);
+			writeAtomically(notices, (await import("./scripts/notices.ts")).writeNotices(glibc));
+		},
 	};
 }
 
@@ -116,14 +125,22 @@ function executableStages(entry: string, output: string, isPacked: boolean): Sta
 	const name = createHash("sha256").update(relative(ROOT, output)).digest("hex").slice(0, 8);
 	const bundled = built(`bundled-${name}`);
 	const runtime = [process.execPath, Bun.version, Bun.revision];
+	const glibc = isPacked ? readGlibc() : undefined;
+	/** Sources only, so that machines that build the same show the same. */
+	const describeBuild = () => {
+		const sources = fingerprintInputs(
+			{ inputs: [at("src"), at("cparts"), at("package-lock.json")], settings: null },
+			ROOT,
+		);
+		return `${sources.slice(0, 12)}${glibc === undefined ? "" : `, ${glibc.version} inside`}`;
+	};
 	const bundle: Stage = {
 		name: `bundle-${name}`,
 		inputs: [at("src"), entry, HOST_LIBRARY, AGENT_BLOB, at("package.json"), at("package-lock.json"), ...BUILD_SCRIPTS],
-		settings: [runtime, BUNDLE_FLAGS],
+		settings: [runtime, BUNDLE_FLAGS, glibc?.version ?? null],
 		outputs: [bundled],
-		run: () => bundleExecutable(ROOT, entry, bundled),
+		run: () => bundleExecutable(ROOT, entry, bundled, describeBuild()),
 	};
-	const glibc = isPacked ? readGlibc() : undefined;
 	const finish: Stage = {
 		name: `finish-${name}`,
 		inputs: [built("stamps", `bundle-${name}.json`), ENTRY_BLOB, HOST_LIBRARY, ...BUILD_SCRIPTS],
@@ -173,7 +190,7 @@ async function build(argv: string[]): Promise<void> {
 	};
 	for (const stage of [...cStages(), layoutStage()]) await runStage(stage, context);
 	if (values["c-only"]) return;
-	await runStage(manualStage(), context);
+	await runStage(textStage(!values["no-pack"]), context);
 	let state = "up to date";
 	for (const stage of executableStages(values.entry, values.out, !values["no-pack"])) {
 		if (await runStage(stage, context)) state = "built";

@@ -23,11 +23,12 @@ export const BUNDLE_FLAGS = [
 	...["--reject-unresolved", "--env=disable"],
 ];
 
-/** Bundles `entry` and all that it imports into the executable `output`; the running bun is its runtime. */
-export function bundleExecutable(root: string, entry: string, output: string): void {
+/** Bundles `entry` and all that it imports into the executable `output`; the running bun is its runtime. `build` is shown by --version. */
+export function bundleExecutable(root: string, entry: string, output: string, build?: string): void {
 	const workDir = `${output}.${process.pid}.tmp`; // the file's name shows in process.argv, so it must be a fixed one
 	const draft = join(workDir, "criu");
-	const argv = ["build", ...BUNDLE_FLAGS, entry, "--outfile", draft];
+	const definitions = build === undefined ? [] : ["--define", `CRIU_BUILD=${JSON.stringify(build)}`];
+	const argv = ["build", ...BUNDLE_FLAGS, ...definitions, entry, "--outfile", draft];
 	mkdirSync(workDir, { recursive: true });
 	try {
 		const result = spawnSync(process.execPath, argv, {

@@ -41,7 +41,8 @@ export function listFiles(path: string): string[] {
 		.flatMap((name) => listFiles(join(path, name)));
 }
 
-function fingerprintInputs(stage: Stage, root: string): string {
+/** A hash of all that a stage is made from. */
+export function fingerprintInputs(stage: Pick<Stage, "inputs" | "settings">, root: string): string {
 	const hash = createHash("sha256");
 	hash.update(JSON.stringify(stage.settings));
 	for (const file of stage.inputs.flatMap(listFiles)) {

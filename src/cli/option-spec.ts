@@ -33,6 +33,8 @@ export interface OptionSpec {
 	readonly arg: ArgumentRule;
 	/** Word for the argument in help texts. */
 	readonly metavar?: string;
+	/** All values that it takes, where they are few; shells complete them. */
+	readonly choices?: readonly string[];
 	/** Has a `--no-` form. */
 	readonly negatable?: boolean;
 	readonly commands: CommandLetters;

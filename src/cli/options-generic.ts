@@ -90,6 +90,7 @@ export const genericOptions: readonly OptionSpec[] = [
 		name: "log-format",
 		arg: "required",
 		metavar: "FORMAT",
+		choices: ["text", "json"],
 		...all,
 		ours: true,
 		since: "foundation",

@@ -140,6 +140,32 @@ describe("the executable", () => {
 		expect(run.stdout.toString()).toMatch(/^Version: 4\.2\n.*Looks good\.\n$/s);
 	});
 
+	test("reads no file beside its own configuration, the C library and what the kernel tells", () => {
+		const trace = join(dir, "trace");
+		const argv = [
+			"strace",
+			"-f",
+			"-qq",
+			"-e",
+			"trace=open,openat,openat2,execve,readlink",
+			"-o",
+			trace,
+			CRIU,
+			"--version",
+		];
+		const run = Bun.spawnSync(argv, { cwd: dir, env: { HOME: "/home/nobody-at-all", PATH: "/usr/bin:/bin" } });
+		expect(run.exitCode).toBe(0);
+		const opened = [
+			...readFileSync(trace, "utf8").matchAll(/ (?:open|openat|openat2|execve)\((?:AT_FDCWD, )?"([^"]*)"/g),
+		];
+		const files = [...new Set(opened.map(([, path = ""]) => path))];
+		expect(files).toContain("/etc/criu/default.conf");
+		expect(files).toContain("/home/nobody-at-all/.criu/default.conf");
+		const expected =
+			/^\/(?:proc|sys)\/|^\/etc\/(?:ld\.so\.|localtime$|criu\/default\.conf$)|\.criu\/default\.conf$|^\/(?:usr\/)?lib(?:64|\/[^/]+)?\/(?:glibc-hwcaps\/.*|[^/]*)\.so(?:\.\d+)*$/;
+		expect(files.filter((path) => path !== CRIU && !expected.test(path))).toEqual([]);
+	});
+
 	test("needs no loader of the kernel", () => {
 		const headers = runTool(["readelf", "-lW", CRIU]);
 		expect(headers).not.toContain("INTERP");
