@@ -2,17 +2,27 @@
 // criu is killed, or fails, at each point of its dump of a scenario's program, which has to stay as it is and pass at the end.
 
 import { expect } from "bun:test";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+	chmodSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FAULT_POINTS, type FaultPoint } from "../../src/fault.ts";
 import { buildScenario, buildStage, listScenarios, type Scenario } from "../matrix/scenario.ts";
 import { stateOf } from "../matrix/snapshot.ts";
-import { Stage } from "../matrix/stage.ts";
+import { type Ending, Stage } from "../matrix/stage.ts";
 import { criu } from "./victim.ts";
 
 const SIGTERM = 15;
 
+const SIGKILL = 9;
 const dumpPoints = FAULT_POINTS.filter((point) => !point.startsWith("restore:"));
 
 export interface FaultCase {
@@ -81,6 +91,68 @@ export async function playScenarioFaults(one: FaultCase, action: string): Promis
 		else await stage.kill(pid, SIGTERM);
 		expect(await stage.died(pid)).toEqual({ how: "exit", code: 0 });
 		expect(readFileSync(out, "latin1")).toContain("PASS\n");
+	} finally {
+		await stage.close();
+		rmSync(dir, { recursive: true, force: true });
+	}
+}
+
+const isRunning = (path: string) => /^[^ZX]$/.test(stateOf(path) ?? "X");
+
+/** Pids in the stage but its own pid 1 and the dead. */
+function listPids(stage: Stage): string[] {
+	const proc = `/proc/${stage.outerPid}/root/proc`;
+	return readdirSync(proc).filter((name) => /^\d+$/.test(name) && name !== "1" && isRunning(`${proc}/${name}`));
+}
+
+async function untilNobodyIsLeft(stage: Stage, after: string): Promise<void> {
+	for (const deadline = performance.now() + 60_000; listPids(stage).length > 0; await Bun.sleep(1))
+		if (performance.now() > deadline) throw new Error(`${after}: pids ${listPids(stage)} are left`);
+}
+
+/** What a run leaves on disk besides its own log and images. */
+const listFiles = (dir: string) => readdirSync(join(dir, "work"), { recursive: true }).map(String).sort();
+
+/** Plays `points`, each a value of CR_FAULT, on dumps and then restores of one program, which passes in the end. */
+export async function playCycleFaults(name: string, points: readonly string[]): Promise<void> {
+	const { stage, dir, program, scenario } = await openCase(name);
+	try {
+		const out = join(dir, "out");
+		const images = join(dir, "images");
+		mkdirSync(join(dir, "work"), { mode: 0o777 });
+		const pid = await stage.start(out, join(dir, "work"), [program, out, ...scenario.args]);
+		await stage.ready(pid);
+		const run = async (verb: string[], options: readonly string[], fault?: string) => {
+			mkdirSync(images, { recursive: true });
+			const command = [criu, ...verb, "-D", images, ...scenario.options, ...options];
+			const argv = fault === undefined ? command : ["env", `CR_FAULT=${fault}`, ...command];
+			return stage.run(join(dir, "run"), dir, argv, 120_000);
+		};
+		const dump = (fault?: string) => run(["dump", "-t", String(pid)], scenario.dumpOptions, fault);
+		const restore = (fault?: string) => run(["restore", "-d"], scenario.restoreOptions, fault);
+		const failed = (fault: string): Ending =>
+			fault.includes(":kill") ? { how: "signal", code: SIGKILL } : { how: "exit", code: 1 };
+		for (const fault of points.filter((point) => !point.startsWith("restore:"))) {
+			expect({ fault, ...(await dump(fault)) }).toEqual({ fault, ...failed(fault) });
+			rmSync(images, { recursive: true });
+		}
+		expect(await dump()).toEqual({ how: "exit", code: 0 });
+		await stage.died(pid);
+		await untilNobodyIsLeft(stage, "the dump");
+		const files = listFiles(dir);
+		for (const fault of points.filter((point) => point.startsWith("restore:"))) {
+			expect({ fault, ...(await restore(fault)) }).toEqual({ fault, ...failed(fault) });
+			await untilNobodyIsLeft(stage, fault);
+			// What is killed can't tidy up.
+			if (!fault.includes(":kill")) expect({ fault, files: listFiles(dir) }).toEqual({ fault, files });
+		}
+		expect(await restore()).toEqual({ how: "exit", code: 0 });
+		await stage.kill(pid, SIGTERM);
+		await untilNobodyIsLeft(stage, "the end");
+		expect(readFileSync(out, "latin1")).toBe("READY\nPASS\n");
+	} catch (error) {
+		const log = join(dir, "run");
+		throw new Error(`${error}\n${existsSync(log) ? readFileSync(log, "latin1").slice(-1000) : ""}`);
 	} finally {
 		await stage.close();
 		rmSync(dir, { recursive: true, force: true });

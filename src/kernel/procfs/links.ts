@@ -6,6 +6,7 @@ import { type BigIntStats, readdirSync, statSync } from "node:fs";
 import { KernelError } from "../../errors.ts";
 import { statPath } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
+import { errnoNumber } from "../abi/errno.ts";
 import { AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY } from "../abi/fcntl.ts";
 import type { NamespaceName } from "../abi/namespaces.ts";
 import { SYS_readlinkat } from "../abi/syscalls.x86_64.ts";
@@ -32,12 +33,17 @@ export interface LinkStat {
 
 export type MagicLink = "exe" | "cwd" | "root";
 
+const ENAMETOOLONG = errnoNumber("ENAMETOOLONG");
 /** Room for the longest text: a path, and what the kernel adds. */
 const linkText = new Uint8Array(8192);
 
 /** The text of a link, raw. @throws KernelError: ENOENT when the task, the descriptor or (exe) the memory is gone. */
 export function readLink(path: string): Uint8Array {
 	const length = syscall(SYS_readlinkat, AT_FDCWD, Buffer.from(`${path}\0`), linkText, linkText.length);
+	if (length === -ENAMETOOLONG)
+		throw new KernelError("readlink", -length, `of ${path}: the kernel tells no path of more than 4096 bytes`, {
+			remedy: "rename folders that the path goes through, or close the file in the program first",
+		});
 	if (length < 0) throw new KernelError("readlink", -length, path);
 	return linkText.slice(0, length);
 }

@@ -8,7 +8,7 @@ import { reg_file_entrySchema } from "../../images/gen/file_pb.ts";
 import { create } from "../../images/index.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../../kernel/abi/fcntl.ts";
 import { FIONREAD } from "../../kernel/abi/ioctl.ts";
-import { SYS_ioctl, SYS_linkat, SYS_read, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_faccessat, SYS_ioctl, SYS_linkat, SYS_read, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
 import { scopedFd, showPath, toCString } from "../../sys/file.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
 import { getPidfdFd, openPidfd } from "../../sys/process.ts";
@@ -27,13 +27,26 @@ function directoryOf(path: Uint8Array): Uint8Array {
 	return path.slice(0, path.lastIndexOf(SLASH) + 1);
 }
 
+function isThere(path: Uint8Array): boolean {
+	return syscall(SYS_faccessat, AT_FDCWD, toCString(path), 0) === 0;
+}
+
 function tryLink(file: NamedFile, target: Uint8Array, prefix: Uint8Array): number {
 	const source = toCString(`/proc/self/fd/${file.ownFd}`);
 	return syscall(SYS_linkat, AT_FDCWD, source, AT_FDCWD, toCString(concatBytes(prefix, target)), AT_SYMLINK_FOLLOW);
 }
 
-/** Makes the link in the nearest directory that exists. Gives its path and id. @throws CriuError LINK_REMAP */
-function makeLink(file: NamedFile, name: Uint8Array, context: DumpContext): { path: Uint8Array; id: number } {
+/**
+ * Makes the link in the nearest directory that exists. Gives its path and id; undefined for a file that has no name in truth: an
+ * overlay file system counts the name of the layer below.
+ *
+ * @throws CriuError LINK_REMAP
+ */
+function makeLink(
+	file: NamedFile,
+	name: Uint8Array,
+	context: DumpContext,
+): { path: Uint8Array; id: number } | undefined {
 	const prefix = rootPrefix(file.task, context);
 	let id = context.files.newId();
 	let directory = directoryOf(name);
@@ -42,6 +55,7 @@ function makeLink(file: NamedFile, name: Uint8Array, context: DumpContext): { pa
 		const ret = tryLink(file, path, prefix);
 		if (ret === 0) return { path, id };
 		if (ret === -EEXIST) id = context.files.newId();
+		else if (ret === -ENOENT && isThere(concatBytes(prefix, directory))) return undefined;
 		else if ((ret === -ENOENT || ret === -ENOTDIR) && directory.length > 1)
 			directory = directoryOf(directory.slice(0, -1));
 		else
@@ -67,11 +81,13 @@ export function removeLink(path: Uint8Array): void {
 		throw new KernelError("unlink", -ret, `of ${showPath(path)}`);
 }
 
-/** Keeps a renamed file by a link, once for each inode. Gives the id of the link's REG entry. */
-export function dumpLinkRemap(file: NamedFile, name: Uint8Array, context: DumpContext): number {
+/** Keeps a renamed file by a link, once for each inode. Gives the id of the link's REG entry; undefined when it has no name at all. */
+export function dumpLinkRemap(file: NamedFile, name: Uint8Array, context: DumpContext): number | undefined {
 	const { stat, task } = file;
 	return context.once(`link-remap:${stat.devMajor}:${stat.devMinor}:${stat.ino}`, () => {
-		const { path, id } = makeLink(file, name, context);
+		const made = makeLink(file, name, context);
+		if (made === undefined) return undefined;
+		const { path, id } = made;
 		const prefix = rootPrefix(task, context);
 		context.files.onFailure(() => removeLink(concatBytes(prefix, path)));
 		const reg = create(reg_file_entrySchema, { id, flags: 0, pos: 0n, fown: emptyFown(), name: path });

@@ -55,11 +55,13 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 	if (external !== undefined) return encodeExternal(external, stat.mode, state, id);
 	const { state: where, name } = locateFile(file, context);
 	if (where === "unreachable") throw new BugError(`${showPath(name)} was not refused`);
-	if (where === "gone") addRemap(context, id, dumpGhost(file, context), remap_type.GHOST);
-	if (where === "renamed") addRemap(context, id, dumpLinkRemap(file, name, context), remap_type.LINKED);
+	const link = where === "renamed" ? dumpLinkRemap(file, name, context) : undefined;
+	const isGhost = where === "gone" || (where === "renamed" && link === undefined);
+	if (isGhost) addRemap(context, id, dumpGhost(file, context), remap_type.GHOST);
+	if (link !== undefined) addRemap(context, id, link, remap_type.LINKED);
 	if (where === "there") dumpTmpfsFile(file, name, state.flags, context);
 	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
-	const wantsId = isRegular && context.options.fileValidation === "buildid" && where !== "gone";
+	const wantsId = isRegular && context.options.fileValidation === "buildid" && !isGhost;
 	const buildId = wantsId ? readBuildIdOf(file, name, state.flags, context) : undefined;
 	return create(file_entrySchema, {
 		type: fd_types.REG,
