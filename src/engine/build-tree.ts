@@ -3,6 +3,7 @@
 // last registers. Until they are let go they die with us.
 
 import type { BuiltProcess, CloneRequest, FinalState } from "../agent/built.ts";
+import { continueProcess, stopProcess } from "../agent/group-stop.ts";
 import { Program } from "../agent/program.ts";
 import { ProgramRunner } from "../agent/runner.ts";
 import { BugError, CriuError, isErrno } from "../errors.ts";
@@ -10,8 +11,10 @@ import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_VM } from "../kernel/abi/sched.ts";
+import { parseSiginfoHead } from "../kernel/abi/siginfo.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
-import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
+import { __WALL, P_PID, WNOHANG, WSTOPPED } from "../kernel/abi/wait.ts";
+import { STAGE_GROUPS, type Stage, type TaskImage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
@@ -22,7 +25,6 @@ import type { Timings } from "./timings.ts";
 const HELPER_TRIES = 64;
 const THREADS_FROM: Stage = "state";
 const TASK_STOPPED = 3;
-const __WALL = 0x40000000;
 const SIGCHLD = 17;
 
 function checkFinal(final: TaskPlan["final"]): FinalState {
@@ -294,12 +296,8 @@ export class TreeBuilder {
 			if (pstree.ppid === pid && core.tc !== undefined && hasField(core.tc, "exitSignal"))
 				signals.push(core.tc.exitSignal);
 		this.run(pid, (program) => {
-			for (const signal of signals) {
-				if (signal < 1) continue;
-				const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(signal - 1)).buffer);
-				const what = "forget the signal of an ended child";
-				program.syscall(what, nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], { check: { okOr: "EAGAIN" } });
-			}
+			for (const signal of signals)
+				if (signal > 0) forgetSignal(program, signal, "forget the signal of an ended child");
 		});
 	}
 
@@ -339,7 +337,8 @@ export class TreeBuilder {
 			const { vmId } = task.image.ids;
 			byMemory.set(vmId, [...(byMemory.get(vmId) ?? []), task]);
 		}
-		for (const [first, ...others] of byMemory.values()) {
+		// Children first: their parents can wait for news of their stops then.
+		for (const [first, ...others] of [...byMemory.values()].reverse()) {
 			if (first === undefined) continue;
 			const threads = [first, ...others].flatMap((task) => this.threadsOf(task));
 			for (const { built } of threads) built.stop();
@@ -347,8 +346,41 @@ export class TreeBuilder {
 			const living = threads.filter(({ built }) => !ended.includes(built));
 			living[0]?.built.removeArea();
 			for (const { built, plan } of living) built.setFinal(checkFinal(plan.final));
+			for (const task of [first, ...others]) this.makeNews(task);
 		}
 	}
+
+	/** Stops a task that has left, or stops and continues it, and has its parent, which hasn't, hear of it as it had before. */
+	private makeNews(task: PlannedTask): void {
+		const { news } = task;
+		if (news === undefined) return;
+		const threads = this.threadsOf(task).map(({ built, plan }) => ({
+			tid: built.pid,
+			sigmask: checkFinal(plan.final).sigmask,
+		}));
+		const { ppid } = task.image.pstree;
+		stopProcess(threads, news.signal);
+		if (news.do === "stop")
+			this.run(ppid, (program) =>
+				program.syscall("hear of a stop", nr.SYS_waitid, [P_PID, task.pid, 0, WSTOPPED | WNOHANG | __WALL, 0]),
+			);
+		else continueProcess(threads);
+		const parent = this.tree.tasks.get(ppid);
+		// Where one waits already, that of the stop was not added.
+		if (parent !== undefined && !hasPending(parent.image, SIGCHLD))
+			this.run(ppid, (program) => forgetSignal(program, SIGCHLD, "forget the signal of a stop"));
+	}
+}
+
+/** Takes a signal that waits. */
+function forgetSignal(program: Program, signal: number, what: string): void {
+	const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(signal - 1)).buffer);
+	program.syscall(what, nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], { check: { okOr: "EAGAIN" } });
+}
+
+/** True when a task is to have that signal waiting, for all of it. */
+function hasPending({ core }: TaskImage, signal: number): boolean {
+	return (core.tc?.signalsS?.signals ?? []).some(({ siginfo }) => parseSiginfoHead(siginfo).signo === signal);
 }
 
 /** True when an operation or call failed because a pid is in use. */

@@ -207,6 +207,8 @@ export interface TaskPlan extends ThreadPlan {
 	readonly session: Program;
 	/** Tasks that must have made what this one takes from them. */
 	readonly awaits: Set<number>;
+	/** What its parent is to have heard, or to hear, of its being stopped; done while the parent is built still. */
+	news: { readonly do: "stop" | "stop-and-continue"; readonly signal: number } | undefined;
 	/** Its other threads begin the stages of a group when the leader has ended them: it acts on all of them. */
 	leaderFirst: boolean;
 	readonly outside: OutsideStep[];

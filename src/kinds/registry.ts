@@ -27,6 +27,7 @@ import { session } from "./task/session.ts";
 import { sharing } from "./task/sharing.ts";
 import { sigactions } from "./task/sigactions.ts";
 import { sigaltstack } from "./task/sigaltstack.ts";
+import { stopNews } from "./task/stop-news.ts";
 import { threadSharing } from "./task/thread-sharing.ts";
 import { tidAddress } from "./task/tid-address.ts";
 import { timers } from "./task/timers.ts";
@@ -37,6 +38,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	session,
 	sharing,
 	threadSharing,
+	stopNews,
 	comm,
 	personality,
 	memoryMap,

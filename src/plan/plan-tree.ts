@@ -217,6 +217,7 @@ function newTask(image: TaskImage, table: FdNumberTable, slots: SlotCounter, sha
 		pid: image.tid,
 		session: new Program(),
 		awaits: new Set(),
+		news: undefined,
 		leaderFirst: false,
 		image,
 		slot: slots.take(),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A child that was stopped and continued: that it goes on, unread before, can be read after.
-// @skip-ours the images have no place for that news
 // @skip-peer CRIU 4.1.1 has no place for that news in its images
 // @skip-mode leave-stopped that children stop and go on is news to their parent
 #include "tree.h"

@@ -21,6 +21,7 @@ import type {
 } from "../kind.ts";
 import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 import { ACTION_SIGNALS } from "./sigactions.ts";
+import { isContinueUntold, isStopTold } from "./stop-news.ts";
 
 const TASK_ALIVE = 1;
 const TASK_STOPPED = 3;
@@ -71,11 +72,15 @@ function planState(image: TaskImage, plan: TaskPlan, context: RestoreContext): v
 	checkRange(image, "tc.exit_signal", tc.exitSignal, 0, _NSIG);
 	if (tc.taskState !== TASK_ALIVE && tc.taskState !== TASK_STOPPED)
 		throw corruptCore(image, `tc.task_state is ${tc.taskState}`);
-	if (tc.taskState !== TASK_STOPPED) return;
+	if (tc.taskState !== TASK_STOPPED) {
+		if (isContinueUntold(image, context)) plan.news = { do: "stop-and-continue", signal: SIGSTOP };
+		return;
+	}
 	if (hasField(tc, "stopSigno") && !STOP_SIGNALS.includes(tc.stopSigno))
 		throw corruptCore(image, `tc.stop_signo is ${tc.stopSigno}`);
 	const signal = tc.stopSigno !== 0 && stopsFor(image, tc.stopSigno, context) ? tc.stopSigno : SIGSTOP;
-	plan.beforeDetach.push({ what: "stop it again", run: (pid) => void sendSignal(pid, signal) });
+	if (isStopTold(image, context)) plan.news = { do: "stop", signal };
+	else plan.beforeDetach.push({ what: "stop it again", run: (pid) => void sendSignal(pid, signal) });
 }
 
 /** Whether that signal would stop the task: blocked, caught or ignored it doesn't, nor in a group that is orphaned. */

@@ -126,6 +126,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 		awaits: new Set(),
 		programs,
 		traceOptions: 0,
+		news: undefined,
 		leaderFirst: false,
 		outside: [],
 		beforeDetach: [],
