@@ -34,7 +34,9 @@ async function main(): Promise<number> {
 		print: (text) => writeText(1, text),
 		printError: (text) => writeText(2, text),
 	};
-	const other = [basename(program), args[0]].find((name) => name !== undefined && OTHER_PROGRAMS.includes(name));
+	const byName = OTHER_PROGRAMS.includes(basename(program));
+	const other = byName ? basename(program) : OTHER_PROGRAMS.find((name) => name === args[0]);
+	if (other === "crit") return await (await import("./crit/main.ts")).runCrit(byName ? args : args.slice(1), around);
 	if (other !== undefined) {
 		const error = new UsageError("PROGRAM_NOT_IN_VERSION", `${other} is not built into this version of criu`, {
 			remedy: `install ${other} from the original CRIU project until a later version has it`,

@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
+import { compareCrit } from "./matrix/crit.ts";
 import { findLack, restoreMachine } from "./matrix/machine.ts";
 import { CritReader } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
@@ -57,7 +58,7 @@ export const modes: readonly Mode[] = [
 	{
 		name: "peer-ours",
 		title: "is dumped by the peer, restored by ours, and both again by the peer",
-		steps: [dump("peer"), restore("ours"), dump("peer"), restore("peer")],
+		steps: [dump("peer"), { do: "decode" }, restore("ours"), dump("peer"), restore("peer")],
 	},
 	{
 		name: "leave-running",
@@ -268,8 +269,11 @@ async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "storm") return doStorm(run, step.by);
 	if (step.do === "decode") {
 		if (run.scenario.skipDecode !== undefined) return;
-		const bad = (await run.host.reader?.read(run.images)) ?? [];
-		if (bad.length > 0) throw new Error(`the peer's crit cannot decode:\n  ${bad.join("\n  ")}`);
+		const answer = await run.host.reader?.read(run.images);
+		if (answer === undefined) return;
+		if (answer.bad.length > 0) throw new Error(`the peer's crit cannot decode:\n  ${answer.bad.join("\n  ")}`);
+		const different = compareCrit(run.images, answer);
+		if (different.length > 0) throw new Error(`our crit and the peer's:\n  ${different.join("\n  ")}`);
 		return;
 	}
 	await run.continueTree();
