@@ -17,6 +17,7 @@ const SECTIONS: Readonly<Record<OptionGroup, string>> = {
 	cgroups: "Cgroups",
 	memory: "Memory and page server",
 	check: "Options of check",
+	inspect: "Options of inspect",
 };
 
 const DESCRIPTION = [
@@ -36,30 +37,30 @@ const FILES: readonly [string, string][] = [
 ];
 
 /** Text as roff shows it literally: backslashes, hyphens that stay hyphens, no accidental control lines. */
-function escapeRoff(text: string): string {
+export function escapeRoff(text: string): string {
 	return text
 		.replaceAll("\\", "\\e")
 		.replaceAll("-", "\\-")
 		.replace(/^(?=[.'])/gm, "\\&");
 }
 
-function section(title: string, ...lines: string[]): string {
+export function section(title: string, ...lines: string[]): string {
 	return [`.SH ${escapeRoff(title.toUpperCase())}`, ...lines].join("\n");
 }
 
-function paragraph(lines: readonly string[]): string {
+export function paragraph(lines: readonly string[]): string {
 	return lines.map(escapeRoff).join("\n");
 }
 
-function item(head: string, text: string): string {
+export function item(head: string, text: string): string {
 	return `.TP\n${head}\n${escapeRoff(text)}`;
 }
 
-function bold(text: string): string {
+export function bold(text: string): string {
 	return `\\fB${escapeRoff(text)}\\fR`;
 }
 
-function italic(text: string): string {
+export function italic(text: string): string {
 	return `\\fI${escapeRoff(text)}\\fR`;
 }
 

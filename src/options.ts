@@ -145,6 +145,9 @@ export interface Options {
 
 	checkExtra: boolean;
 	checkExperimental: boolean;
+	/** Of inspect: as JSON, or as a page in this file. */
+	json: boolean;
+	html: string | undefined;
 	feature: string | undefined;
 
 	/** Ours: look and report only; nothing is frozen for longer than a look, nothing is created. */
@@ -186,6 +189,8 @@ function defaultGenericOptions() {
 		stream: false,
 		checkExtra: false,
 		checkExperimental: false,
+		json: false,
+		html: undefined,
 		feature: undefined,
 		dryRun: false,
 		checkPid: undefined,

@@ -107,6 +107,15 @@ export const commandTable: readonly CommandSpec[] = [
 		load: async () => (await import("./cpuinfo.ts")).runCpuinfo,
 	},
 	{
+		maxWords: 1,
+		usesDirectories: false,
+		name: "inspect",
+		letter: "I",
+		usage: "inspect [DIR] [--json | --html FILE]",
+		help: "show what is in the images of DIR, and whether they can be restored here",
+		load: async () => (await import("./inspect.ts")).runInspect,
+	},
+	{
 		...plain,
 		name: "exec",
 		letter: "-",

@@ -13,6 +13,7 @@ const GROUP_TITLES: Readonly<Record<OptionGroup, string>> = {
 	cgroups: "Cgroups",
 	memory: "Memory and page server",
 	check: "Check",
+	inspect: "Inspect",
 };
 const WIDTH = 100;
 const TEXT_COLUMN = 34;

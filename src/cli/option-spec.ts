@@ -7,11 +7,11 @@ import type { ArgumentRule } from "./getopt.ts";
 
 /**
  * Commands by letter: D dump, P pre-dump, R restore, C check, S page-server, L lazy-pages, V service (and swrk),
- * U cpuinfo; `*` is all.
+ * U cpuinfo, I inspect; `*` is all.
  */
 export type CommandLetters = string;
 
-export type OptionGroup = "generic" | "behaviour" | "resources" | "cgroups" | "memory" | "check";
+export type OptionGroup = "generic" | "behaviour" | "resources" | "cgroups" | "memory" | "check" | "inspect";
 
 /** One use of an option, in the order in which they were met. */
 export interface OptionUse {

@@ -4,7 +4,7 @@
 import type { OptionSpelling } from "./getopt.ts";
 import type { OptionSpec } from "./option-spec.ts";
 import { behaviourOptions } from "./options-behaviour.ts";
-import { checkOptions, genericOptions } from "./options-generic.ts";
+import { checkOptions, genericOptions, inspectOptions } from "./options-generic.ts";
 import { cgroupOptions, memoryOptions, resourceOptions } from "./options-resources.ts";
 
 export const optionTable: readonly OptionSpec[] = [
@@ -14,6 +14,7 @@ export const optionTable: readonly OptionSpec[] = [
 	...cgroupOptions,
 	...memoryOptions,
 	...checkOptions,
+	...inspectOptions,
 ];
 
 export interface OptionTarget {

@@ -10,6 +10,7 @@ const MAX_PID = 0x7fff_ffff;
 const O_CLOEXEC = 0o2000000n;
 const all = { commands: "*", group: "generic" } as const;
 const check = { commands: "C", group: "check" } as const;
+const inspect = { commands: "I", group: "inspect", ours: true } as const;
 
 /** The level after one more `-v`: bare adds 1, `vv` adds one per letter, a number sets it. */
 function raiseLogLevel(level: number, value: string | undefined): number {
@@ -227,4 +228,9 @@ export const checkOptions: readonly OptionSpec[] = [
 			});
 		},
 	},
+];
+
+export const inspectOptions: readonly OptionSpec[] = [
+	flag("json", "json", "print all of it as JSON, in a form that stays", { ...inspect, negatable: false }),
+	text("html", "html", "FILE", "write a page that holds all of it, to be opened by any browser", inspect),
 ];

@@ -123,7 +123,8 @@ function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) 
 
 /** Looking at what one may see anyway needs no privileges; where it does, the kernel says so. */
 function looksOnly(line: CommandLine): boolean {
-	return line.options.dryRun || (line.command === "check" && line.options.checkPid !== undefined);
+	const { dryRun, checkPid } = line.options;
+	return dryRun || line.command === "inspect" || (line.command === "check" && checkPid !== undefined);
 }
 
 /** What is wrong with the call as a whole; each is followed by the usage text. */

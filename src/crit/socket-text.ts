@@ -47,13 +47,14 @@ export function unixName(name: Uint8Array): string {
 
 function inet(socket: inet_sk_entry): SocketText {
 	const { family, proto, type, state } = socket;
+	const hasPeer = state !== TCP_LISTEN && (socket.dstPort !== 0 || socket.dstAddr.some((word) => word !== 0));
 	const protocol = PROTOCOLS[proto] ?? `protocol ${proto}`;
 	return {
 		family: family === AF_INET6 && !protocol.endsWith("6") ? `${protocol}6` : protocol,
 		type: word("type", type),
 		state: word("state", state),
 		local: endpoint(family, socket.srcAddr, socket.srcPort),
-		remote: state === TCP_LISTEN ? "" : endpoint(family, socket.dstAddr, socket.dstPort),
+		remote: hasPeer ? endpoint(family, socket.dstAddr, socket.dstPort) : "",
 	};
 }
 

@@ -31,7 +31,7 @@ describe("optionTable", () => {
 				return `${spec.short === undefined ? "" : `${spec.short}:`}${spec.name}${spec.negatable ? "!" : argument}`;
 			});
 		expect(theirs.sort()).toEqual([...KNOWN].sort());
-		expect(ours.sort()).toEqual(["drop-unread", "dry-run", "log-format", "new-pidns", "pid"]);
+		expect(ours.sort()).toEqual(["drop-unread", "dry-run", "html", "json", "log-format", "new-pidns", "pid"]);
 	});
 
 	test("has each name and each letter once", () => {
@@ -46,7 +46,7 @@ describe("optionTable", () => {
 	});
 
 	test("names commands by known letters", () => {
-		for (const spec of optionTable) expect(spec.commands).toMatch(/^(?:\*|[DPRCSLVU]+)$/);
+		for (const spec of optionTable) expect(spec.commands).toMatch(/^(?:\*|[DPRCSLVUI]+)$/);
 	});
 
 	test("names fields that requests have", () => {
