@@ -100,21 +100,25 @@ function textStage(isPacked: boolean): Stage {
 	const notices = at("dist/NOTICES");
 	const page = at("dist/criu.8");
 	const folder = at("dist/completions");
+	const critPage = at("dist/crit.1");
 	return {
 		name: "texts",
 		inputs: [
 			at("src/cli"),
 			at("src/engine/features.ts"),
 			at("package.json"),
+			at("src/crit/verbs.ts"),
 			at("scripts/gen-man.ts"),
+			at("scripts/gen-crit-man.ts"),
 			at("scripts/gen-completions.ts"),
 			at("scripts/notices.ts"),
 			...BUILD_SCRIPTS,
 		],
 		settings: glibc ?? null,
-		outputs: [page, notices, ...["criu.bash", "_criu", "criu.fish"].map((name) => join(folder, name))],
+		outputs: [page, critPage, notices, ...["criu.bash", "_criu", "criu.fish"].map((name) => join(folder, name))],
 		run: async () => {
 			writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage());
+			writeAtomically(critPage, (await import("./scripts/gen-crit-man.ts")).writeCritPage());
 			(await import("./scripts/gen-completions.ts")).writeCompletions(folder);
 			writeAtomically(notices, (await import("./scripts/notices.ts")).writeNotices(glibc));
 		},

@@ -34,9 +34,13 @@ function describeVerb(verb: CritVerb): string {
 		const names = [...(short === undefined ? [] : [`-${short}${argument}`]), `--${name}${argument}`];
 		return item(names.map(bold).join(", "), `${help}.${ours === true ? " CRIU doesn't have it." : ""}`);
 	});
-	const words = verb.words.map(({ name }) => (name === "what" ? `{${Object.keys(VIEWS).join("|")}}` : name.toUpperCase()));
+	const words = verb.words.map(({ name }) =>
+		name === "what" ? `{${Object.keys(VIEWS).join("|")}}` : name.toUpperCase(),
+	);
 	const usage = [verb.name, ...(verb.options.length > 0 ? ["[options]"] : []), ...words].join(" ");
-	return [section(`crit ${usage}`, paragraph([`${verb.help}.`.replace(/^./, (c) => c.toUpperCase())]), ...options)].join("\n");
+	return [
+		section(`crit ${usage}`, paragraph([`${verb.help}.`.replace(/^./, (c) => c.toUpperCase())]), ...options),
+	].join("\n");
 }
 
 /** The whole page in roff (man(7) macros), ending with a newline. */

@@ -15,6 +15,7 @@ const LAYERS: readonly [prefix: string, layer: number][] = [
 	["src/cli/", 1],
 	["src/rpc/", 1],
 	["src/crit/", 1],
+	["src/inspect/", 1],
 	["src/migrate/", 1],
 	["src/lib/", 1],
 	["src/engine/", 2],

@@ -68,13 +68,15 @@ export class DumpFolder {
 
 	/** What a descriptor's number stands for. */
 	file(id: number): file_entry | undefined {
-		this.#files ??= this.#readFiles();
-		return this.#files.get(id);
+		return this.files().get(id);
 	}
 
-	/** All files. */
+	/** All files. Throws once when they can't be read; there are none from then on. */
 	files(): ReadonlyMap<number, file_entry> {
-		this.#files ??= this.#readFiles();
+		if (this.#files === undefined) {
+			this.#files = new Map();
+			this.#files = this.#readFiles();
+		}
 		return this.#files;
 	}
 

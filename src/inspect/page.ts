@@ -159,9 +159,7 @@ function processFacts(process: Process): Markup {
 
 function fileTable(process: Process): Markup | undefined {
 	if (process.files.length === 0) return undefined;
-	const rows = process.files
-		.slice(0, MAX_ROWS)
-		.map(({ fd, kind, name, access }) => [fd, kind, code(name), access]);
+	const rows = process.files.slice(0, MAX_ROWS).map(({ fd, kind, name, access }) => [fd, kind, code(name), access]);
 	const columns = [
 		{ name: "Descriptor", style: "n" },
 		{ name: "Kind", style: "w" },

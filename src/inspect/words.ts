@@ -44,10 +44,14 @@ export function moment(iso: string): string {
 	return iso === "" ? "unknown" : `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
 }
 
+/** More of a command line isn't shown to people. */
+const MAX_COMMAND = 300;
+
 /** The command line of a process, or its name where there's none. */
 export function commandOf({ arguments: words, name, state }: Process): string {
 	if (words.length === 0) return state === "zombie" ? `[${name}]` : name;
-	return words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : JSON.stringify(word))).join(" ");
+	const text = words.map((word) => (/^[^\s"'\\]+$/.test(word) ? word : `'${word}'`)).join(" ");
+	return text.length > MAX_COMMAND ? `${text.slice(0, MAX_COMMAND)}…` : text;
 }
 
 /** A process in the tree. */

@@ -2,9 +2,11 @@
 // The manual page is made from the tables that the program itself works by.
 
 import { describe, expect, test } from "bun:test";
+import { writeCritPage } from "../../scripts/gen-crit-man.ts";
 import { writeManualPage } from "../../scripts/gen-man.ts";
 import { commandTable } from "../../src/cli/commands.ts";
 import { optionTable } from "../../src/cli/option-table.ts";
+import { VERBS, VIEWS } from "../../src/crit/verbs.ts";
 
 const page = writeManualPage();
 const plain = page.replace(/\\f[BIR]/g, "").replaceAll("\\-", "-");
@@ -16,8 +18,19 @@ describe("the manual page", () => {
 		expect(commands.filter((command) => !plain.includes(`criu ${command.usage}`))).toEqual([]);
 	});
 
+	test("of crit names every verb, option and view", () => {
+		const text = writeCritPage()
+			.replace(/\\f[BIR]/g, "")
+			.replaceAll("\\-", "-");
+		for (const verb of Object.values(VERBS)) {
+			expect(text).toContain(`.SH CRIT ${verb.name.toUpperCase()}`);
+			for (const option of verb.options) expect(text).toContain(`--${option.name}`);
+		}
+		for (const view of Object.keys(VIEWS)) expect(text).toContain(`.TP\n${view}\n`);
+	});
+
 	test("has no line that roff would take for a request by mistake", () => {
-		const requests = page.split("\n").filter((line) => /^[.']/.test(line));
+		const requests = `${page}${writeCritPage()}`.split("\n").filter((line) => /^[.']/.test(line));
 		expect(requests.filter((line) => !/^\.(?:\\"|TH|SH|TP|PP|br)/.test(line))).toEqual([]);
 	});
 });

@@ -61,7 +61,7 @@ describe("criu", () => {
 		[["dump", "-t", "5", "--lazy-pages"], "error: this version of criu cannot do --lazy-pages yet; remedy: ", false],
 		[["lazy-pages"], "error: this version of criu has no lazy-pages command yet; remedy: ", false],
 		[["swrk", "3"], "error: this version of criu has no swrk command yet; remedy: ", false],
-		[["crit", "show", "x"], "error: crit is not built into this version of criu\n", false],
+		[["compel", "x"], "error: compel is not built into this version of criu\n", false],
 		[["dump", "-D", "/nonexistent"], "error: Couldn't open image dir /nonexistent: ENOENT", false],
 		[["dump", "-D", "/proc/self/stat"], "error: Couldn't open image dir /proc/self/stat: it is not a dir", false],
 		[["dump", "-W", "/nonexistent"], "error: Couldn't open work dir /nonexistent: ENOENT", false],

@@ -34,7 +34,13 @@ export class Browser implements AsyncDisposable {
 	/** Opens a page of a file. */
 	static async open(path: string): Promise<Browser> {
 		const profile = mkdtempSync(join(tmpdir(), "inspect-browser-"));
-		const args = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", `--user-data-dir=${profile}`];
+		const args = [
+			"--headless",
+			"--no-sandbox",
+			"--disable-gpu",
+			"--remote-debugging-port=0",
+			`--user-data-dir=${profile}`,
+		];
 		const child = Bun.spawn([PROGRAM, ...args, "about:blank"], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
 		let said = "";
 		for await (const chunk of child.stderr) {
