@@ -154,8 +154,8 @@ describe("explainMissingPrivileges", () => {
 });
 
 describe("commandTable", () => {
-	test("knows the words of CRIU 4.2", () => {
-		const words = "dump pre-dump restore check page-server lazy-pages service swrk dedup cpuinfo exec show";
+	test("knows the words of CRIU 4.2, and inspect", () => {
+		const words = "dump pre-dump restore check page-server lazy-pages service swrk dedup cpuinfo inspect exec show";
 		expect(commandTable.map((command) => command.name)).toEqual(words.split(" "));
 	});
 });
