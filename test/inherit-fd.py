@@ -3,7 +3,9 @@
 # of the old. Says what it saw, one line per step. As pid 1 of a pid namespace, with mounts of its own.   inherit-fd.py CRIU DIR
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -111,6 +113,27 @@ await_text("tty", "one\ntwo\n")
 os.close(master)
 _, status = os.waitpid(pid, 0)
 print("terminal, hung up", os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGHUP)
+
+# A stream to a process outside: refused at first, with the process and the key; at restore another one takes its place.
+ours, theirs = socket.socketpair()
+pid = start("unix", theirs.fileno())
+ino = os.fstat(theirs.fileno()).st_ino
+theirs.close()
+ours.sendall(b"one\n")
+await_text("unix", "one\n")
+code, text = run("dump", "-t", str(pid), "-D", images("unix"))
+print("stream refused by name", code == 1 and "--external unix[" in text and f"pid {os.getpid()} (" in text)
+key = re.search(r"--external (unix\[\d+\])", text)[1]
+dump("unix", pid, "--external", key)
+ours.close()
+ours, theirs = socket.socketpair()
+restore("unix", theirs.fileno(), f"socket:[{ino}]")
+theirs.close()
+ours.sendall(b"two\n")
+await_text("unix", "one\ntwo\n")
+ours.close()
+await_end(pid)
+print("stream")
 
 # A named pipe, and a file, to which no path leads any more.
 os.mkdir("mount")

@@ -28,6 +28,8 @@ test.skipIf(reason !== undefined)(
 					"pipe",
 					"refused by name True",
 					"terminal, hung up True",
+					"stream refused by name True",
+					"stream",
 					"refused without a path True",
 					"named pipe",
 					"file, with a position of its own True",
