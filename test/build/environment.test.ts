@@ -53,7 +53,7 @@ const SETTINGS = [
 	...["thresholdForOptimizeAfterWarmUp", "thresholdForOptimizeSoon", "useConcurrentGC"],
 ]
 	.map((name) => `BUN_JSC_${name}`)
-	.concat("MIMALLOC_ALLOW_THP");
+	.concat("MIMALLOC_ALLOW_THP", "MIMALLOC_PURGE_DELAY");
 
 /** Variables that change what an unhardened program does, or try to. */
 function hostileVariables(): Record<string, string> {
