@@ -111,6 +111,7 @@ function textStage(isPacked: boolean): Stage {
 			at("scripts/gen-man.ts"),
 			at("scripts/gen-crit-man.ts"),
 			at("scripts/gen-completions.ts"),
+			at("scripts/gen-readme.ts"),
 			at("scripts/notices.ts"),
 			...BUILD_SCRIPTS,
 		],
@@ -120,6 +121,7 @@ function textStage(isPacked: boolean): Stage {
 			writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage());
 			writeAtomically(critPage, (await import("./scripts/gen-crit-man.ts")).writeCritPage());
 			(await import("./scripts/gen-completions.ts")).writeCompletions(folder);
+			(await import("./scripts/gen-readme.ts")).refreshReadme(at("README.md"));
 			writeAtomically(notices, (await import("./scripts/notices.ts")).writeNotices(glibc));
 		},
 	};

@@ -8,6 +8,8 @@ export interface CommandContext {
 	options: Options;
 	/** Words after the command word. */
 	words: readonly string[];
+	/** Somebody reads along: a summary ends the run. */
+	isTerminal?: boolean | undefined;
 	/** Prints a text to stdout, as it is. */
 	print(text: string): void;
 	/** Prints a text to stderr, as it is. */

@@ -116,6 +116,15 @@ export const commandTable: readonly CommandSpec[] = [
 		load: async () => (await import("./inspect.ts")).runInspect,
 	},
 	{
+		maxWords: 1,
+		usesDirectories: false,
+		name: "help",
+		letter: "-",
+		usage: "help [TOPIC]",
+		help: "explain a frequent failure, or an error by its code; without a topic, list them",
+		load: async () => (await import("./topics.ts")).runHelp,
+	},
+	{
 		...plain,
 		name: "exec",
 		letter: "-",

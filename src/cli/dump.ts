@@ -7,13 +7,14 @@ import { log } from "../log.ts";
 import type { CommandContext } from "./command-context.ts";
 import { printPreflight } from "./preflight.ts";
 import { describeDumpStats } from "./report.ts";
+import { describeSummary } from "./summary.ts";
 
 /** Dumps; the exit code. */
 export async function runDump(context: CommandContext): Promise<number> {
 	return dumpWith(await import("../engine/dump.ts"), context);
 }
 
-export function dumpWith({ dump, preflight }: DumpEngine, { options, print }: CommandContext): number {
+export function dumpWith({ dump, preflight }: DumpEngine, { options, print, isTerminal }: CommandContext): number {
 	if (options.pid === undefined) {
 		throw new UsageError("NO_PID", "pid not specified", { remedy: "name the process to dump: criu dump -t PID" });
 	}
@@ -22,6 +23,11 @@ export function dumpWith({ dump, preflight }: DumpEngine, { options, print }: Co
 	log.info("Dumping finished successfully");
 	if (options.displayStats && result.stats !== undefined) {
 		print(`${describeDumpStats(result.stats).join("\n")}\n`);
+	}
+	if (isTerminal === true) {
+		const { imagesDir } = options;
+		const [tookMs, frozenUs] = [performance.now(), result.stats?.frozenTime];
+		print(describeSummary({ done: `Dumped pid ${result.pid}`, imagesDir, tookMs, frozenUs }));
 	}
 	return 0;
 }

@@ -5,13 +5,17 @@ import type { RestoreEngine } from "../engine/types.ts";
 import { log } from "../log.ts";
 import type { CommandContext } from "./command-context.ts";
 import { describeRestoreStats } from "./report.ts";
+import { describeSummary } from "./summary.ts";
 
 /** Restores; the exit code. The restored program's own exit status doesn't count. */
 export async function runRestore(context: CommandContext): Promise<number> {
 	return restoreWith(await import("../engine/restore.ts"), context);
 }
 
-export function restoreWith({ restore, planRestore }: RestoreEngine, { options, print }: CommandContext): number {
+export function restoreWith(
+	{ restore, planRestore }: RestoreEngine,
+	{ options, print, isTerminal }: CommandContext,
+): number {
 	if (options.pid !== undefined) log.warn("the -t option is not needed by restore and ignored");
 	if (options.dryRun) {
 		const plan = planRestore(options);
@@ -25,6 +29,10 @@ export function restoreWith({ restore, planRestore }: RestoreEngine, { options, 
 	}
 	if (options.displayStats && result.stats !== undefined) {
 		print(`${describeRestoreStats(result.stats).join("\n")}\n`);
+	}
+	if (isTerminal === true) {
+		const { imagesDir } = options;
+		print(describeSummary({ done: `Restored pid ${result.pid}`, imagesDir, tookMs: performance.now() }));
 	}
 	if (!options.restoreDetached) result.wait();
 	return 0;

@@ -18,6 +18,7 @@ import { type CommandSpec, findCommand } from "./commands.ts";
 import { BadChoiceError } from "./option-spec.ts";
 import { explainMissingPrivileges, type Privileges, readPrivileges } from "./privileges.ts";
 import { describeError, describeInOneLine, describeWhere, toCriuError } from "./report.ts";
+import { isTerminal } from "./summary.ts";
 import { COMPATIBLE_VERSION, PROGRAM_VERSION, versionText } from "./version.ts";
 import { openWorkspace } from "./workspace.ts";
 
@@ -59,7 +60,8 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		checkConsistency(command, line, prepared.options);
 		const run = await prepared.load();
 		const { print, printError } = around;
-		return await run({ options: prepared.options, words: line.words, print, printError });
+		const atTerminal = isTerminal(1);
+		return await run({ options: prepared.options, words: line.words, isTerminal: atTerminal, print, printError });
 	} catch (thrown) {
 		const error = toCriuError(thrown);
 		reportFailure(error, started, around);
@@ -124,7 +126,9 @@ function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) 
 /** Looking at what one may see anyway needs no privileges; where it does, the kernel says so. */
 function looksOnly(line: CommandLine): boolean {
 	const { dryRun, checkPid } = line.options;
-	return dryRun || line.command === "inspect" || (line.command === "check" && checkPid !== undefined);
+	return (
+		dryRun || ["help", "inspect"].includes(line.command ?? "") || (line.command === "check" && checkPid !== undefined)
+	);
 }
 
 /** What is wrong with the call as a whole; each is followed by the usage text. */

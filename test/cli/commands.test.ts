@@ -154,8 +154,9 @@ describe("explainMissingPrivileges", () => {
 });
 
 describe("commandTable", () => {
-	test("knows the words of CRIU 4.2, and inspect", () => {
-		const words = "dump pre-dump restore check page-server lazy-pages service swrk dedup cpuinfo inspect exec show";
+	test("knows the words of CRIU 4.2, inspect and help", () => {
+		const words =
+			"dump pre-dump restore check page-server lazy-pages service swrk dedup cpuinfo inspect help exec show";
 		expect(commandTable.map((command) => command.name)).toEqual(words.split(" "));
 	});
 });

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// `criu help TOPIC`: the failures that people meet most, each with what is behind it and what to do.
+
+import { UsageError } from "../errors.ts";
+import type { CommandContext } from "./command-context.ts";
+
+interface Topic {
+	name: string;
+	title: string;
+	/** Codes of errors that it explains. */
+	codes: readonly string[];
+	text: string;
+}
+
+export const topics: readonly Topic[] = [
+	{
+		name: "shell-job",
+		title: "a program that was started from a shell",
+		codes: ["NOT_SESSION_LEADER", "FOREIGN_SESSION", "TTY_OUTSIDE", "TTY_STDIN"],
+		text: `A program started from an interactive shell shares the shell's session and its terminal, which a dump of the
+program alone can't take along. Either tell criu that it's so, on both sides:
+  criu dump -t PID -D DIR --shell-job
+  criu restore -D DIR --shell-job        (in a terminal)
+or start the program on its own, so that it has neither:
+  setsid PROGRAM </dev/null >OUT 2>&1 &`,
+	},
+	{
+		name: "tcp",
+		title: "network connections",
+		codes: ["TCP_CONNECTION", "TCP_IN_FLIGHT"],
+		text: `A TCP connection has another end that knows nothing of the dump. --tcp-established keeps it (the other end has to
+wait meanwhile), --tcp-close closes it: the restored program finds its sockets closed, as after a loss of the network.
+--skip-in-flight leaves out connections that the program hasn't accepted yet. Sockets that only listen need nothing.`,
+	},
+	{
+		name: "unix-sockets",
+		title: "a local socket whose other end is outside",
+		codes: ["EXTERNAL_UNIX_SOCKET", "UNIX_PENDING", "UNIX_QUEUE"],
+		text: `A pair of connected unix sockets can be kept when both programs are dumped together: name with -t a process that
+is above both. For datagram sockets of a service outside (a log daemon) --ext-unix-sk connects them again by name; a
+pair's half is handed over by --external unix[INODE] at the dump and --inherit-fd fd[N]:socket:[INODE] at the restore.`,
+	},
+	{
+		name: "file-locks",
+		title: "locks on files",
+		codes: ["FILE_LOCKS"],
+		text: `A lock that the program holds would be lost while it's gone, and somebody else could take it. Where that's fine
+(nobody else uses the file, or everybody is dumped) give --file-locks to dump and to restore.`,
+	},
+	{
+		name: "deleted-files",
+		title: "files that are open but have no name any more",
+		codes: ["NEEDS_LINK_REMAP", "GHOST_TOO_LARGE"],
+		text: `A deleted file travels with its content in the images; --ghost-limit says up to which size. A file that was deleted
+under the name by which the program opened it, but has another name still, gets a temporary one with --link-remap; the
+restore removes it.`,
+	},
+	{
+		name: "files-changed",
+		title: "files that are not as they were at the dump",
+		codes: ["FILE_CHANGED", "FILE_MISSING"],
+		text: `The images hold names of files, not their content. At the restore all of them have to be there, with the same size,
+programs and libraries in the same build: after an upgrade of packages old images don't fit any more. Copy the files
+from where they were; for permission bits that changed there is --skip-file-rwx-check.`,
+	},
+	{
+		name: "pid-taken",
+		title: "somebody else has the program's pid",
+		codes: ["PID_TAKEN"],
+		text: `A program is restored with the pid that it had. While another process has that number, end it, or restore into a pid
+namespace of its own: criu restore -D DIR --new-pidns. A dump with --leave-running can't be restored while the program
+itself still runs, except in that way.`,
+	},
+	{
+		name: "privileges",
+		title: "rights that criu needs",
+		codes: ["EPERM", "EACCES"],
+		text: `criu needs root, or the capabilities CAP_CHECKPOINT_RESTORE and CAP_SYS_PTRACE with --unprivileged. In a container
+the runtime's seccomp profile must let it trace (docker: --privileged, or --cap-add with --security-opt
+seccomp=unconfined). criu check names what is missing.`,
+	},
+	{
+		name: "images",
+		title: "images that are incomplete or damaged",
+		codes: ["DUMP_INCOMPLETE", "IMAGE_MISSING", "IMAGE_CORRUPT", "IMAGE_TRUNCATED", "IMAGE_MAGIC"],
+		text: `inventory.img is written last: without it the dump didn't finish, and the program runs on as before. Check that -D
+names the right folder and that all files were copied (cp -a; the link named parent belongs to them). A full disk or
+an interrupted copy shows here.`,
+	},
+	{
+		name: "not-supported",
+		title: "things that no dump can take along",
+		codes: ["UNSUPPORTED_FILE", "UNSUPPORTED_MAPPING", "BLOCKED", "TRACED", "UNREAD_EVENTS"],
+		text: `Some things have their state where nobody can read it: io_uring, hardware, a debugger that traces the program.
+criu check --pid PID lists all of them without touching the program. Close them in the program before the dump, or
+configure it not to use them (Node: UV_USE_IO_URING=0); what lies outside may be handed over by --external.`,
+	},
+];
+
+/** Prints the topics, or what there is on a topic or an error code; the exit code. */
+export function runHelp({ words, print }: Pick<CommandContext, "words" | "print">): number {
+	const [asked] = words;
+	if (asked === undefined) {
+		print(`${listTopics()}\nThe code at the end of an error names its topic as well. All options: criu --help\n`);
+		return 0;
+	}
+	const topic = topics.find(({ name, codes }) => name === asked.toLowerCase() || codes.includes(asked.toUpperCase()));
+	if (topic === undefined) {
+		throw new UsageError("UNKNOWN_TOPIC", `there is no help on ${asked}`, {
+			remedy: `name one of ${topics.map(({ name }) => name).join(", ")}, or the code of an error`,
+		});
+	}
+	print(`${topic.name}: ${topic.title}\n\n${topic.text}\n\nCodes: ${topic.codes.join(", ")}\n`);
+	return 0;
+}
+
+/** The topics, one on a line. */
+export function listTopics(): string {
+	return `Topics for criu help TOPIC:\n${topics.map(({ name, title }) => `  ${name.padEnd(16)}${title}`).join("\n")}\n`;
+}
