@@ -75,7 +75,7 @@ export interface Setting {
  */
 export async function runRound(stage: Stage, { criu, target, cold }: Setting): Promise<Round> {
 	const folder = join(stage.tmpfs, "images");
-	const cwd = join(stage.tmpfs, "cwd");
+	const cwd = `${stage.tmpfs}-cwd`; // On disk: what a tmpfs holds would travel in the images.
 	await stage.empty(stage.tmpfs);
 	await stage.empty(folder);
 	await stage.empty(cwd);

@@ -6,6 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildPeerShim } from "../test/matrix/scenario.ts";
 import { findPeer } from "../test/peer.ts";
 import { LOADS } from "./loads/index.ts";
 import type { Load } from "./loads/load.ts";
@@ -90,17 +91,17 @@ function describeMachine(): string {
 	return `${cpus().length} x ${model}, Linux ${release()}, transparent huge pages: ${hugePages ?? "unknown"}`;
 }
 
-function choosePeer(path: string | undefined): Command | undefined {
+async function choosePeer(path: string | undefined): Promise<Command | undefined> {
 	if (path === "none") return undefined;
 	if (path !== undefined) return findCommand(path);
 	const found = findPeer();
-	if ("criu" in found) return findCommand(found.criu);
+	if ("criu" in found) return ["/usr/bin/env", `LD_PRELOAD=${await buildPeerShim()}`, ...findCommand(found.criu)];
 	console.error(`bench: nothing to compare with: ${found.missing}`);
 	return undefined;
 }
 
 async function runAll(options: BenchOptions, workDir: string): Promise<number> {
-	const [ours, peer] = [findCommand(options.ours), choosePeer(options.peer)];
+	const [ours, peer] = [findCommand(options.ours), await choosePeer(options.peer)];
 	const stageProgram = await compileProgram("stage.c", workDir);
 	const bench: Bench = { options, ours, peer, workDir, stageProgram };
 	const machine = describeMachine();

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All loads, in the order of the table.
 
+import { epoll5000 } from "./epoll5000.ts";
+import { fds10000 } from "./fds10000.ts";
 import { files } from "./files.ts";
+import { inet } from "./inet.ts";
 import type { Load } from "./load.ts";
 import { mappings } from "./mappings.ts";
 import { mem1g } from "./mem1g.ts";
 import { mem64 } from "./mem64.ts";
+import { pipes } from "./pipes.ts";
 import { processes200 } from "./processes200.ts";
 import { processes1000 } from "./processes1000.ts";
+import { shared } from "./shared.ts";
 import { small } from "./small.ts";
 import { threads200 } from "./threads200.ts";
 import { threads1000 } from "./threads1000.ts";
@@ -19,7 +24,12 @@ export const LOADS: readonly Load[] = [
 	mem1g,
 	mappings,
 	files,
+	pipes,
+	fds10000,
+	shared,
+	epoll5000,
 	unix,
+	inet,
 	threads200,
 	threads1000,
 	processes200,

@@ -99,6 +99,60 @@ struct cr_sockopt {
 	int32_t result;      /* out: 0 or -errno */
 };
 
+/* What a descriptor of another process is. */
+struct cr_fd {
+	int32_t fd;
+	int32_t other_fd;    /* of the other process: perhaps the same open file; -1: don't compare */
+	int32_t shared;      /* out: it's the same; of the rest only fdinfo is told then */
+	int32_t own_fd;      /* out: a copy, the caller's to close; -1: none */
+	uint32_t info_at;    /* out: fdinfo among the text */
+	uint32_t info_length;
+	uint32_t link_at;    /* out: the link's text */
+	uint32_t link_length;
+	int32_t owner_type;  /* out: fcntl(2) F_GETOWN_EX, F_GETSIG, F_GETOWNER_UIDS; 0 for handles (O_PATH) */
+	int32_t owner;
+	int32_t signum;
+	uint32_t owner_uids[2];
+	int32_t path_error;  /* out: statx(2) of the path that the link shows, 0 or -errno; -EINVAL for no path */
+	uint8_t status[0x90]; /* out: struct statx up to the device numbers */
+	uint8_t path_status[0x90];
+};
+
+/* Calls that can fail for a descriptor. */
+#define CR_FDS_FDINFO 1
+#define CR_FDS_READ 2
+#define CR_FDS_READLINK 3
+#define CR_FDS_GETFD 4
+#define CR_FDS_STATX 5
+
+struct cr_fds {
+	uint64_t list;       /* address of struct cr_fd[nr], zeroed but for fd and other_fd */
+	uint64_t text;       /* address of room for links and fdinfo */
+	uint64_t text_size;
+	uint64_t used;       /* out: bytes of text */
+	uint64_t prefix;     /* address of what goes before paths to reach them from here, and its length */
+	uint64_t prefix_length;
+	uint32_t nr;
+	uint32_t done;       /* out: how many are told of */
+	int32_t pid;
+	int32_t pidfd;
+	int32_t other_pid;   /* whose descriptors to compare with; 0: nobody's */
+	int32_t call;        /* out: CR_FDS_*, what failed */
+};
+
+/* What a pipe holds, duplicated by tee(2) into another one, which is empty before and after. */
+struct cr_pipe_peek {
+	uint64_t data;       /* address of room for the content */
+	uint32_t capacity;
+	int32_t fd;          /* a read end */
+	int32_t read_end;    /* of the other one; not waiting (O_NONBLOCK) */
+	int32_t write_end;
+	uint32_t other_size; /* in and out: capacity of the other one in bytes; raised where the pipe's is larger */
+	uint32_t size;       /* out: capacity of the pipe */
+	uint32_t bytes;      /* out: how many wait in it */
+	uint32_t copied;     /* out: how many were read */
+};
+
 /* The queue of a terminal's end: what waits there to be read is read and put back. Addresses are of `struct termios` as of
  * TCGETS; 0 for a master, which has none of its own. */
 struct cr_requeue {
@@ -139,6 +193,9 @@ CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
 CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values,
 			      const uint8_t *usual);
+CR_EXPORT int64_t cr_fds(struct cr_fds *request);
+CR_EXPORT int64_t cr_close_all(const int32_t *fds, uint64_t nr);
+CR_EXPORT int64_t cr_pipe_peek(struct cr_pipe_peek *request);
 CR_EXPORT int64_t cr_requeue(struct cr_requeue *request);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 

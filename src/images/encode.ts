@@ -43,6 +43,29 @@ class Encoder {
 	/** Start of what is written; it grows downwards. */
 	#at = FIRST_SIZE;
 
+	/** Begins anew, with the room there is. */
+	reset(): void {
+		this.#at = this.#bytes.length;
+	}
+
+	/** A view of what is written. */
+	view(): Uint8Array {
+		return this.#bytes.subarray(this.#at);
+	}
+
+	/** Bytes written so far. */
+	get length(): number {
+		return this.#bytes.length - this.#at;
+	}
+
+	/** The length of what is written, four bytes before it. */
+	size32(): void {
+		const length = this.length;
+		const at = this.#reserve(4);
+		const bytes = this.#bytes;
+		for (let i = 0; i < 4; i++) bytes[at + i] = length >>> (8 * i);
+	}
+
 	finish(): Uint8Array {
 		return this.#bytes.slice(this.#at);
 	}
@@ -211,6 +234,23 @@ export function encodeMessage<T extends Message>(schema: GenMessage<T>, message:
 	const encoder = new Encoder();
 	encoder.message(schema as unknown as DescMessage, message as unknown as OpenMessage, 0);
 	return encoder.finish();
+}
+
+let framer: Encoder | undefined;
+/** A buffer that has once been larger isn't kept. */
+const MAX_KEPT = 256 * 1024;
+
+/**
+ * The same with its length before it, 32 bits, as images hold entries: a view that is valid until the next call.
+ * @throws BugError as `encodeMessage`
+ */
+export function encodeFramed<T extends Message>(schema: GenMessage<T>, message: T): Uint8Array {
+	const encoder = framer ?? new Encoder();
+	encoder.reset();
+	encoder.message(schema as unknown as DescMessage, message as unknown as OpenMessage, 0);
+	encoder.size32();
+	framer = encoder.length > MAX_KEPT ? undefined : encoder;
+	return encoder.view();
 }
 
 /** Whether a field is set: reading one that is absent gives its default, so values alone do not tell. */

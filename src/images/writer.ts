@@ -6,7 +6,7 @@ import { closeSync, constants, lstatSync, openSync, unlinkSync, writeSync } from
 import type { Message } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { BugError, ImageError } from "../errors.ts";
-import { encodeMessage } from "./encode.ts";
+import { encodeFramed } from "./encode.ts";
 import { headerOf, isFsErrno, MAX_ENTRY_SIZE, writeFailure } from "./framing.ts";
 import type { ImageKind } from "./kinds.ts";
 
@@ -94,20 +94,14 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 
 	/** Appends a message of another type, such as one that is nested in an entry. */
 	writeMessage<T extends Message>(schema: GenMessage<T>, message: T): void {
-		const bytes = encodeMessage(schema, message);
-		if (bytes.length > MAX_ENTRY_SIZE) {
-			throw new ImageError(
-				"IMAGE_TOO_LARGE",
-				`a ${schema.typeName} of ${bytes.length} bytes does not fit in ${this.file}`,
-				{
-					file: this.file,
-					remedy: "no image entry can be larger than 64 MiB; let the program give up some of what it holds",
-				},
-			);
+		const bytes = encodeFramed(schema, message);
+		const size = bytes.length - 4;
+		if (size > MAX_ENTRY_SIZE) {
+			throw new ImageError("IMAGE_TOO_LARGE", `a ${schema.typeName} of ${size} bytes does not fit in ${this.file}`, {
+				file: this.file,
+				remedy: "no image entry can be larger than 64 MiB; let the program give up some of what it holds",
+			});
 		}
-		const size = new Uint8Array(4);
-		new DataView(size.buffer).setUint32(0, bytes.length, true);
-		this.writePayload(size);
 		this.writePayload(bytes);
 	}
 

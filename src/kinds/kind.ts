@@ -276,6 +276,10 @@ export interface FdFacts {
 	/** A copy in our own table, sharing the description; not for O_PATH files of kinds that need none. */
 	readonly ownFd: number;
 	readonly fown: fown_entry;
+	/** The path that the link shows leads to the file. */
+	readonly isAtPath?: boolean | undefined;
+	/** The descriptor of the same number of a task before, when it's of the same description: its copy is this one's too. */
+	readonly sameAs?: FdFacts | undefined;
 }
 
 /** A descriptor under a number that is known, or that an earlier operation gives. */

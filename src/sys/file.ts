@@ -10,19 +10,31 @@ const O_CLOEXEC = 0o2000000;
 const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_STATS = 0x7ff;
+const EMPTY = new Uint8Array(1);
+/** One for all calls. */
+const statxRoom = new DataView(new ArrayBuffer(256));
 
 /** A path with its terminating NUL. @throws TypeError when it holds a NUL itself. */
 export function toCString(path: string | Uint8Array): Uint8Array {
-	const bytes = typeof path === "string" ? new TextEncoder().encode(path) : path;
+	encoder ??= new TextEncoder();
+	const bytes = typeof path === "string" ? encoder.encode(path) : path;
 	if (bytes.includes(0)) throw new TypeError("a path with a NUL byte");
 	const out = new Uint8Array(bytes.length + 1);
 	out.set(bytes);
 	return out;
 }
 
+let encoder: TextEncoder | undefined;
+let decoder: TextDecoder | undefined;
+/** Letters that aren't shown as they are. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it's these that are looked for
+const ODD = /[\x00-\x1f\x7f\ufffd]/;
+
 /** A path for messages: control characters and what isn't UTF-8 are shown as escapes. */
 export function showPath(path: string | Uint8Array): string {
-	const text = typeof path === "string" ? path : new TextDecoder().decode(path);
+	decoder ??= new TextDecoder();
+	const text = typeof path === "string" ? path : decoder.decode(path);
+	if (!ODD.test(text)) return text;
 	let shown = "";
 	for (const char of text) {
 		const code = char.charCodeAt(0);
@@ -72,39 +84,38 @@ export interface FileStat {
 	mtime: { sec: bigint; nsec: number };
 }
 
-function decodeStatx(buffer: Uint8Array): FileStat {
-	const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+/** The `struct statx` at an offset of a view. */
+export function decodeStatx(view: DataView, at = 0): FileStat {
 	return {
-		nlink: view.getUint32(0x10, true),
-		uid: view.getUint32(0x14, true),
-		gid: view.getUint32(0x18, true),
-		mode: view.getUint16(0x1c, true),
-		ino: view.getBigUint64(0x20, true),
-		size: view.getBigUint64(0x28, true),
-		blocks: view.getBigUint64(0x30, true),
-		atime: { sec: view.getBigInt64(0x40, true), nsec: view.getUint32(0x48, true) },
-		mtime: { sec: view.getBigInt64(0x70, true), nsec: view.getUint32(0x78, true) },
-		rdevMajor: view.getUint32(0x80, true),
-		rdevMinor: view.getUint32(0x84, true),
-		devMajor: view.getUint32(0x88, true),
-		devMinor: view.getUint32(0x8c, true),
+		nlink: view.getUint32(at + 0x10, true),
+		uid: view.getUint32(at + 0x14, true),
+		gid: view.getUint32(at + 0x18, true),
+		mode: view.getUint16(at + 0x1c, true),
+		ino: view.getBigUint64(at + 0x20, true),
+		size: view.getBigUint64(at + 0x28, true),
+		blocks: view.getBigUint64(at + 0x30, true),
+		atime: { sec: view.getBigInt64(at + 0x40, true), nsec: view.getUint32(at + 0x48, true) },
+		mtime: { sec: view.getBigInt64(at + 0x70, true), nsec: view.getUint32(at + 0x78, true) },
+		rdevMajor: view.getUint32(at + 0x80, true),
+		rdevMinor: view.getUint32(at + 0x84, true),
+		devMajor: view.getUint32(at + 0x88, true),
+		devMinor: view.getUint32(at + 0x8c, true),
 	};
 }
 
 /** Status of what a descriptor refers to. @throws KernelError */
 export function statFd(fd: number): FileStat {
-	const buffer = new Uint8Array(256);
-	mustSyscall(`of fd ${fd}`, nr.SYS_statx, fd, toCString(""), AT_EMPTY_PATH, STATX_BASIC_STATS, buffer);
-	return decodeStatx(buffer);
+	const ret = syscall(nr.SYS_statx, fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, statxRoom);
+	if (ret < 0) throw new KernelError("statx", -ret, `of fd ${fd}`);
+	return decodeStatx(statxRoom);
 }
 
 /** Status of a path, following symbolic links unless told otherwise. @throws KernelError */
 export function statPath(path: string | Uint8Array, options: { follow?: boolean; dirFd?: number } = {}): FileStat {
-	const buffer = new Uint8Array(256);
 	const flags = options.follow === false ? AT_SYMLINK_NOFOLLOW : 0;
-	const ret = syscall(nr.SYS_statx, options.dirFd ?? AT_FDCWD, toCString(path), flags, STATX_BASIC_STATS, buffer);
+	const ret = syscall(nr.SYS_statx, options.dirFd ?? AT_FDCWD, toCString(path), flags, STATX_BASIC_STATS, statxRoom);
 	if (ret < 0) throw new KernelError("statx", -ret, `of ${showPath(path)}`);
-	return decodeStatx(buffer);
+	return decodeStatx(statxRoom);
 }
 
 /** Reads up to `length` bytes at an offset; short only at the end of the file. @throws KernelError */

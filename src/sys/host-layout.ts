@@ -102,6 +102,54 @@ export const CrSockopt = defineStruct("cr_sockopt", 24, {
 	result: ["i32", 20],
 });
 
+/** Mirrors `struct cr_fd` (cparts/host/host.h). */
+export const CrFd = defineStruct("cr_fd", 344, {
+	fd: ["i32", 0],
+	other_fd: ["i32", 4],
+	shared: ["i32", 8],
+	own_fd: ["i32", 12],
+	info_at: ["u32", 16],
+	info_length: ["u32", 20],
+	link_at: ["u32", 24],
+	link_length: ["u32", 28],
+	owner_type: ["i32", 32],
+	owner: ["i32", 36],
+	signum: ["i32", 40],
+	owner_uids: ["u32", 44, 2],
+	path_error: ["i32", 52],
+	status: ["bytes", 56, 144],
+	path_status: ["bytes", 200, 144],
+});
+
+/** Mirrors `struct cr_fds` (cparts/host/host.h). */
+export const CrFds = defineStruct("cr_fds", 72, {
+	list: ["u64", 0],
+	text: ["u64", 8],
+	text_size: ["u64", 16],
+	used: ["u64", 24],
+	prefix: ["u64", 32],
+	prefix_length: ["u64", 40],
+	nr: ["u32", 48],
+	done: ["u32", 52],
+	pid: ["i32", 56],
+	pidfd: ["i32", 60],
+	other_pid: ["i32", 64],
+	call: ["i32", 68],
+});
+
+/** Mirrors `struct cr_pipe_peek` (cparts/host/host.h). */
+export const CrPipePeek = defineStruct("cr_pipe_peek", 40, {
+	data: ["u64", 0],
+	capacity: ["u32", 8],
+	fd: ["i32", 12],
+	read_end: ["i32", 16],
+	write_end: ["i32", 20],
+	other_size: ["u32", 24],
+	size: ["u32", 28],
+	bytes: ["u32", 32],
+	copied: ["u32", 36],
+});
+
 /** Mirrors `struct cr_requeue` (cparts/host/host.h). */
 export const CrRequeue = defineStruct("cr_requeue", 88, {
 	raw: ["u64", 0],

@@ -24,6 +24,9 @@ const SYMBOLS = {
 		args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr, FFIType.ptr],
 		returns: FFIType.i64_fast,
 	},
+	cr_fds: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_close_all: { args: [FFIType.ptr, FFIType.u64_fast], returns: FFIType.i64_fast },
+	cr_pipe_peek: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_requeue: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
@@ -344,6 +347,21 @@ export function readSockopts(fd: number, list: Uint8Array, values: Uint8Array, u
 	if (list.length === 0) return 0;
 	const nr = list.length / CrSockopt.size;
 	return Number((library ?? loadLibrary()).symbols.cr_sockopts(fd, ptr(list), nr, ptr(values), ptr(usual)));
+}
+
+/** Looks at descriptors of another process, as CrFds tells; gives how many, or -errno. */
+export function readFds(request: Uint8Array): number {
+	return Number((library ?? loadLibrary()).symbols.cr_fds(ptr(request)));
+}
+
+/** Looks into a pipe, as CrPipePeek tells; 0 or -errno. */
+export function peekPipe(request: Uint8Array): number {
+	return Number((library ?? loadLibrary()).symbols.cr_pipe_peek(ptr(request)));
+}
+
+/** Closes descriptors of ours. */
+export function closeAll(fds: readonly number[]): void {
+	if (fds.length > 0) (library ?? loadLibrary()).symbols.cr_close_all(ptr(Int32Array.from(fds)), fds.length);
 }
 
 /** Pre-opens the library, so that later calls can't fail for want of it. */

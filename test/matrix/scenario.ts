@@ -191,9 +191,14 @@ async function buildPreload(name: string): Promise<string> {
 	return target;
 }
 
-/** A command that runs the peer with what this kernel asks of it, see peer-shim.c. */
+/** What the peer needs preloaded on this kernel, see peer-shim.c. */
+export function buildPeerShim(): Promise<string> {
+	return buildPreload("peer-shim");
+}
+
+/** A command that runs the peer with that. */
 export async function wrapPeer(criu: string): Promise<string> {
-	const shim = await buildPreload("peer-shim");
+	const shim = await buildPeerShim();
 	const wrapper = join(buildDir, `peer-criu.${process.pid}`);
 	writeFileSync(wrapper, `#!/bin/sh\nLD_PRELOAD=${shim} exec ${criu} "$@"\n`, { mode: 0o755 });
 	return wrapper;

@@ -63,6 +63,46 @@ export function parseFdinfo(bytes: Uint8Array, file = "fdinfo"): Fdinfo {
 	return { pos, flags, mntId: mntId ?? -1, ino, locks, kind: fdinfoKind(collector, file), extra };
 }
 
+/** What most files have and no more, and an event counter. */
+const COMMON_TEXT = /pos:\t(\d{1,20})\nflags:\t0([0-7]{1,10})\nmnt_id:\t(\d{1,10})\nino:\t(\d{1,20})\n/y;
+const EVENTFD_TEXT = /eventfd-count: {1,16}([0-9a-f]{1,16})\neventfd-id: (\d{1,10})\neventfd-semaphore: ([01])\n/y;
+const PLAIN: FdinfoKind = { type: "plain" };
+const NO_EXTRA: Fdinfo["extra"] = new Map();
+
+/**
+ * The same for text that has been read with that of many others: what's usual is recognised as a whole. `bytes` gives the same
+ * as bytes, `text` each byte as a letter. @throws CriuError PROC_PARSE
+ */
+export function parseFdinfoText(
+	text: string,
+	at: number,
+	end: number,
+	bytes: () => Uint8Array,
+	file = "fdinfo",
+): Fdinfo {
+	COMMON_TEXT.lastIndex = at;
+	const common = COMMON_TEXT.exec(text);
+	if (common === null || COMMON_TEXT.lastIndex > end) return parseFdinfo(bytes(), file);
+	let kind = PLAIN;
+	if (COMMON_TEXT.lastIndex < end) {
+		EVENTFD_TEXT.lastIndex = COMMON_TEXT.lastIndex;
+		const counter = EVENTFD_TEXT.exec(text);
+		if (counter === null || EVENTFD_TEXT.lastIndex !== end) return parseFdinfo(bytes(), file);
+		const count = BigInt(`0x${counter[1]}`);
+		kind = { type: "eventfd", count, id: Number(counter[2]), semaphore: counter[3] === "1" };
+	}
+	const [, pos = "", flags = "", mntId, ino = ""] = common;
+	return {
+		pos: pos === "0" ? 0n : BigInt(pos),
+		flags: Number.parseInt(flags, 8),
+		mntId: Number(mntId),
+		ino: BigInt(ino),
+		locks: [],
+		kind,
+		extra: NO_EXTRA,
+	};
+}
+
 /** Reads the fdinfo of a descriptor. @throws KernelError (ENOENT when it's closed), CriuError PROC_PARSE */
 export function readFdinfo(pid: number | "self", fd: number, procRoot = PROC_ROOT): Fdinfo {
 	const path = `${procRoot}/${pid}/fdinfo/${fd}`;

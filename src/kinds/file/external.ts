@@ -31,7 +31,8 @@ export function mountOf(file: NamedFile): number {
 
 /** The key under which the user has declared a file as external; undefined when it's dumped as any other. */
 export function findExternalFile(file: NamedFile, context: ExternalContext): string | undefined {
-	if (!context.options.external.some((text) => text.startsWith("file["))) return undefined;
+	const { external } = context.options;
+	if (external.length === 0 || !external.some((text) => text.startsWith("file["))) return undefined;
 	const key = keyOfFile(mountOf(file), file.stat.ino);
 	return isExternal(key, context) ? key : undefined;
 }

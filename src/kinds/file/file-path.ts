@@ -22,6 +22,8 @@ export interface NamedFile {
 	readonly ownFd: number;
 	/** Id of its mount, where known. */
 	readonly mntId?: number;
+	/** Known already: the text of the link, as a path, leads to it. */
+	readonly isAtPath?: boolean | undefined;
 }
 
 /**
@@ -102,7 +104,8 @@ function isSameDevice(path: Uint8Array, stat: FileStat): boolean {
 
 /** Finds out where a file is. @throws KernelError */
 export function locateFile(file: Omit<NamedFile, "ownFd">, context: LocateContext): FileLocation {
-	const { link, stat } = file;
+	const { link, stat, isAtPath = false } = file;
+	if (isAtPath) return { state: "there", name: link };
 	if (link[0] !== SLASH) return { state: "unreachable", name: link };
 	const prefix = rootPrefix(file.task, context);
 	if (leadsTo(concatBytes(prefix, link), stat)) return { state: "there", name: link };

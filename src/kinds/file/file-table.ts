@@ -14,6 +14,8 @@ import { findLockBlockers } from "./locks.ts";
 import { compareDescriptors, Descriptions } from "./open-files.ts";
 import { encodeRegFile } from "./reg-dump.ts";
 
+const NONE: CriuError[] = [];
+
 function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
 	return FILE_KINDS.find((kind) => kind.matches(file));
 }
@@ -37,7 +39,14 @@ export class FileTable implements FileRegistry {
 		this.entries.push(entry);
 	}
 
+	/** Descriptions of descriptors that others share under the same number. */
+	private readonly added = new Map<FdFacts, { id: number; type: fd_types }>();
+	/** Descriptors that nothing stands against but perhaps locks. */
+	private readonly unblocked = new Set<FdFacts>();
+
 	addOpen(file: FdFacts): { id: number; type: fd_types } | undefined {
+		const known = file.sameAs === undefined ? undefined : this.added.get(file.sameAs);
+		if (known !== undefined) return known;
 		const kind = kindOf(file);
 		if (kind === undefined || "unsupported" in kind) return undefined;
 		const descriptions = this.context.once("descriptions", () => new Descriptions<number>(compareDescriptors));
@@ -48,14 +57,21 @@ export class FileTable implements FileRegistry {
 		});
 		// Known by its id from here on: it may be on its way through itself.
 		if (isNew) this.add(kind.dump(file, id, this.context));
-		return { id, type: kind.type };
+		const added = { id, type: kind.type };
+		this.added.set(file.sameAs ?? file, added);
+		return added;
 	}
 
 	findBlockers(file: FdFacts): CriuError[] {
+		const locks = file.info.locks.length === 0 ? NONE : findLockBlockers(file, this.context);
+		if (file.sameAs !== undefined && this.unblocked.has(file.sameAs)) return locks;
 		const kind = kindOf(file);
-		const locks = findLockBlockers(file, this.context);
-		if (kind !== undefined && !("unsupported" in kind))
-			return [...(kind.findBlockers?.(file, this.context) ?? []), ...locks];
+		if (kind !== undefined && !("unsupported" in kind)) {
+			const found = kind.findBlockers?.(file, this.context) ?? NONE;
+			if (found.length > 0) return [...found, ...locks];
+			this.unblocked.add(file);
+			return locks;
+		}
 		const object = `pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)})`;
 		const what =
 			kind === undefined

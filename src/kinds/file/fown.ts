@@ -39,22 +39,31 @@ function ownerInside(task: DumpedTask, type: number, pid: number): number {
 	return ids.at(-1) ?? pid;
 }
 
+/** An owner as fcntl(2) tells it. */
+export interface OwnerFacts {
+	readonly type: number;
+	readonly pid: number;
+	readonly signum: number;
+	readonly uid: number;
+	readonly euid: number;
+}
+
+/** The owner of a description that a task has. @throws KernelError */
+export function encodeOwner(task: DumpedTask, { type, pid, signum, uid, euid }: OwnerFacts): fown_entry {
+	if (pid === 0) return create(fown_entrySchema, { uid: 0, euid: 0, signum, pidType: 0, pid: 0 });
+	return create(fown_entrySchema, { uid, euid, signum, pidType: type, pid: ownerInside(task, type, pid) });
+}
+
 /** Reads the owner of a description through a copy of ours. O_PATH files have none. @throws KernelError */
 export function readFown(task: DumpedTask, ownFd: number): fown_entry {
 	const owner = new Int32Array(2);
 	if (syscall(SYS_fcntl, ownFd, F_GETOWN_EX, owner) < 0) return emptyFown();
 	const signum = mustSyscall(`of fd ${ownFd}`, SYS_fcntl, ownFd, F_GETSIG, 0);
 	const [type = 0, pid = 0] = owner;
-	if (pid === 0) return create(fown_entrySchema, { uid: 0, euid: 0, signum, pidType: 0, pid: 0 });
 	const uids = new Uint32Array(2);
-	mustSyscall(`of fd ${ownFd}`, SYS_fcntl, ownFd, F_GETOWNER_UIDS, uids);
-	return create(fown_entrySchema, {
-		uid: uids[0] ?? 0,
-		euid: uids[1] ?? 0,
-		signum,
-		pidType: type,
-		pid: ownerInside(task, type, pid),
-	});
+	if (pid !== 0) mustSyscall(`of fd ${ownFd}`, SYS_fcntl, ownFd, F_GETOWNER_UIDS, uids);
+	const [uid = 0, euid = 0] = uids;
+	return encodeOwner(task, { type, pid, signum, uid, euid });
 }
 
 /** Adds what sets the owner of an open descriptor. Runs while the task has all rights. @throws ImageError */

@@ -125,7 +125,7 @@ export function isLeased({ devMajor, devMinor, ino }: FileStat, context: DumpCon
 		const found = files.filter(({ info }) => info.locks.some(({ kind }) => kind === "LEASE"));
 		return new Set(found.map(({ stat }) => `${stat.devMajor}:${stat.devMinor}:${stat.ino}`));
 	});
-	return leased.has(`${devMajor}:${devMinor}:${ino}`);
+	return leased.size > 0 && leased.has(`${devMajor}:${devMinor}:${ino}`);
 }
 
 /** The task that images name as the owner: the one that took the lock where it can be, since others see its pid. */

@@ -5,36 +5,66 @@
 import { BugError } from "../../errors.ts";
 import { O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
 import { SYS_poll } from "../../kernel/abi/syscalls.x86_64.ts";
-import { readFdinfo } from "../../kernel/procfs/fdinfo.ts";
+import { parseFdinfoText, readFdinfo } from "../../kernel/procfs/fdinfo.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
 import { listFds } from "../../kernel/procfs/tasks.ts";
+import { scanFds } from "../../sys/fds.ts";
 import { closeFd, statFd } from "../../sys/file.ts";
-import { syscall } from "../../sys/host.ts";
-import { compareKernel, getPidfdFd, KCMP_FILE } from "../../sys/process.ts";
+import { closeAll, syscall } from "../../sys/host.ts";
+import { compareKernel, KCMP_FILE } from "../../sys/process.ts";
 import type { DumpContext, DumpedTask, FdFacts } from "../kind.ts";
-import { emptyFown, readFown } from "./fown.ts";
+import { rootPrefix } from "./file-path.ts";
+import { emptyFown, encodeOwner, readFown } from "./fown.ts";
 
-function readFd(task: DumpedTask, fd: number): FdFacts {
-	const info = readFdinfo(task.pid, fd);
-	const link = readFdLink(task.pid, fd);
-	const ownFd = getPidfdFd(task.pidfd, fd);
+/** The descriptors of a task; what it shares with its parent, under the same numbers, is known from there. */
+function readTable(task: DumpedTask, context: Pick<DumpContext, "once">): FdFacts[] {
+	const { pid, pidfd, parent } = task;
+	const fds = listFds(pid);
+	const before =
+		parent === undefined
+			? undefined
+			: context.once(
+					`fds-by-number:${parent.pid}`,
+					() => new Map(collectFds(parent, context).map((file) => [file.fd, file])),
+				);
+	const found: FdFacts[] = [];
 	try {
-		const fown = (info.flags & O_PATH) === 0 ? readFown(task, ownFd) : emptyFown();
-		return { task, fd, link, stat: statFd(ownFd), info, ownFd, fown };
+		const other =
+			parent === undefined || before === undefined
+				? undefined
+				: { pid: parent.pid, has: (fd: number) => before.has(fd) };
+		scanFds({ pid, pidfd, fds, prefix: rootPrefix(task, context), other }, (one) => {
+			const { fd } = one;
+			const info = parseFdinfoText(one.text, one.infoAt, one.infoEnd, () => one.info, `/proc/${pid}/fdinfo/${fd}`);
+			const known = one.isShared ? before?.get(fd) : undefined;
+			if (known !== undefined) {
+				const { link, stat, ownFd, fown, isAtPath } = known;
+				found.push({ task, fd, link, stat, info, ownFd, fown, isAtPath, sameAs: known.sameAs ?? known });
+				return;
+			}
+			const { link, ownFd, stat, isAtPath } = one;
+			const fown = (info.flags & O_PATH) === 0 ? encodeOwner(task, one.owner) : emptyFown();
+			found.push({ task, fd, link, stat, info, ownFd, fown, isAtPath });
+		});
 	} catch (error) {
-		closeFd(ownFd);
+		closeOwned(found);
 		throw error;
 	}
+	return found;
+}
+
+function closeOwned(files: readonly FdFacts[]): void {
+	closeAll(files.flatMap(({ ownFd, sameAs }) => (sameAs === undefined ? [ownFd] : [])));
 }
 
 /** All open descriptors of a standing task, read once; copies of ours are closed when the dump is over. */
 export function collectFds(task: DumpedTask, context: Pick<DumpContext, "once">): readonly FdFacts[] {
-	return context.once(`fds:${task.pid}`, () => listFds(task.pid).map((fd) => readFd(task, fd)));
+	return context.once(`fds:${task.pid}`, () => readTable(task, context));
 }
 
 /** Closes the copies of a task's descriptors. */
 export function closeCopies(task: DumpedTask, context: Pick<DumpContext, "once">): void {
-	for (const { ownFd } of context.once<readonly FdFacts[]>(`fds:${task.pid}`, () => [])) closeFd(ownFd);
+	closeOwned(context.once<readonly FdFacts[]>(`fds:${task.pid}`, () => []));
 }
 
 /** Files on their way through sockets, which came to us when we looked; closed when the dump is over. */
@@ -112,21 +142,25 @@ export function searchOrdered<T>(list: readonly T[], compareTo: (element: T) => 
 /** Open file descriptions that a dump has met. Only descriptors that look alike are compared. */
 export class Descriptions<T> {
 	private readonly buckets = new Map<string, { file: FdFacts; value: T }[]>();
+	/** What is known without a comparison. */
+	private readonly known = new Map<FdFacts, T>();
 
 	constructor(private readonly compare: Compare) {}
 
 	/** What belongs to the description of a descriptor; made when it's met first. */
 	of(file: FdFacts, make: () => T): T {
-		const { stat, info } = file;
+		const { stat, info, sameAs } = file;
+		const shared = this.known.get(sameAs ?? file);
+		if (shared !== undefined) return shared;
 		// All event counters have one inode, but each has a number of its own.
 		const own = info.kind.type === "eventfd" ? info.kind.id : undefined;
 		const key = [stat.devMajor, stat.devMinor, stat.ino, info.flags & ~O_CLOEXEC, info.pos, info.mntId, own].join(":");
 		const bucket = this.buckets.get(key) ?? [];
 		this.buckets.set(key, bucket);
 		const { at, found } = searchOrdered(bucket, (known) => this.compare(file, known.file));
-		if (found !== undefined) return found.value;
-		const value = make();
-		bucket.splice(at, 0, { file, value });
+		const value = found === undefined ? make() : found.value;
+		this.known.set(sameAs ?? file, value);
+		if (found === undefined) bucket.splice(at, 0, { file, value });
 		return value;
 	}
 }

@@ -12,11 +12,11 @@ import { findGhostBlockers } from "./ghost-dump.ts";
 export function findPathBlockers(file: NamedFile, what: string, context: DumpContext): CriuError[] {
 	if (findExternalFile(file, context) !== undefined) return [];
 	const { state, name } = locateFile(file, context);
+	if (state === "there") return [];
 	const object = `pid ${file.task.pid}: ${what} (${showPath(name)})`;
 	const refuse = (code: string, reason: string, remedy: string) => [
 		new UnsupportedError(code, `${object} ${reason}`, { remedy }),
 	];
-	if (state === "there") return [];
 	if (state === "gone") return findGhostBlockers(file, object, context);
 	if (state === "unreachable" || (state === "renamed" && isUnmounted(file, context))) {
 		const key = keyOfFile(mountOf(file), file.stat.ino);

@@ -16,6 +16,7 @@ import { mustSyscall, syscall } from "../../sys/host.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
+import { lookIntoPipe } from "./pipe-peek.ts";
 
 const SPLICE_F_NONBLOCK = 2;
 const EAGAIN = 11;
@@ -145,12 +146,12 @@ export function dumpPipeData(
 	inPackets = false,
 ): void {
 	context.once(`pipe-data:${store.file}:${pipeId}`, () => {
-		const size = mustSyscall("of a pipe", nr.SYS_fcntl, fd, F_GETPIPE_SZ, 0);
-		const bytes = countPipeBytes(fd);
+		const { size, bytes, data } = lookIntoPipe(fd, context);
 		const writer = dataWriter(store, context);
 		const packets = inPackets ? packetsOf(pipeId, fd, store, context) : [];
 		writer.write(create(pipe_data_entrySchema, { pipeId, bytes, size, packets: packets ?? [] }));
-		if (bytes > 0) writeContent(writer, store, duplicateContent(fd, size, bytes), bytes);
+		if (data.length === bytes) writer.writePayload(data);
+		else writeContent(writer, store, duplicateContent(fd, size, bytes), bytes);
 		return true;
 	});
 }

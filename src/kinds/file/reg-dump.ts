@@ -23,6 +23,8 @@ import { readSilently } from "./silent-read.ts";
 import { dumpTmpfsFile } from "./tmpfs-dump.ts";
 import { isWatched } from "./watches.ts";
 
+const ELF_HEADER_SIZE = 64n;
+
 /** How a file is open. */
 export interface OpenState {
 	readonly flags: number;
@@ -61,7 +63,8 @@ export function encodeRegFile(file: NamedFile, state: OpenState, id: number, con
 	if (link !== undefined) addRemap(context, id, link, remap_type.LINKED);
 	if (where === "there") dumpTmpfsFile(file, name, state.flags, context);
 	const isRegular = (stat.mode & S_IFMT) === S_IFREG && isSizeChecked(state.flags);
-	const wantsId = isRegular && context.options.fileValidation === "buildid" && !isGhost;
+	// Shorter ones can't be programs.
+	const wantsId = isRegular && stat.size >= ELF_HEADER_SIZE && context.options.fileValidation === "buildid" && !isGhost;
 	const buildId = wantsId ? readBuildIdOf(file, name, state.flags, context) : undefined;
 	return create(file_entrySchema, {
 		type: fd_types.REG,

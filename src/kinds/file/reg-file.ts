@@ -34,8 +34,8 @@ function matches(file: FdFacts): boolean {
 }
 
 function named(file: FdFacts) {
-	const { task, link, stat, ownFd, info } = file;
-	return { task, link, stat, ownFd, mntId: info.mntId };
+	const { task, link, stat, ownFd, info, isAtPath } = file;
+	return { task, link, stat, ownFd, mntId: info.mntId, isAtPath };
 }
 
 /** Position as images hold it: writers to the kernel's log must not seek. */
