@@ -8,13 +8,16 @@
 #define SYS_pread64 17
 #define SYS_madvise 28
 #define SYS_wait4 61
+#define SYS_fcntl 72
 #define SYS_getppid 110
 #define SYS_prctl 157
 #define SYS_futex 202
 #define SYS_restart_syscall 219
 #define SYS_exit_group 231
+#define SYS_dup3 292
 #define SYS_futex_waitv 449
 
+#define F_SETFD 2
 #define FUTEX_WAIT 0
 #define FUTEX_WAKE 1
 #define FUTEX_32 2u
@@ -167,6 +170,33 @@ static i64 give_back(struct cr_ctl *ctl)
 	return fd ? sys6(SYS_close, fd - 1, 0, 0, 0, 0, 0) : 0;
 }
 
+/* A descriptor has been opened under any number, perhaps one of those that it is to have. */
+static i64 place(u64 fd, const u32 *numbers, u64 count)
+{
+	int stays = 0;
+
+	for (u64 i = 0; i < count; i++, numbers += 2) {
+		i64 ret;
+
+		if (numbers[0] == (u32)fd) {
+			stays = 1;
+			ret = sys6(SYS_fcntl, fd, F_SETFD, numbers[1] != 0, 0, 0, 0);
+		} else {
+			ret = sys6(SYS_dup3, fd, numbers[0], numbers[1], 0, 0, 0);
+		}
+		if (ret < 0)
+			return ret;
+	}
+	return stays ? 0 : sys6(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static i64 move(const u64 *a)
+{
+	const u32 number[2] = { (u32)a[1], (u32)a[2] };
+
+	return place(a[0], number, 1);
+}
+
 static i64 run_op(struct cr_ctl *ctl, struct cr_op *op, const u64 *a)
 {
 	switch (op->code) {
@@ -182,6 +212,8 @@ static i64 run_op(struct cr_ctl *ctl, struct cr_op *op, const u64 *a)
 	case CR_OP_LOAD: return load_pages(a);
 	case CR_OP_BORROW: return borrow(ctl, op, a);
 	case CR_OP_GIVE_BACK: return give_back(ctl);
+	case CR_OP_MOVE: return move(a);
+	case CR_OP_PLACE: return place(a[0], (const u32 *)a[1], a[2]);
 	default: return -ENOSYS;
 	}
 }

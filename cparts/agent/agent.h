@@ -41,6 +41,8 @@ enum {
 	CR_OP_BORROW = 11, /* syscall that makes a descriptor: closed by CR_OP_GIVE_BACK, or by an agent that leaves alone */
 	CR_OP_GIVE_BACK = 12,
 	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches */
+	CR_OP_MOVE = 13,   /* arg0 fd, arg1 number, arg2 O_CLOEXEC or 0: gives a descriptor its number */
+	CR_OP_PLACE = 14,  /* arg0 fd, arg1 u32 pairs (number, O_CLOEXEC or 0), arg2 how many: the same for several numbers */
 };
 
 /* What counts as success of an operation. */

@@ -17,6 +17,8 @@ export const OP_FILL = 9;
 export const OP_LOAD = 10;
 export const OP_BORROW = 11;
 export const OP_GIVE_BACK = 12;
+export const OP_MOVE = 13;
+export const OP_PLACE = 14;
 
 export const CHECK_NONE = 0;
 export const CHECK_NO_ERROR = 1;

@@ -20,6 +20,8 @@ import {
 	OP_GIVE_BACK,
 	OP_LOAD,
 	OP_MERGE,
+	OP_MOVE,
+	OP_PLACE,
 	OP_REAP,
 	OP_STORE,
 	OP_SYSCALL,
@@ -87,10 +89,15 @@ export function loadFrom(out: OutRef, offset: number): LoadRef {
 export class Program {
 	readonly ops: Op[] = [];
 	private outLength = 0;
+	private dataLength = 0;
 
 	private push(code: number, nr: number, args: readonly Arg[], what: string, options: OpOptions = {}): OpRef {
 		if (args.length > 6) throw new TypeError("an operation has at most six arguments");
 		this.ops.push({ code, nr, args, check: options.check ?? "ok", what, remedies: options.remedies });
+		for (let k = 0; k < args.length; k++) {
+			const arg = args[k];
+			if (arg instanceof Uint8Array) this.dataLength += align8(arg.length);
+		}
 		return { op: this.ops.length - 1 };
 	}
 
@@ -116,6 +123,17 @@ export class Program {
 
 	giveBack(what: string): OpRef {
 		return this.push(OP_GIVE_BACK, 0, [], what);
+	}
+
+	/** Gives an open descriptor the number that it's to have; `flags`: O_CLOEXEC or 0. */
+	move(what: string, fd: Arg, number: number, flags = 0, options?: OpOptions): OpRef {
+		return this.push(OP_MOVE, 0, [fd, number, flags], what, options);
+	}
+
+	/** The same for several numbers. */
+	place(what: string, fd: Arg, numbers: readonly { number: number; flags: number }[], options?: OpOptions): OpRef {
+		const pairs = Uint32Array.from(numbers.flatMap(({ number, flags }) => [number, flags]));
+		return this.push(OP_PLACE, 0, [fd, new Uint8Array(pairs.buffer), numbers.length], what, options);
 	}
 
 	copy(what: string, to: Arg, from: Arg, length: number): OpRef {
@@ -166,12 +184,18 @@ export class Program {
 		return this.outLength;
 	}
 
+	/** Bytes that the data among the arguments take. */
+	get dataSize(): number {
+		return this.dataLength;
+	}
+
 	/** Puts another program before this one; references of both stay valid. */
 	insertFirst(other: Program): void {
 		const rest = new Program();
 		rest.append(this);
 		this.ops.length = 0;
 		this.outLength = 0;
+		this.dataLength = 0;
 		this.append(other);
 		this.append(rest);
 	}
@@ -193,6 +217,7 @@ export class Program {
 			this.ops.push({ ...op, args });
 		}
 		this.outLength += other.outLength;
+		this.dataLength += other.dataLength;
 	}
 }
 
@@ -210,10 +235,10 @@ function align8(value: number): number {
 
 /** How many bytes a program takes in the area. */
 export function sizeProgram(program: Program): number {
-	let data = 0;
-	for (const op of program.ops) for (const arg of op.args) if (arg instanceof Uint8Array) data += align8(arg.length);
-	return program.ops.length * CrOp.size + data + program.outSize;
+	return program.ops.length * CrOp.size + program.dataSize + program.outSize;
 }
+
+const CHECK_OK = { check: CHECK_NO_ERROR, expect: 0n };
 
 function encodeCheck(check: Check): { check: number; expect: bigint } {
 	if (check === "ok") return { check: CHECK_NO_ERROR, expect: 0n };
@@ -223,48 +248,73 @@ function encodeCheck(check: Check): { check: number; expect: bigint } {
 }
 
 const MASK64 = (1n << 64n) - 1n;
+const TWO32 = 0x100000000;
+/** Where things lie in an operation, in words of 32 bits. */
+const WORD = {
+	codes: CrOp.offsets.code / 4,
+	nr: CrOp.offsets.nr / 4,
+	kinds: CrOp.offsets.kinds / 4,
+	expect: CrOp.offsets.expect / 4,
+	arg: CrOp.offsets.arg / 4,
+	size: CrOp.size / 4,
+} as const;
+
+/** A 64-bit number at an even word; whole numbers below 2^53 without a bigint. */
+function putWord64(words: Uint32Array, at: number, value: number | bigint): void {
+	if (typeof value === "bigint") {
+		const bits = value & MASK64;
+		words[at] = Number(bits & 0xffffffffn);
+		words[at + 1] = Number(bits >> 32n);
+		return;
+	}
+	if (!Number.isSafeInteger(value)) throw new RangeError(`${value} is no argument`);
+	words[at] = value;
+	words[at + 1] = Math.floor(value / TWO32);
+}
 
 /** Encodes for the area offset `at`: operations, then their data, then room for answers. */
 export function encodeProgram(program: Program, at: number): EncodedProgram {
+	const { ops } = program;
+	const opsLength = ops.length * CrOp.size;
 	const bytes = new Uint8Array(sizeProgram(program));
-	const view = new DataView(bytes.buffer);
-	let dataAt = program.ops.length * CrOp.size;
+	const words = new Uint32Array(bytes.buffer, 0, opsLength / 4);
 	const outOffset = bytes.length - program.outSize;
-	for (const [index, op] of program.ops.entries()) {
-		const base = index * CrOp.size;
-		const { check, expect } = encodeCheck(op.check);
-		view.setUint16(base, op.code, true);
-		view.setUint16(base + 2, check, true);
-		view.setUint32(base + 4, op.nr, true);
-		view.setBigInt64(base + 16, expect, true);
+	let dataAt = opsLength;
+	for (let index = 0; index < ops.length; index++) {
+		const { code, nr, args, check: wanted } = ops[index] as Op;
+		const base = index * WORD.size;
+		const { check, expect } = wanted === "ok" ? CHECK_OK : encodeCheck(wanted);
+		words[base + WORD.codes] = code | (check << 16);
+		words[base + WORD.nr] = nr;
+		if (expect !== 0n) putWord64(words, base + WORD.expect, expect);
 		let kinds = 0;
-		for (const [k, arg] of op.args.entries()) {
+		for (let k = 0; k < args.length; k++) {
+			const arg = args[k] as Arg;
 			let kind = ARG_CONST;
-			let value: bigint;
-			if (typeof arg === "number") value = BigInt(arg);
-			else if (typeof arg === "bigint") value = arg;
+			let value: number | bigint;
+			if (typeof arg === "number" || typeof arg === "bigint") value = arg;
 			else if (arg instanceof Uint8Array) {
 				kind = ARG_AREA;
-				value = BigInt(at + dataAt);
+				value = at + dataAt;
 				bytes.set(arg, dataAt);
 				dataAt += align8(arg.length);
-			} else if (isOpRef(arg)) {
+			} else if ("op" in arg) {
 				if (arg.op >= index) throw new RangeError("an operation may only use earlier results");
 				kind = ARG_RESULT;
-				value = BigInt(arg.op);
-			} else if (isLoadRef(arg)) {
+				value = arg.op;
+			} else if ("load" in arg) {
 				kind = ARG_LOAD32;
-				value = BigInt(at + outOffset + arg.load);
+				value = at + outOffset + arg.load;
 			} else {
 				kind = ARG_AREA;
-				value = BigInt(at + outOffset + arg.out);
+				value = at + outOffset + arg.out;
 			}
 			kinds |= kind << (4 * k);
-			view.setBigUint64(base + 24 + 8 * k, value & MASK64, true);
+			putWord64(words, base + WORD.arg + 2 * k, value);
 		}
-		view.setUint32(base + 8, kinds, true);
+		words[base + WORD.kinds] = kinds;
 	}
-	return { bytes, nrOps: program.ops.length, outOffset };
+	return { bytes, nrOps: ops.length, outOffset };
 }
 
 function describeArg(arg: Arg): string {
@@ -275,7 +325,7 @@ function describeArg(arg: Arg): string {
 	return isOpRef(arg) ? `#${arg.op}` : `<room for ${arg.length} bytes>`;
 }
 
-const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap", "", "", "", "give back"];
+const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap", "", "", "", "give back", "move", "place"];
 
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {

@@ -8,7 +8,6 @@ import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
 import { F_OWNER_TID, FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
-import { SYS_close, SYS_dup3 } from "../../kernel/abi/syscalls.x86_64.ts";
 import type {
 	DumpContext,
 	DumpedTask,
@@ -119,12 +118,12 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 		made.addHolder(id, image);
 		const owner = made.refs.get(id);
 		if (owner !== undefined) {
-			planTargets(program, planShare(program, owner, plan), fds, plan);
+			planTargets(program, planShare(program, owner, plan), fds);
 			continue;
 		}
 		made.refs.set(id, { plan, number: first.fd });
 		const place = (opened: FdArg) => {
-			planTargets(program, opened, fds, plan);
+			planTargets(program, opened, fds);
 			return first.fd;
 		};
 		planDescription(entry, { program, plan, context, image }, made, place, plan.programs.state);
@@ -157,16 +156,17 @@ function planDescription(
 	return number;
 }
 
-/** Gives a description its numbers. It passes through a reserved one: the first may be any, also one of its own. */
-function planTargets(program: Program, opened: FdArg, fds: readonly fdinfo_entry[], plan: TaskPlan): void {
-	const number = plan.numbers.reserve("opened file");
-	program.syscall("move it out of the way", SYS_dup3, [opened, number, 0]);
-	program.syscall("close the first copy", SYS_close, [opened]);
-	for (const { fd, flags } of fds)
-		program.syscall(`make it fd ${fd}`, SYS_dup3, [number, fd, (flags & FD_CLOEXEC) !== 0 ? O_CLOEXEC : 0], {
-			remedies: { EBADF: "raise the limit of descriptors for criu: ulimit -Hn 1048576" },
-		});
-	program.syscall("close the copy", SYS_close, [number]);
+/** Gives a description its numbers: it has been opened under any, perhaps one of them. */
+function planTargets(program: Program, opened: FdArg, fds: readonly fdinfo_entry[]): void {
+	const [first, ...others] = fds;
+	if (first === undefined) return;
+	const flagsOf = ({ flags }: fdinfo_entry) => ((flags & FD_CLOEXEC) !== 0 ? O_CLOEXEC : 0);
+	const options = { remedies: { EBADF: "raise the limit of descriptors for criu: ulimit -Hn 1048576" } };
+	if (others.length === 0) program.move(`make it fd ${first.fd}`, opened, first.fd, flagsOf(first), options);
+	else {
+		const numbers = fds.map((entry) => ({ number: entry.fd, flags: flagsOf(entry) }));
+		program.place(`make it fd ${first.fd} and ${others.length} more`, opened, numbers, options);
+	}
 }
 
 /** What needs the files of several tasks is done by the last one, which can wait for all others. */

@@ -4,7 +4,7 @@
 
 import type { OpRef, Program } from "../../agent/program.ts";
 import { F_DUPFD } from "../../kernel/abi/fcntl.ts";
-import { SYS_close, SYS_dup3, SYS_fcntl, SYS_pidfd_getfd, SYS_pidfd_open } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_close, SYS_fcntl, SYS_pidfd_getfd, SYS_pidfd_open } from "../../kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../sys/file.ts";
 import type { FdArg, FileRef, TaskPlan } from "../kind.ts";
 
@@ -66,16 +66,14 @@ export class KeptFiles {
 			return fd;
 		}
 		const number = this.idle.pop() ?? this.plan.numbers.reserve(`kept file ${this.count++}`);
-		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
-		program.syscall("close the first copy", SYS_close, [fd]);
+		program.move("keep it", fd, number);
 		this.open.add(number);
 		return number;
 	}
 
 	/** Replaces what a number stands for. */
 	replace(program: Program, number: number, fd: OpRef): void {
-		program.syscall("keep it", SYS_dup3, [fd, number, 0]);
-		program.syscall("close the first copy", SYS_close, [fd]);
+		program.move("keep it", fd, number);
 	}
 
 	/** Hands a kept descriptor to whoever closes it next. */

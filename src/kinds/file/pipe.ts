@@ -10,7 +10,7 @@ import { type pipe_entry, pipe_entrySchema } from "../../images/gen/file_pb.ts";
 import { create } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
-import { SYS_close, SYS_dup, SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
@@ -145,11 +145,8 @@ function makePipe(file: FilePlan, pipeId: number): PipeState {
 	program.syscall(`create pipe ${pipeId}`, SYS_pipe2, [ends, fcntl.O_NONBLOCK], {
 		remedies: { ENFILE: "raise the sysctl fs.pipe-user-pages-soft or fs.file-max", EMFILE: "raise ulimit -n for criu" },
 	});
-	const [readEnd, writeEnd] = [0, 4].map((at) => {
-		const copy = program.syscall("take an end of the pipe", SYS_dup, [loadFrom(ends, at)]);
-		program.syscall("close the first copy", SYS_close, [loadFrom(ends, at)]);
-		return kept.keep(program, copy);
-	}) as [number, number];
+	const readEnd = kept.keep(program, loadFrom(ends, 0));
+	const writeEnd = kept.keep(program, loadFrom(ends, 4));
 	planPipeContent(program, pipeId, writeEnd, plan, context);
 	const left = countDescriptions(context).get(pipeId) ?? 1;
 	return { maker: plan, readEnd, writeEnd, given: new Set(), left, shared: false };
