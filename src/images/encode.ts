@@ -107,7 +107,12 @@ class Encoder {
 	}
 
 	#field(field: FieldPlan, value: unknown, depth: number): void {
-		if (field.message !== undefined) {
+		const shared =
+			anyShared && field.message !== undefined ? encodingOf(field.message, value as OpenMessage) : undefined;
+		if (shared !== undefined) {
+			this.#raw(shared);
+			this.#varint32(shared.length);
+		} else if (field.message !== undefined) {
 			const end = this.#bytes.length - this.#at;
 			this.message(field.message, value as OpenMessage, depth + 1);
 			this.#varint32(this.#bytes.length - this.#at - end);
@@ -224,6 +229,27 @@ class Encoder {
 			bytes[at + index] = (group & 0x7f) | (index === length - 1 ? 0 : 0x80);
 		}
 	}
+}
+
+let anyShared = false;
+/** Encodings of messages that others hold again and again; undefined until it's asked for. */
+const sharedEncodings = new WeakMap<object, Uint8Array | undefined>();
+
+/** Marks a message that many others will hold: it's encoded once, and can't be changed any more. Gives it back. */
+export function shareMessage<T extends Message>(message: T): T {
+	anyShared = true;
+	sharedEncodings.set(Object.freeze(message), undefined);
+	return message;
+}
+
+function encodingOf(desc: DescMessage, message: OpenMessage): Uint8Array | undefined {
+	const known = sharedEncodings.get(message);
+	if (known !== undefined || !sharedEncodings.has(message)) return known;
+	const encoder = new Encoder();
+	encoder.message(desc, message, 0);
+	const bytes = encoder.finish();
+	sharedEncodings.set(message, bytes);
+	return bytes;
 }
 
 /**

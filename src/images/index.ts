@@ -3,7 +3,7 @@
 
 export { type DecodeSource, decodeMessage } from "./decode.ts";
 export { type ShowOptions, showOptionsOf } from "./descriptors.ts";
-export { encodeMessage, hasField } from "./encode.ts";
+export { encodeMessage, hasField, shareMessage } from "./encode.ts";
 export { type ImgVersion, MAX_ENTRY_SIZE } from "./framing.ts";
 export { ImageDir, PARENT_LINK } from "./image-dir.ts";
 export {

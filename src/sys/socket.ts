@@ -64,6 +64,14 @@ export class OptionReader {
 		throw new KernelError("getsockopt", -result, `of level ${level}, option ${name}`);
 	}
 
+	/** True when an option has a value of whatever length, or one that may not be read. */
+	isFilled(index: number): boolean {
+		const at = index * CrSockopt.size;
+		const result = this.view.getInt32(at + CrSockopt.offsets.result, true);
+		if (result !== 0) return !LACKING.has(-result);
+		return this.view.getUint32(at + CrSockopt.offsets.length, true) !== 0;
+	}
+
 	/** Bytes that an option's value has. */
 	lengthOf(index: number): number {
 		const { capacity = 0 } = this.specs[index] ?? {};

@@ -44,10 +44,20 @@ export class FileTable implements FileRegistry {
 	/** Descriptors that nothing stands against but perhaps locks. */
 	private readonly unblocked = new Set<FdFacts>();
 
+	private readonly kinds = new Map<FdFacts, ReturnType<typeof kindOf>>();
+
+	private kindOf(file: FdFacts): ReturnType<typeof kindOf> {
+		const known = this.kinds.get(file);
+		if (known !== undefined) return known;
+		const kind = kindOf(file);
+		this.kinds.set(file, kind);
+		return kind;
+	}
+
 	addOpen(file: FdFacts): { id: number; type: fd_types } | undefined {
 		const known = file.sameAs === undefined ? undefined : this.added.get(file.sameAs);
 		if (known !== undefined) return known;
-		const kind = kindOf(file);
+		const kind = this.kindOf(file);
 		if (kind === undefined || "unsupported" in kind) return undefined;
 		const descriptions = this.context.once("descriptions", () => new Descriptions<number>(compareDescriptors));
 		let isNew = false;
@@ -65,7 +75,7 @@ export class FileTable implements FileRegistry {
 	findBlockers(file: FdFacts): CriuError[] {
 		const locks = file.info.locks.length === 0 ? NONE : findLockBlockers(file, this.context);
 		if (file.sameAs !== undefined && this.unblocked.has(file.sameAs)) return locks;
-		const kind = kindOf(file);
+		const kind = this.kindOf(file);
 		if (kind !== undefined && !("unsupported" in kind)) {
 			const found = kind.findBlockers?.(file, this.context) ?? NONE;
 			if (found.length > 0) return [...found, ...locks];

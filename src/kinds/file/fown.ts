@@ -4,7 +4,7 @@
 
 import type { Arg, Program } from "../../agent/program.ts";
 import { type fown_entry, fown_entrySchema } from "../../images/gen/fown_pb.ts";
-import { create } from "../../images/index.ts";
+import { create, shareMessage } from "../../images/index.ts";
 import {
 	F_GETOWN_EX,
 	F_GETOWNER_UIDS,
@@ -48,8 +48,15 @@ export interface OwnerFacts {
 	readonly euid: number;
 }
 
+/** Of almost all files. */
+let nobody: fown_entry | undefined;
+
 /** The owner of a description that a task has. @throws KernelError */
 export function encodeOwner(task: DumpedTask, { type, pid, signum, uid, euid }: OwnerFacts): fown_entry {
+	if (pid === 0 && signum === 0) {
+		nobody ??= shareMessage(emptyFown());
+		return nobody;
+	}
 	if (pid === 0) return create(fown_entrySchema, { uid: 0, euid: 0, signum, pidType: 0, pid: 0 });
 	return create(fown_entrySchema, { uid, euid, signum, pidType: type, pid: ownerInside(task, type, pid) });
 }

@@ -2,9 +2,9 @@
 // Which sort of socket a descriptor is. Source: socket(7) SO_DOMAIN, SO_TYPE, SO_PROTOCOL.
 
 import { O_PATH } from "../../kernel/abi/fcntl.ts";
-import { SO_DOMAIN, SO_PROTOCOL, SO_TYPE, SOL_SOCKET } from "../../kernel/abi/socket.ts";
+import { SO_DOMAIN, SO_GET_FILTER, SO_PROTOCOL, SO_TYPE, SOL_SOCKET } from "../../kernel/abi/socket.ts";
 import { S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
-import { findIntOption, getIntOption } from "../../sys/socket.ts";
+import { OptionReader } from "../../sys/socket.ts";
 import type { FdFacts } from "../kind.ts";
 
 export interface SocketFacts {
@@ -14,7 +14,17 @@ export interface SocketFacts {
 	readonly type: number;
 	/** IPPROTO_*, NETLINK_* and the like; 0 where the family has none. */
 	readonly protocol: number;
+	/** Something filters what it receives. */
+	readonly hasFilter?: boolean;
 }
+
+/** The filter isn't read, only its length is asked for. */
+const ASKED = [SO_DOMAIN, SO_TYPE, SO_PROTOCOL, SO_GET_FILTER].map((name) => ({
+	level: SOL_SOCKET,
+	name,
+	capacity: name === SO_GET_FILTER ? 0 : 4,
+}));
+let reader: OptionReader | undefined;
 
 const known = new WeakMap<FdFacts, SocketFacts>();
 
@@ -28,12 +38,10 @@ export function findSocketFacts(file: FdFacts): SocketFacts | undefined {
 	if (!isSocket(file) || (file.info.flags & O_PATH) !== 0) return undefined;
 	const before = known.get(file);
 	if (before !== undefined) return before;
-	const { ownFd } = file;
-	const facts = {
-		family: getIntOption(ownFd, SOL_SOCKET, SO_DOMAIN),
-		type: getIntOption(ownFd, SOL_SOCKET, SO_TYPE),
-		protocol: findIntOption(ownFd, SOL_SOCKET, SO_PROTOCOL) ?? 0,
-	};
+	reader ??= new OptionReader(ASKED);
+	reader.read(file.ownFd);
+	const [family = 0, type = 0, protocol = 0] = [0, 1, 2].map((index) => reader?.findInt(index));
+	const facts = { family, type, protocol, hasFilter: reader.isFilled(3) };
 	known.set(file, facts);
 	return facts;
 }
