@@ -325,7 +325,23 @@ function describeArg(arg: Arg): string {
 	return isOpRef(arg) ? `#${arg.op}` : `<room for ${arg.length} bytes>`;
 }
 
-const CODE_NAMES = ["", "", "copy", "merge", "store", "clone", "wait", "wake", "reap", "", "", "", "give back", "move", "place"];
+const CODE_NAMES = [
+	"",
+	"",
+	"copy",
+	"merge",
+	"store",
+	"clone",
+	"wait",
+	"wake",
+	"reap",
+	"",
+	"",
+	"",
+	"give back",
+	"move",
+	"place",
+];
 
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
 import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { OP_MOVE, OP_PLACE } from "../../../src/agent/layout.ts";
 import { Program } from "../../../src/agent/program.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../../src/images/gen/fdinfo_pb.ts";
 import { remap_type } from "../../../src/images/gen/file_pb.ts";
 import { create, KINDS } from "../../../src/images/index.ts";
 import { O_CLOEXEC } from "../../../src/kernel/abi/fcntl.ts";
-import { SYS_dup3 } from "../../../src/kernel/abi/syscalls.x86_64.ts";
 import { closeCopies, Descriptions, fdTable } from "../../../src/kinds/file/fd-table.ts";
 import type { FdFacts } from "../../../src/kinds/kind.ts";
 import type { Options } from "../../../src/options.ts";
@@ -174,10 +174,16 @@ describe("the plan of a table of descriptors", () => {
 	test("opens a description once and puts it at all of its numbers with their own flags", () => {
 		using dir = new TempDir();
 		const { ops } = plan(dir, [target(7, 1, { flags: 1 }), target(0, 1)], [regEntry(1, "/dev/null")]);
-		const moves = ops.filter((op) => op.nr === SYS_dup3).map((op) => op.args.slice(1));
+		const placed = ops.filter((op) => op.code === OP_PLACE).map((op) => op.args.slice(1));
 		expect(ops.filter((op) => op.what.startsWith("open "))).toHaveLength(1);
-		expect(moves.slice(1)).toContainEqual([0, 0]);
-		expect(moves.slice(1)).toContainEqual([7, O_CLOEXEC]);
+		const pairs = new Uint8Array(Uint32Array.of(7, O_CLOEXEC, 0, 0).buffer);
+		expect(placed).toEqual([[pairs, 2]]);
+	});
+
+	test("moves what has one number with one operation", () => {
+		using dir = new TempDir();
+		const { ops } = plan(dir, [target(7, 1, { flags: 1 })], [regEntry(1, "/dev/null")]);
+		expect(ops.filter((op) => op.code === OP_MOVE).map((op) => op.args.slice(1))).toEqual([[7, O_CLOEXEC]]);
 	});
 
 	test.each([
