@@ -38,10 +38,16 @@ export class Browser implements AsyncDisposable {
 			"--headless",
 			"--no-sandbox",
 			"--disable-gpu",
+			"--disable-background-networking",
 			"--remote-debugging-port=0",
 			`--user-data-dir=${profile}`,
 		];
-		const child = Bun.spawn([PROGRAM, ...args, "about:blank"], { stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+		const child = Bun.spawn([PROGRAM, ...args, "about:blank"], {
+			env: { ...process.env, TMPDIR: profile }, // it leaves folders there
+			stdin: "ignore",
+			stdout: "ignore",
+			stderr: "pipe",
+		});
 		let said = "";
 		for await (const chunk of child.stderr) {
 			said += new TextDecoder().decode(chunk);
