@@ -140,6 +140,11 @@ export function isLogOnStderr(): boolean {
 	return fd === 2;
 }
 
+/** Where log lines go, for what programs that we start have to say. */
+export function logDescriptor(): number {
+	return fd;
+}
+
 /** Flushes what is left and closes a log file. */
 export function closeLog(): void {
 	flushEarly();

@@ -184,6 +184,18 @@ struct cr_looks {
 	uint64_t stack_size;
 };
 
+/* A program to start. Its descriptors 0 to nr_fds - 1 are copies of ours, it has no others; no signal is blocked or ignored. */
+struct cr_launch {
+	uint64_t path;       /* of the program; zero-terminated */
+	uint64_t argv;       /* address of pointers to words, a zero at the end */
+	uint64_t envp;       /* the same for its environment */
+	uint64_t fds;        /* address of int32_t[nr_fds]: ours, each nr_fds or more; -1: closed */
+	uint32_t nr_fds;
+	int32_t new_session;
+	int32_t error;       /* out: errno of what failed in the child */
+	int32_t pad;
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
@@ -197,6 +209,8 @@ CR_EXPORT int64_t cr_fds(struct cr_fds *request);
 CR_EXPORT int64_t cr_close_all(const int32_t *fds, uint64_t nr);
 CR_EXPORT int64_t cr_pipe_peek(struct cr_pipe_peek *request);
 CR_EXPORT int64_t cr_requeue(struct cr_requeue *request);
+CR_EXPORT int64_t cr_launch(struct cr_launch *request);
+CR_EXPORT int64_t cr_note_signals(int32_t *place, uint64_t signals);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
 
 #endif

@@ -5,6 +5,7 @@ import type { DumpEngine } from "../engine/types.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { CommandContext } from "./command-context.ts";
+import { commandControl } from "./control.ts";
 import { printPreflight } from "./preflight.ts";
 import { describeDumpStats } from "./report.ts";
 import { describeSummary } from "./summary.ts";
@@ -19,7 +20,7 @@ export function dumpWith({ dump, preflight }: DumpEngine, { options, print, isTe
 		throw new UsageError("NO_PID", "pid not specified", { remedy: "name the process to dump: criu dump -t PID" });
 	}
 	if (options.dryRun) return printPreflight(preflight, options.pid, { options, print });
-	const result = dump(options);
+	const result = dump(options, commandControl(options));
 	log.info("Dumping finished successfully");
 	if (options.displayStats && result.stats !== undefined) {
 		print(`${describeDumpStats(result.stats).join("\n")}\n`);

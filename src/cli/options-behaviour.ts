@@ -178,7 +178,7 @@ const finalStates: readonly OptionSpec[] = [
 		arg: "none",
 		...restore,
 		rpc: "exec_cmd",
-		since: "later",
+		since: "foundation",
 		help: "become the command given after '--' once all is restored",
 		apply: (options) => {
 			options.execCmd = [];
@@ -319,10 +319,7 @@ const settings: readonly OptionSpec[] = [
 			options.joinNamespaces.push(readJoinNs({ ...use, name: "--join-ns" }));
 		},
 	},
-	list("action-script", "actionScripts", "PATH", "run this program at the steps of a dump or restore", {
-		...both,
-		since: "later",
-	}),
+	list("action-script", "actionScripts", "PATH", "run this program at the steps of a dump or restore", both),
 ];
 
 export const behaviourOptions: readonly OptionSpec[] = [...finalStates, ...permissions, ...settings];

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// `criu restore`: one restore, after which criu stays as parent of the tree unless detached; or with --dry-run its plan.
+// `criu restore`: one restore, after which criu stays as parent of the tree, as the program of --exec-cmd if
+// one is given, unless detached; or with --dry-run its plan.
 
 import type { RestoreEngine } from "../engine/types.ts";
 import { log } from "../log.ts";
+import { become, findProgram } from "../sys/launch.ts";
 import type { CommandContext } from "./command-context.ts";
+import { commandControl } from "./control.ts";
 import { describeRestoreStats } from "./report.ts";
 import { describeSummary } from "./summary.ts";
 
@@ -22,7 +25,11 @@ export function restoreWith(
 		print(plan.endsWith("\n") ? plan : `${plan}\n`);
 		return 0;
 	}
-	const result = restore(options);
+	// Found out while nothing has been made yet.
+	const program = options.execCmd?.[0] === undefined ? undefined : findProgram(options.execCmd[0], process.env);
+	const control = commandControl(options);
+	const result = restore(options, control);
+	control.end();
 	log.info("Restore finished successfully. Tasks resumed.");
 	if (result.outsidePid !== undefined) {
 		print(`pid ${result.pid} of the images runs as pid ${result.outsidePid} here\n`);
@@ -34,6 +41,7 @@ export function restoreWith(
 		const { imagesDir } = options;
 		print(describeSummary({ done: `Restored pid ${result.pid}`, imagesDir, tookMs: performance.now() }));
 	}
+	if (program !== undefined) become(program, options.execCmd ?? [], process.env);
 	if (!options.restoreDetached) result.wait();
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { HookError } from "../engine/control.ts";
 import { BugError, type CriuError, UnsupportedError, UsageError } from "../errors.ts";
 import { closeLog, isLogOnStderr, log, setLogFormat, setLogLevel } from "../log.ts";
 import type { Options } from "../options.ts";
@@ -38,6 +39,8 @@ export interface Surroundings {
 class CallError extends UsageError {}
 
 const REMOVED_EXIT_CODE = 255;
+/** As CRIU's, whatever the script's own code was. */
+const POST_DUMP_EXIT_CODE = 255;
 
 /** Runs criu with the words after the program's name; the exit code. Never throws. */
 export async function runCriu(args: readonly string[], around: Surroundings): Promise<number> {
@@ -68,7 +71,7 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		if (error instanceof GetoptError || error instanceof CallError || error instanceof BadChoiceError) {
 			await printUsage(around);
 		}
-		return 1;
+		return error instanceof HookError && error.hook === "post-dump" ? POST_DUMP_EXIT_CODE : 1;
 	} finally {
 		closeLog();
 	}

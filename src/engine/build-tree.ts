@@ -65,6 +65,8 @@ export class TreeBuilder {
 		private readonly tree: PlannedTree,
 		root: BuiltProcess,
 		private readonly timings: Timings,
+		/** Called between steps; throws when the restore is to end. */
+		private readonly check: () => void = () => {},
 	) {
 		this.built.set(tree.root.pid, root);
 		this.nextHelper = Math.max(...tree.tasks.keys(), ...tree.slots.keys()) + 1;
@@ -79,11 +81,13 @@ export class TreeBuilder {
 		timings.lap("memory");
 		for (const step of tree.steps) {
 			this.carryOut(step, early);
+			this.check();
 			faultPoint("restore:step");
 		}
 		this.runner.settleAll();
 		if (tree.steps.length > 0) timings.lap("fork");
 		for (const group of later) {
+			this.check();
 			if (group.includes(THREADS_FROM)) this.makeThreads();
 			for (const task of tree.tasks.values()) this.runStages(task, group);
 			this.runner.settleAll();

@@ -38,6 +38,7 @@ import type { Options } from "../options.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { FREE_RUN, type RunControl } from "./control.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
@@ -122,14 +123,22 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 	return { task, draft, threads: asked.map(({ thread, draft: own }) => ({ vtid: thread.vtid, core: own.core })) };
 }
 
-function copyMemory(collected: readonly CollectedTask[], context: DumpState, memory: MemoryRun): PagesWritten {
+function copyMemory(
+	collected: readonly CollectedTask[],
+	context: DumpState,
+	memory: MemoryRun,
+	control: RunControl,
+): PagesWritten {
 	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
 		dumpSegmentPages(segment, memory.sink);
 		closeFd(segment.fd);
 	}
 	return collected
 		.filter(({ task }) => !hasSharedMemory(task, context))
-		.map(({ task, draft }) => dumpPages(task, draft, memory.sink, memory.trackingOf(task)))
+		.map(({ task, draft }) => {
+			control.check();
+			return dumpPages(task, draft, memory.sink, memory.trackingOf(task));
+		})
 		.reduce(addPages, NO_PAGES);
 }
 
@@ -214,30 +223,37 @@ function carryOut(
 	facts: readonly InjectionFacts[],
 	timings: Timings,
 	memory: MemoryRun,
+	control: RunControl,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
 	const collected = tasks.map((task, index) => {
+		control.check();
 		const own = facts[index];
 		if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
 		return collectTask(task, context, own, memory);
 	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
-	const pages = copyMemory(collected, context, memory);
+	const pages = copyMemory(collected, context, memory, control);
+	control.check();
 	faultPoint("dump:pages");
 	const identity = collectIdentity(tasks, context);
 	timings.lap("memory");
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
-	if (livesOn) {
+	const early = livesOn && !control.hasHooks;
+	if (early) {
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
 	}
 	writeImages(collected, dead, context, dir, identity, memory);
 	timings.lap("images");
-	if (!livesOn) {
-		frozen.kill();
+	if (!early) {
+		control.runHook("post-dump", { rootPid: tasks[0]?.pid, imagesFd: dir.descriptor });
+		control.check();
+		if (livesOn) frozen.release(options.leaveStopped);
+		else frozen.kill();
 		timings.lap("release");
 	}
 	return pages;
@@ -275,17 +291,23 @@ function freezeAndLook(
 	gadgets: Gadgets | undefined,
 	timings: Timings,
 	memory: MemoryRun,
+	control: RunControl,
 ) {
+	let external: readonly string[] | undefined;
 	let leaving = 0;
 	let passing = 0;
 	for (;;) {
+		control.check();
 		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
 		let again: () => void;
 		try {
 			const { tasks, dead } = frozen;
 			timings.lap("facts");
+			control.check();
+			external ??= control.runHook("query-ext-files", { rootPid: pid, imagesFd: dir.descriptor });
+			const own = external.length === 0 ? options : { ...options, external: [...options.external, ...external] };
 			memory.attach(tasks);
-			const context = new DumpState(options, dir, tasks, dead);
+			const context = new DumpState(own, dir, tasks, dead);
 			const { blockers, facts } = examine(frozen, context, gadgets);
 			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
 			const isLeaving = facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? []));
@@ -308,9 +330,10 @@ function freezeAndLook(
 /**
  * Dumps a tree of processes.
  *
- * @throws BlockedError before anything is done to the target; CriuError, KernelError, ImageError: the target runs on as before
+ * @throws BlockedError before anything is done to the target; HookError, CancelledError, CriuError, KernelError, ImageError: the
+ * target runs on as before
  */
-export function dump(options: Options): DumpResult {
+export function dump(options: Options, control: RunControl = FREE_RUN): DumpResult {
 	const { pid } = options;
 	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
 	loadHost();
@@ -321,8 +344,9 @@ export function dump(options: Options): DumpResult {
 	const livesOn = options.leaveRunning || options.leaveStopped;
 	using memory = MemoryRun.open(options, dir, options.trackMem && livesOn);
 	const gadgets = guessGadgets(pid);
+	control.runHook("pre-dump", { rootPid: pid, imagesFd: dir.descriptor });
 	timings.lap("prepare");
-	const look = freezeAndLook(pid, options, dir, gadgets, timings, memory);
+	const look = freezeAndLook(pid, options, dir, gadgets, timings, memory, control);
 	using frozen = look.frozen;
 	const { context, blockers, facts } = look;
 	const { tasks } = frozen;
@@ -337,7 +361,7 @@ export function dump(options: Options): DumpResult {
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(frozen, context, dir, facts, timings, memory);
+		pages = carryOut(frozen, context, dir, facts, timings, memory, control);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(error, tasks);

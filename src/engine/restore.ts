@@ -16,6 +16,7 @@ import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import { TreeBuilder, takingPid } from "./build-tree.ts";
+import { FREE_RUN, HookError, type HookFacts, type HookName, type RunControl } from "./control.ts";
 import { checkCpuinfo } from "./cpuinfo.x86_64.ts";
 import { readImages } from "./images.ts";
 import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
@@ -116,12 +117,23 @@ function waitForEnd(pid: number): number {
 	}
 }
 
+/** A hook that can't stop a restore any more. */
+function tellHook(control: RunControl, name: HookName, facts: HookFacts): void {
+	try {
+		control.runHook(name, facts);
+	} catch (error) {
+		if (!(error instanceof HookError)) throw error;
+		log.warn(`${error.message}: the restore goes on`);
+	}
+}
+
 /**
  * Restores a dump.
  *
- * @throws ImageError, UnsupportedError before anything is created; CriuError, KernelError: nothing is left behind
+ * @throws ImageError, UnsupportedError before anything is created; HookError, CancelledError, CriuError, KernelError: nothing is
+ * left behind
  */
-export function restore(options: Options): RestoreResult {
+export function restore(options: Options, control: RunControl = FREE_RUN): RestoreResult {
 	loadHost();
 	raiseFdLimit();
 	const timings = new Timings();
@@ -129,6 +141,9 @@ export function restore(options: Options): RestoreResult {
 	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
 	timings.lap("read");
+	const imagesFd = dir.descriptor;
+	control.runHook("pre-restore", { imagesFd });
+	control.check();
 	const tree = planTree(options, dir, images);
 	timings.lap("plan");
 	let started: Started;
@@ -140,13 +155,19 @@ export function restore(options: Options): RestoreResult {
 	}
 	timings.lap("spawn");
 	const { task: built, init } = started;
-	const builder = new TreeBuilder(tree, built, timings);
+	const builder = new TreeBuilder(tree, built, timings, () => control.check());
+	const facts = { rootPid: built.pid, imagesFd };
 	let removePidfile = () => {};
 	try {
+		if (init !== undefined) control.runHook("setup-namespaces", facts);
+		if (init !== undefined) control.runHook("post-setup-namespaces", facts);
 		builder.build();
+		control.runHook("post-restore", facts);
 		removePidfile = writePidfile(options.pidfile, built.pid);
 		faultPoint("restore:pidfile");
 		builder.finish();
+		control.check();
+		tellHook(control, "pre-resume", facts);
 		if (options.leaveStopped) for (const pid of builder.runningPids) sendSignal(pid, SIGSTOP);
 		faultPoint("restore:finished");
 	} catch (error) {
@@ -172,6 +193,7 @@ export function restore(options: Options): RestoreResult {
 		restoreTime: timings.between("read", "release"),
 	};
 	writeRestoreStats(options.workDir ?? options.imagesDir, stats, timings);
+	tellHook(control, "post-resume", facts);
 	const waitFor = (init ?? built).pid;
 	const result = { pid: images.root.pstree.pid, stats, wait: () => waitForEnd(waitFor) };
 	return init === undefined ? result : { ...result, outsidePid: built.pid };

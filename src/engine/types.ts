@@ -4,6 +4,7 @@
 
 import type { CriuError } from "../errors.ts";
 import type { Options } from "../options.ts";
+import type { RunControl } from "./control.ts";
 
 /** Figures of a dump; times in microseconds. The fields of `dump_stats_entry` that are shown to users. */
 export interface DumpStats {
@@ -56,7 +57,7 @@ export interface CheckLevel {
 }
 
 export interface DumpEngine {
-	dump(options: Options): DumpResult;
+	dump(options: Options, control?: RunControl): DumpResult;
 	/** Everything that would stop a dump of this tree; empty when nothing would. */
 	preflight(pid: number, options: Options): CriuError[];
 }
@@ -67,7 +68,7 @@ export interface PreDumpEngine {
 }
 
 export interface RestoreEngine {
-	restore(options: Options): RestoreResult;
+	restore(options: Options, control?: RunControl): RestoreResult;
 	/** What a restore would do, as text for the user. Throws what a restore would throw before it creates anything. */
 	planRestore(options: Options): string;
 }

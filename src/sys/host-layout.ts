@@ -169,3 +169,15 @@ export const CrRequeue = defineStruct("cr_requeue", 88, {
 	stopped: ["i32", 80],
 	pad: ["i32", 84],
 });
+
+/** `struct cr_launch`. */
+export const CrLaunch = defineStruct("cr_launch", 48, {
+	path: ["u64", 0],
+	argv: ["u64", 8],
+	envp: ["u64", 16],
+	fds: ["u64", 24],
+	nr_fds: ["u32", 32],
+	new_session: ["i32", 36],
+	error: ["i32", 40],
+	pad: ["i32", 44],
+});

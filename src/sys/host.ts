@@ -28,6 +28,8 @@ const SYMBOLS = {
 	cr_close_all: { args: [FFIType.ptr, FFIType.u64_fast], returns: FFIType.i64_fast },
 	cr_pipe_peek: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_requeue: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_launch: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_note_signals: { args: [FFIType.ptr, FFIType.u64_fast], returns: FFIType.i64_fast },
 	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
 } as const;
 
@@ -374,4 +376,14 @@ export function cpuid(leaf: number, subleaf: number): readonly [number, number, 
 	const out = new Uint32Array(4);
 	(library ?? loadLibrary()).symbols.cr_cpuid(leaf, subleaf, ptr(out));
 	return [out[0] ?? 0, out[1] ?? 0, out[2] ?? 0, out[3] ?? 0];
+}
+
+/** Starts the program that a block of CrLaunch describes; its pid, or -errno. */
+export function launchBlock(block: Uint8Array): number {
+	return Number((library ?? loadLibrary()).symbols.cr_launch(ptr(block)));
+}
+
+/** Notes the first of each signal (bit N-1 for signal N) in a place that must live for ever; without one: as by default. */
+export function noteSignals(place: Int32Array | undefined, signals: number): void {
+	(library ?? loadLibrary()).symbols.cr_note_signals(place === undefined ? null : ptr(place), signals);
 }
