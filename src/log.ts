@@ -140,6 +140,11 @@ export function isLogOnStderr(): boolean {
 	return fd === 2;
 }
 
+/** An error as a log line has it, without its time: `Error (file:line): text`. */
+export function errorLine(text: string, from: Error): string {
+	return `Error (${siteOf(from, firstFrame(from))}): ${makePrintable(text)}`;
+}
+
 /** Where log lines go, for what programs that we start have to say. */
 export function logDescriptor(): number {
 	return fd;

@@ -150,6 +150,10 @@ export interface Options {
 	html: string | undefined;
 	feature: string | undefined;
 
+	/** Requests: every task of the tree has to be this user's, who could trace them all himself. */
+	onlyUser: { readonly uid: number; readonly gid: number } | undefined;
+	/** Requests: the master of a terminal whose slave alone is in the images goes to the client. */
+	orphanPtsMaster: boolean;
 	/** Ours: look and report only; nothing is frozen for longer than a look, nothing is created. */
 	dryRun: boolean;
 	/** Ours: `check --pid`. */
@@ -192,6 +196,8 @@ function defaultGenericOptions() {
 		json: false,
 		html: undefined,
 		feature: undefined,
+		onlyUser: undefined,
+		orphanPtsMaster: false,
 		dryRun: false,
 		checkPid: undefined,
 		newPidns: false,

@@ -55,6 +55,19 @@ export function readCommandLine(args: readonly string[], env: Environment): Comm
 	return line;
 }
 
+/** Applies a file of options after all else, as requests may ask for. @throws UsageError CONFIG_FORMAT, BAD_OPTION, … */
+export function applyConfigFile(file: string, line: CommandLine): void {
+	const text = readConfigFile(file);
+	if (text !== undefined) applyItems(parseConfig(text, file, optionSpellings()), line, "config file");
+}
+
+/** Where an option comes from, for messages. */
+const PLACES: Readonly<Record<OptionUse["source"], string>> = {
+	"command line": "",
+	"config file": " (set by a configuration file)",
+	request: " (asked for by the request)",
+};
+
 function isOption(item: Item, name: string): boolean {
 	return item.kind === "option" && item.target.spec.name === name;
 }
@@ -95,7 +108,7 @@ export function refuseLaterOptions(seen: readonly SeenOption[], letter: string):
 		const decisive = spec.list === true ? use : (seen.findLast((other) => other.spec === spec)?.use ?? use);
 		if (!decisive.on || spec.accepts?.(decisive.value) === true) continue;
 		const shown = decisive.value === undefined ? decisive.name : `${decisive.name}=${decisive.value}`;
-		const place = decisive.source === "config file" ? " (set by a configuration file)" : "";
+		const place = PLACES[decisive.source];
 		throw new UnsupportedError("OPTION_NOT_IN_VERSION", `this version of criu cannot do ${shown} yet${place}`, {
 			remedy: `leave --${spec.name} out, or use a version that has it`,
 		});

@@ -81,6 +81,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "V",
 		usage: "service [options]",
 		help: "answer requests on a socket",
+		load: async () => (await import("./service.ts")).runService,
 	},
 	{
 		maxWords: 1,
@@ -89,6 +90,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "V",
 		usage: "swrk FD",
 		help: "answer requests of the one program that started it",
+		load: async () => (await import("./swrk.ts")).runSwrk,
 	},
 	{
 		...plain,
@@ -142,7 +144,20 @@ export const commandTable: readonly CommandSpec[] = [
 	},
 ];
 
+/** Words by which criu starts itself; not for users, and in no text for them. */
+const innerCommands: readonly CommandSpec[] = [
+	{
+		maxWords: 1,
+		usesDirectories: false,
+		name: "service-worker",
+		letter: "V",
+		usage: "",
+		help: "",
+		load: async () => (await import("./swrk.ts")).runServiceWorker,
+	},
+];
+
 /** The command of this name; undefined for an unknown word. */
 export function findCommand(name: string): CommandSpec | undefined {
-	return commandTable.find((command) => command.name === name);
+	return [...commandTable, ...innerCommands].find((command) => command.name === name);
 }

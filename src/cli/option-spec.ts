@@ -2,6 +2,7 @@
 // The shape of one line of the option table, the small builders that keep the table readable, and the readers of values.
 
 import { UsageError } from "../errors.ts";
+import type { criu_opts } from "../images/gen/rpc_pb.ts";
 import type { Options } from "../options.ts";
 import type { ArgumentRule } from "./getopt.ts";
 
@@ -23,7 +24,7 @@ export interface OptionUse {
 	on: boolean;
 	/** The command word, when there is one already. */
 	command: string | undefined;
-	source: "command line" | "config file";
+	source: "command line" | "config file" | "request";
 }
 
 export interface OptionSpec {
@@ -38,8 +39,13 @@ export interface OptionSpec {
 	/** Has a `--no-` form. */
 	readonly negatable?: boolean;
 	readonly commands: CommandLetters;
-	/** Field of `criu_opts` with the same meaning; undefined where requests have none. */
+	/** Field of `criu_opts` with the same meaning, or the first of several; undefined where requests have none. */
 	readonly rpc?: string;
+	/**
+	 * The uses that a request asks for, as values of the command line's form, where those aren't simply what the field says;
+	 * undefined stands for a use without a value.
+	 */
+	fromRequest?(opts: criu_opts): (string | undefined)[];
 	readonly group: OptionGroup;
 	readonly help: string;
 	/**
@@ -61,7 +67,9 @@ type TextKey = { [K in keyof Options]-?: string | undefined extends Options[K] ?
 type ListKey = { [K in keyof Options]-?: Options[K] extends string[] ? K : never }[keyof Options];
 
 /** What a table line says beside name, key and help; defaults: no short form, generic group, `foundation`. */
-export type SpecExtras = Partial<Pick<OptionSpec, "short" | "rpc" | "since" | "ours" | "negatable" | "metavar">> &
+export type SpecExtras = Partial<
+	Pick<OptionSpec, "short" | "rpc" | "fromRequest" | "since" | "ours" | "negatable" | "metavar">
+> &
 	Pick<OptionSpec, "commands" | "group">;
 
 /** An on/off option; has a `--no-` form unless told otherwise. */

@@ -2,6 +2,7 @@
 // Option table, part two: how dump and restore behave (cli.md 2.2), and our own additions to them.
 
 import { existsSync } from "node:fs";
+import { CLONE_NEWNET } from "../kernel/abi/sched.ts";
 import type { CpuCap, JoinableNamespace, Options } from "../options.ts";
 import {
 	BadChoiceError,
@@ -13,6 +14,7 @@ import {
 	type OptionUse,
 	text,
 } from "./option-spec.ts";
+import { chosen, requestText } from "./request-values.ts";
 
 const group = "behaviour";
 const both = { commands: "DR", group } as const;
@@ -67,6 +69,12 @@ export function readCpuCap(cap: CpuCap, value = "all"): CpuCap {
 		else next[token as "fpu" | "ins" | "cpu"] = on;
 	}
 	return { ...next, image: next.fpu || next.ins || next.cpu };
+}
+
+/** The mask of a request as a value of --cpu-cap: 1 fpu, 2 cpu, 4 ins. */
+function cpuCapText(mask: number): string {
+	const names = [(mask & 1) !== 0 ? "fpu" : "", (mask & 2) !== 0 ? "cpu" : "", (mask & 4) !== 0 ? "ins" : ""];
+	return ["none", ...names.filter((name) => name !== "")].join(",");
 }
 
 /** `NS:PID` or `NS:FILE`, for user also `,UID,GID`. */
@@ -241,6 +249,7 @@ const settings: readonly OptionSpec[] = [
 		choices: ["iptables", "nftables", "skip"],
 		...dump,
 		rpc: "network_lock",
+		fromRequest: (opts) => chosen(opts, "networkLock", { 1: "iptables", 2: "nftables", 3: "skip" }),
 		since: "foundation",
 		help: "how to keep packets away from frozen connections: iptables (default), nftables, skip",
 		apply: (options, use) => {
@@ -267,6 +276,7 @@ const settings: readonly OptionSpec[] = [
 		commands: "DRU",
 		group,
 		rpc: "cpu_cap",
+		fromRequest: (opts) => (Object.hasOwn(opts, "cpuCap") ? [cpuCapText(opts.cpuCap)] : []),
 		since: "foundation",
 		help: "CPU properties to write or compare: fpu, ins, cpu, all, none; '^' before a name takes it out",
 		apply: (options, use) => {
@@ -298,6 +308,9 @@ const settings: readonly OptionSpec[] = [
 		choices: ["net"],
 		...both,
 		rpc: "empty_ns",
+		// A mask of flags; zero asks for nothing.
+		fromRequest: ({ emptyNs }) =>
+			emptyNs === 0 ? [] : [emptyNs === CLONE_NEWNET ? "net" : `0x${emptyNs.toString(16)}`],
 		since: "later",
 		help: "make this namespace but leave its contents to scripts; only net",
 		apply: (options, use) => {
@@ -313,6 +326,8 @@ const settings: readonly OptionSpec[] = [
 		list: true,
 		...restore,
 		rpc: "join_ns",
+		fromRequest: ({ joinNs }) =>
+			joinNs.map(({ ns, nsFile, extraOpt }) => `${ns}:${requestText(nsFile)}${extraOpt === "" ? "" : `,${extraOpt}`}`),
 		since: "later",
 		help: "join an existing namespace: net, uts, time, ipc, mnt or user (user:FILE,UID,GID)",
 		apply: (options, use) => {

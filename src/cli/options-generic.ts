@@ -81,6 +81,8 @@ export const genericOptions: readonly OptionSpec[] = [
 		metavar: "NUM",
 		...all,
 		rpc: "log_level",
+		// Of this field alone absence has a meaning: the default.
+		fromRequest: ({ logLevel }) => [String(logLevel)],
 		since: "foundation",
 		help: "log level: 0 nothing, 1 errors, 2 warnings (default), 3 progress, 4 details; each -v adds one",
 		apply: (options, use) => {

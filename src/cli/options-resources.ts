@@ -13,6 +13,7 @@ import {
 	readInteger,
 	text,
 } from "./option-spec.ts";
+import { chosen, requestText } from "./request-values.ts";
 
 const dump = { commands: "D", group: "resources" } as const;
 const both = { commands: "DR", group: "resources" } as const;
@@ -78,6 +79,8 @@ function addInheritFd(options: Options, use: OptionUse): void {
 	options.inheritFds.push({ fd: Number(fd), key });
 }
 
+const CGROUP_MODES = { 0: "ignore", 1: "none", 2: "props", 3: "soft", 4: "full", 5: "strict", 6: "soft" };
+
 function readCgroupMode(use: OptionUse): CgroupMode {
 	const mode = use.value ?? "soft";
 	switch (mode) {
@@ -110,6 +113,10 @@ export const resourceOptions: readonly OptionSpec[] = [
 		list: true,
 		...both,
 		rpc: "external",
+		fromRequest: ({ external, autoExtMnt }) => [
+			...external.map((text) => requestText(text)),
+			...(autoExtMnt ? ["mnt[]"] : []),
+		],
 		since: "later",
 		accepts: (value) => ACCEPTED.test(value ?? ""),
 		help: "a thing outside of the dumped tree: mnt, dev, file, tty, unix, net, pid, veth, netdev, macvlan",
@@ -123,6 +130,7 @@ export const resourceOptions: readonly OptionSpec[] = [
 		commands: "R",
 		group: "resources",
 		rpc: "inherit_fd",
+		fromRequest: ({ inheritFd }) => inheritFd.map(({ fd, key }) => `fd[${fd}]:${requestText(key)}`),
 		since: "foundation",
 		help: "put descriptor N in the place of the dumped object KEY",
 		apply: addInheritFd,
@@ -135,6 +143,7 @@ export const resourceOptions: readonly OptionSpec[] = [
 		list: true,
 		...both,
 		rpc: "ext_mnt",
+		fromRequest: ({ extMnt }) => extMnt.map(({ key, val }) => `${requestText(key, ":")}:${requestText(val)}`),
 		since: "foundation",
 		help: "old form of --external mnt[KEY]:VALUE; 'auto' finds them",
 		apply: addMountMap,
@@ -157,6 +166,7 @@ export const resourceOptions: readonly OptionSpec[] = [
 		commands: "R",
 		group: "resources",
 		rpc: "veths",
+		fromRequest: ({ veths }) => veths.map(({ ifIn, ifOut }) => `${requestText(ifIn, "=")}=${requestText(ifOut)}`),
 		since: "foundation",
 		help: "old form of --external veth[IN]:OUT",
 		apply: (options, use) => {
@@ -173,6 +183,8 @@ export const resourceOptions: readonly OptionSpec[] = [
 		list: true,
 		...dump,
 		rpc: "ext_unix_sk",
+		fromRequest: ({ extUnixSk, unixSkIno }) =>
+			extUnixSk ? [unixSkIno.length === 0 ? undefined : unixSkIno.map(({ inode }) => inode).join(",")] : [],
 		since: "foundation",
 		help: "allow unix sockets that are connected to processes outside of the tree",
 		apply: addUnixInodes,
@@ -192,6 +204,10 @@ export const cgroupOptions: readonly OptionSpec[] = [
 		choices: ["none", "props", "soft", "full", "strict", "ignore"],
 		...cgroups,
 		rpc: "manage_cgroups_mode",
+		fromRequest: (opts) =>
+			Object.hasOwn(opts, "manageCgroups") && !Object.hasOwn(opts, "manageCgroupsMode")
+				? [opts.manageCgroups ? "soft" : "ignore"]
+				: chosen(opts, "manageCgroupsMode", CGROUP_MODES),
 		since: "later",
 		accepts: (value) => value === "ignore" || value === "none",
 		help: "how to restore cgroups: none, props, soft (default), full, strict; ignore: not at all",
@@ -206,6 +222,8 @@ export const cgroupOptions: readonly OptionSpec[] = [
 		list: true,
 		...cgroups,
 		rpc: "cg_root",
+		fromRequest: ({ cgRoot }) =>
+			cgRoot.map(({ ctrl, path }) => (ctrl === "" ? requestText(path) : `${ctrl}:${requestText(path)}`)),
 		since: "later",
 		help: "the cgroup below which directories are recorded, or put back",
 		apply: addCgroupRoot,
@@ -257,6 +275,7 @@ export const memoryOptions: readonly OptionSpec[] = [
 		commands: "P",
 		group: "memory",
 		rpc: "pre_dump_mode",
+		fromRequest: (opts) => chosen(opts, "preDumpMode", { 1: "splice", 2: "read" }),
 		since: "foundation",
 		help: "how pre-dump reads memory: splice (default) or read",
 		apply: (options, use) => {
@@ -268,6 +287,7 @@ export const memoryOptions: readonly OptionSpec[] = [
 		commands: "DPL",
 		group: "memory",
 		rpc: "ps",
+		fromRequest: ({ ps, lazyPages }) => (ps !== undefined && !lazyPages ? [undefined] : []),
 		since: "later",
 	}),
 	flag("lazy-pages", "lazyPages", "bring pages over when they are needed", {

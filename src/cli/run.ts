@@ -62,9 +62,10 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		started = command;
 		checkConsistency(command, line, prepared.options);
 		const run = await prepared.load();
-		const { print, printError } = around;
-		const atTerminal = isTerminal(1);
-		return await run({ options: prepared.options, words: line.words, isTerminal: atTerminal, print, printError });
+		const { program, print, printError } = around;
+		const { words } = line;
+		const { options } = prepared;
+		return await run({ options, words, line, program, isTerminal: isTerminal(1), print, printError });
 	} catch (thrown) {
 		const error = toCriuError(thrown);
 		reportFailure(error, started, around);
@@ -129,9 +130,9 @@ function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) 
 /** Looking at what one may see anyway needs no privileges; where it does, the kernel says so. */
 function looksOnly(line: CommandLine): boolean {
 	const { dryRun, checkPid } = line.options;
-	return (
-		dryRun || ["help", "inspect"].includes(line.command ?? "") || (line.command === "check" && checkPid !== undefined)
-	);
+	// Requests say for themselves what they need.
+	const needless = ["help", "inspect", "swrk", "service-worker"];
+	return dryRun || needless.includes(line.command ?? "") || (line.command === "check" && checkPid !== undefined);
 }
 
 /** What is wrong with the call as a whole; each is followed by the usage text. */

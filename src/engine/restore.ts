@@ -2,7 +2,7 @@
 // A restore, stage by stage: read and check everything, plan, build, let go. Until the last step the new process dies with
 // us, and a failure leaves nothing behind.
 
-import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { unlinkSync } from "node:fs";
 import { BuiltProcess } from "../agent/built.ts";
 import { CriuError, isErrno } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
@@ -20,6 +20,7 @@ import { FREE_RUN, HookError, type HookFacts, type HookName, type RunControl } f
 import { checkCpuinfo } from "./cpuinfo.x86_64.ts";
 import { readImages } from "./images.ts";
 import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
+import { writePidfile } from "./pidfile.ts";
 import { writeRestoreStats } from "./stats.ts";
 import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
@@ -56,33 +57,6 @@ function startRoot(options: Options, tree: PlannedTree): Started {
 			throw error;
 		}
 	});
-}
-
-/** Writes the pid; the file must not exist. Gives the undoing. */
-function writePidfile(path: string | undefined, pid: number): () => void {
-	if (path === undefined) return () => {};
-	let fd: number;
-	try {
-		fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
-	} catch (error) {
-		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, {
-			cause: error,
-			remedy: "remove the old file or name another one with --pidfile",
-		});
-	}
-	const remove = () => unlinkSync(path);
-	try {
-		writeSync(fd, String(pid));
-	} catch (error) {
-		remove();
-		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, {
-			cause: error,
-			remedy: "make room on its file system",
-		});
-	} finally {
-		closeSync(fd);
-	}
-	return remove;
 }
 
 /** An operation that fails for a reason which its kind didn't foresee gets the advice that always holds. */

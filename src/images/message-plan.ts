@@ -143,7 +143,8 @@ export function planOf(desc: DescMessage): MessagePlan {
 	const ordered: FieldPlan[] = [];
 	let next = 1;
 	for (const spec of specs) {
-		const plan = planField(desc, spec, spec.label === "!" ? next : 0);
+		// CRIU's decoder lets a required field be absent that has a default: of requests, images_dir_fd.
+		const plan = planField(desc, spec, spec.label === "!" && spec.default === undefined ? next : 0);
 		if (plan.bit !== 0) next *= 2;
 		ordered.push(plan);
 		fields.set(spec.number, plan);

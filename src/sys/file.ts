@@ -2,6 +2,7 @@
 // Files by path bytes and descriptors: what node:fs can't do (paths that aren't UTF-8, *at calls, flags of its own).
 
 import { KernelError } from "../errors.ts";
+import { F_SETFD, FD_CLOEXEC } from "../kernel/abi/fcntl.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { mustSyscall, syscall } from "./host.ts";
 
@@ -47,6 +48,11 @@ export function showPath(path: string | Uint8Array): string {
 /** Opens with close-on-exec, relative to `dirFd` where given. @throws KernelError */
 export function openAt(path: string | Uint8Array, flags: number, mode = 0, dirFd: number = AT_FDCWD): number {
 	return mustSyscall(`of ${showPath(path)}`, nr.SYS_openat, dirFd, toCString(path), flags | O_CLOEXEC, mode);
+}
+
+/** Keeps a descriptor that we were given from programs that we start. @throws KernelError */
+export function setCloseOnExec(fd: number): void {
+	mustSyscall(`of fd ${fd}`, nr.SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
 }
 
 /** Closes a descriptor; errors are of no use to anybody here. */

@@ -25,6 +25,9 @@ class Words {
 	}
 }
 
+/** What only the kernel points to must not be collected meanwhile. */
+const held: { refs: unknown } = { refs: undefined };
+
 /** `NAME=value` for each variable that has a value. */
 function listEnvironment(env: Readonly<Record<string, string | undefined>>): Words {
 	return new Words(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`])));
@@ -89,10 +92,12 @@ export function launch(request: LaunchRequest): number {
 			nr_fds: fds.length,
 			new_session: request.newSession === true ? 1 : 0,
 		});
+		held.refs = [argv, env, file, list];
 		const pid = launchBlock(block);
 		if (pid < 0) throw new KernelError("execve", -pid, `of ${path}`);
 		return pid;
 	} finally {
+		held.refs = undefined;
 		for (const fd of copies) if (fd >= 0) closeFd(fd);
 	}
 }
@@ -113,6 +118,7 @@ export function become(
 	const action = new BigUint64Array(4);
 	syscall(nr.SYS_rt_sigaction, 13, action, 0, 8);
 	syscall(nr.SYS_rt_sigprocmask, 2, new BigUint64Array(1), 0, 8);
+	held.refs = [words, environment];
 	const ret = syscall(nr.SYS_execve, toCString(path), words.address, environment.address);
 	throw new KernelError("execve", -ret, `of ${path}`);
 }

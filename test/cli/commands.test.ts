@@ -19,9 +19,12 @@ const blocker = new UnsupportedError("X", "fd 3 of pid 7 is odd", { remedy: "clo
 function run<E>(command: (engine: E, context: CommandContext) => number, engine: E, changes: Partial<Options>) {
 	let out = "";
 	let err = "";
+	const options = { ...defaultOptions(), ...changes };
 	const context: CommandContext = {
-		options: { ...defaultOptions(), ...changes },
+		options,
 		words: [],
+		line: { answer: undefined, command: undefined, words: [], options, seen: [] },
+		program: "criu",
 		print: (text) => {
 			out += text;
 		},

@@ -5,6 +5,11 @@
 import { defineStruct, type StructValue } from "./struct.ts";
 
 // epoll
+// poll(2)
+export const POLLIN = 0x1;
+export const POLLERR = 0x8;
+export const POLLHUP = 0x10;
+
 export const EPOLLIN = 0x1;
 export const EPOLL_CTL_ADD = 0x1;
 export const EPOLLPRI = 0x2;

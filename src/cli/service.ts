@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// `criu service`: listens on a socket and has each client served by a worker of its own; with -d in the background.
+
+import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { runActionScripts } from "../engine/action-scripts.ts";
+import { writePidfile } from "../engine/pidfile.ts";
+import { CriuError, UsageError } from "../errors.ts";
+import { log, openLog } from "../log.ts";
+import type { Options } from "../options.ts";
+import { bindService, DEFAULT_ADDRESS, runServiceLoop } from "../rpc/service.ts";
+import { setCloseOnExec } from "../sys/file.ts";
+import { launch } from "../sys/launch.ts";
+import { ownCommand } from "../sys/own-command.ts";
+import { makePipe } from "../sys/pipe.ts";
+import type { CommandContext } from "./command-context.ts";
+
+/** Tells the program in the background which descriptors it has: the socket, where it says that it's ready, --status-fd. */
+const DAEMON_VARIABLE = "CRIU_DAEMON_FDS";
+const DAEMON_FDS = { socket: 3, ready: 4, status: 5 };
+
+/** Makes the work directory the current one and opens the log. @throws UsageError WORK_DIR, LOG_FILE */
+function openPlace({ workDir, imagesDir, logFile }: Options): void {
+	const place = workDir ?? imagesDir;
+	try {
+		process.chdir(place);
+	} catch (error) {
+		throw new UsageError("WORK_DIR", `Can't change directory to work dir ${place}`, {
+			cause: error,
+			remedy: "create the directory, or name another one with -W",
+		});
+	}
+	try {
+		openLog(logFile);
+	} catch (error) {
+		throw new UsageError("LOG_FILE", `Can't create log file ${logFile}`, {
+			cause: error,
+			remedy: "name a file that can be written with -o",
+		});
+	}
+}
+
+/** Tells whoever waits for it that requests are answered from now on. */
+function tellReady(fd: number | undefined, name: string): void {
+	if (fd === undefined) return;
+	try {
+		writeSync(fd, "\0");
+		closeSync(fd);
+	} catch (error) {
+		throw new UsageError("STATUS_FD", `${name} ${fd} can't be written to`, {
+			cause: error,
+			remedy: "give the number of a descriptor that is open for writing",
+		});
+	}
+}
+
+/** Serves until a signal ends it. `ready`: where a parent of ours waits. */
+function serve(socket: number, address: string, options: Options, ready: number | undefined): number {
+	const removePidfile = writePidfile(options.pidfile, process.pid);
+	try {
+		runActionScripts(options.actionScripts, "status-ready", {});
+		tellReady(options.statusFd, "--status-fd");
+		tellReady(ready, "descriptor");
+		return runServiceLoop(socket, address);
+	} finally {
+		removePidfile();
+	}
+}
+
+/** Starts ourselves anew in the background, with the socket. Waits until that serves; the exit code. */
+function startDaemon(socket: number, statusFd: number | undefined): number {
+	const [reader, writer] = makePipe();
+	const nothing = openSync("/dev/null", "r+");
+	const { path, argv } = ownCommand(process.argv.slice(2));
+	launch({
+		path,
+		argv,
+		env: { ...process.env, [DAEMON_VARIABLE]: `${statusFd === undefined ? "" : "status"}` },
+		fds: [nothing, nothing, nothing, socket, writer, ...(statusFd === undefined ? [] : [statusFd])],
+		newSession: true,
+	});
+	closeSync(writer);
+	if (readSync(reader, Buffer.alloc(1)) === 1) return 0;
+	throw new CriuError("SERVICE_FAILED", "the service ended before it was ready", {
+		remedy: "see its log (-o FILE), or start it without --daemon",
+	});
+}
+
+/** Runs the service; the exit code. */
+export async function runService({ options }: CommandContext): Promise<number> {
+	const daemon = process.env[DAEMON_VARIABLE];
+	delete process.env[DAEMON_VARIABLE];
+	openPlace(options);
+	const address = options.address ?? DEFAULT_ADDRESS;
+	if (daemon !== undefined) {
+		for (const fd of [DAEMON_FDS.socket, DAEMON_FDS.ready]) setCloseOnExec(fd);
+		const status = daemon === "status" ? DAEMON_FDS.status : undefined;
+		return serve(DAEMON_FDS.socket, address, { ...options, statusFd: status }, DAEMON_FDS.ready);
+	}
+	if (options.address === undefined) log.warn("Binding to local dir address!");
+	const socket = bindService(address);
+	return options.restoreDetached ? startDaemon(socket, options.statusFd) : serve(socket, address, options, undefined);
+}

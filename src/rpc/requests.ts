@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The work of each type of request. What goes wrong is thrown; the worker tells it.
+
+import type { CommandLine } from "../cli/command-line.ts";
+import { refuseLaterOptions } from "../cli/command-line.ts";
+import { explainMissingPrivileges, readPrivileges } from "../cli/privileges.ts";
+import { describeDumpStats, describeRestoreStats } from "../cli/report.ts";
+import { requestText } from "../cli/request-values.ts";
+import { COMPATIBLE_VERSION, PROGRAM_VERSION } from "../cli/version.ts";
+import { BugError, CriuError, isErrno, UsageError } from "../errors.ts";
+import { type criu_opts, criu_req_type } from "../images/gen/rpc_pb.ts";
+import { log, logDescriptor, setLogLevel } from "../log.ts";
+import type { Options } from "../options.ts";
+import { closeFd } from "../sys/file.ts";
+import { become, findProgram } from "../sys/launch.ts";
+import { __WALL, P_PID, WEXITED, waitId } from "../sys/process.ts";
+import { duplicateTo } from "../sys/standard-streams.ts";
+import { openWorkplace, type Workplace } from "./directories.ts";
+import { clientControl } from "./notify.ts";
+import { applyRequest, refuseSwrkOptions } from "./request-options.ts";
+import { success } from "./responses.ts";
+import type { Done, Job } from "./worker.ts";
+
+const LETTERS = new Map<criu_req_type, string>([
+	[criu_req_type.DUMP, "D"],
+	[criu_req_type.RESTORE, "R"],
+	[criu_req_type.CPUINFO_DUMP, "U"],
+	[criu_req_type.CPUINFO_CHECK, "U"],
+]);
+
+function optsOf({ request }: Job): criu_opts {
+	if (request.opts !== undefined) return request.opts;
+	throw new UsageError("NO_OPTIONS", `a request ${criu_req_type[request.type]} without options`, {
+		remedy: "send opts, with images_dir_fd at least",
+	});
+}
+
+/** Makes the options of a request, opens its directories and its log. @throws UsageError, UnsupportedError */
+function setUp(job: Job): Workplace {
+	const opts = optsOf(job);
+	const { request, place, isStranger, client } = job;
+	const word = criu_req_type[request.type].toLowerCase();
+	const line: CommandLine = {
+		...job.line,
+		command: word,
+		options: structuredClone(job.line.options),
+		seen: [...job.line.seen],
+	};
+	if (place === "service") refuseSwrkOptions(opts);
+	const before = structuredClone(line.options);
+	applyRequest(line, opts);
+	setLogLevel(line.options.logLevel);
+	const workplace = openWorkplace(line, before, opts, { credentials: client, isStranger });
+	try {
+		log.info(`Version: ${COMPATIBLE_VERSION} (criu in TypeScript ${PROGRAM_VERSION})`);
+		log.info(`Request ${word} of pid ${client.pid}, user ${client.uid}`);
+		const missing = explainMissingPrivileges(readPrivileges(), line.options.unprivileged || isStranger, job.program);
+		if (missing !== undefined)
+			throw new UsageError("PRIVILEGES", missing.trim().replaceAll("\n", " "), { remedy: "set unprivileged" });
+		if (line.options.mntnsCompatMode && request.type !== criu_req_type.RESTORE)
+			throw new UsageError("RESTORE_ONLY", "mntns_compat_mode is for restores only", { remedy: "leave it out" });
+		refuseLaterOptions(line.seen, LETTERS.get(request.type) ?? "");
+		return workplace;
+	} catch (error) {
+		workplace.close();
+		throw error;
+	}
+}
+
+function controlOf({ socket }: Job, opts: criu_opts, { actionScripts }: Options) {
+	return clientControl({ socket, notify: opts.notifyScripts, actionScripts });
+}
+
+async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
+	const opts = optsOf(job);
+	const isSelf = !Object.hasOwn(opts, "pid");
+	const pid = isSelf ? job.client.pid : opts.pid;
+	if (pid <= 0)
+		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, { remedy: "send the pid of a process" });
+	const { dump } = await import("../engine/dump.ts");
+	const onlyUser = job.isRestricted ? { uid: job.client.uid, gid: job.client.gid } : undefined;
+	const result = dump({ ...options, pid, onlyUser }, controlOf(job, opts, options));
+	log.info("Dumping finished successfully");
+	if (options.displayStats && result.stats !== undefined) job.print(`${describeDumpStats(result.stats).join("\n")}\n`);
+	// A client that was killed reads nothing.
+	const isGone = isSelf && !options.leaveRunning && !options.leaveStopped;
+	return { response: isGone ? undefined : success(criu_req_type.DUMP, { dump: { restored: false } }), exitCode: 0 };
+}
+
+/** Becomes the program that a restore was asked to end in; what it prints goes to the log. */
+function becomeProgram(words: readonly string[], program: string, socket: number): () => never {
+	return () => {
+		const output = logDescriptor();
+		for (const stream of [1, 2]) duplicateTo(output, stream);
+		closeFd(socket);
+		return become(program, words, process.env);
+	};
+}
+
+async function carryOutRestore(job: Job, { options }: Workplace): Promise<Done> {
+	const opts = optsOf(job);
+	const words = opts.execCmd.map((word) => requestText(word));
+	const program = words[0] === undefined ? undefined : findProgram(words[0], process.env);
+	const { restore } = await import("../engine/restore.ts");
+	const result = restore({ ...options, restoreDetached: true }, controlOf(job, opts, options));
+	log.info("Restore finished successfully. Tasks resumed.");
+	if (options.displayStats && result.stats !== undefined)
+		job.print(`${describeRestoreStats(result.stats).join("\n")}\n`);
+	return {
+		response: success(criu_req_type.RESTORE, { restore: { pid: result.outsidePid ?? result.pid } }),
+		exitCode: 0,
+		...(program === undefined ? {} : { afterwards: becomeProgram(words, program, job.socket) }),
+	};
+}
+
+async function carryOutCheck(job: Job): Promise<Done> {
+	const { checkHost } = await import("../engine/check.ts");
+	const { problems, ok } = checkHost(undefined, { extra: false, experimental: false });
+	const [problem] = problems;
+	if (problem !== undefined) throw problem;
+	if (!ok) throw new BugError("a check that fails for no reason");
+	job.print("Looks good.\n");
+	return { response: success(criu_req_type.CHECK), exitCode: 0 };
+}
+
+async function carryOutFeatureCheck({ request }: Job): Promise<Done> {
+	if (request.features === undefined)
+		throw new UsageError("NO_FEATURES", "a request FEATURE_CHECK without features", {
+			remedy: "send the features that you want to know of, set to true",
+		});
+	const { checkHost } = await import("../engine/check.ts");
+	const has = (name: string) => checkHost(name, { extra: false, experimental: false }).ok;
+	return {
+		response: success(criu_req_type.FEATURE_CHECK, {
+			// What the kernel could do, but this version can't use, would mislead who asks.
+			features: { memTrack: false, lazyPages: false, pidfdStore: request.features.pidfdStore && has("pidfd_store") },
+		}),
+		exitCode: 0,
+	};
+}
+
+function carryOutWait({ request }: Job): Done {
+	const { pid } = request;
+	const noChild = (cause?: unknown) =>
+		new CriuError("NO_CHILD", `pid ${pid} is no child of this worker`, {
+			cause,
+			remedy: "send the pid that this connection's PAGE_SERVER_CHLD gave",
+		});
+	if (pid < 1 || pid > 0x7fff_ffff) throw noChild();
+	try {
+		const report = waitId(P_PID, pid, WEXITED | __WALL);
+		if (report === undefined) throw noChild();
+		const status = report.kind === "exited" ? report.status << 8 : report.status;
+		return { response: success(criu_req_type.WAIT_PID, { status }), exitCode: 0 };
+	} catch (error) {
+		throw isErrno(error, "ECHILD") ? noChild(error) : error;
+	}
+}
+
+function carryOutCpuinfo({ request }: Job): Done {
+	throw new UsageError("COMMAND_NOT_IN_VERSION", "this version of criu has no cpuinfo command yet", {
+		remedy: `leave the request ${criu_req_type[request.type]} out, or use a version that has it`,
+	});
+}
+
+/** In its directories and with its log. */
+async function inWorkplace(job: Job, work: (job: Job, workplace: Workplace) => Promise<Done> | Done): Promise<Done> {
+	const workplace = setUp(job);
+	try {
+		return await work(job, workplace);
+	} finally {
+		workplace.close();
+	}
+}
+
+/** Does what a request asks for. @throws CriuError */
+export async function carryOut(job: Job): Promise<Done> {
+	const { type, opts } = job.request;
+	switch (type) {
+		case criu_req_type.DUMP:
+			return await inWorkplace(job, carryOutDump);
+		case criu_req_type.RESTORE:
+			return await inWorkplace(job, carryOutRestore);
+		case criu_req_type.CHECK:
+			// Without a log there's nothing to be opened.
+			return opts === undefined || opts.logFile.length === 0 || opts.logToStderr
+				? await carryOutCheck(job)
+				: await inWorkplace(job, carryOutCheck);
+		case criu_req_type.FEATURE_CHECK:
+			return await carryOutFeatureCheck(job);
+		case criu_req_type.WAIT_PID:
+			return carryOutWait(job);
+		case criu_req_type.CPUINFO_DUMP:
+		case criu_req_type.CPUINFO_CHECK:
+			return await inWorkplace(job, carryOutCpuinfo);
+		default:
+			throw new BugError(`request type ${type} was let through`);
+	}
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One conversation with one client: requests are read and answered until one ends it (reference rpc.md, section 3).
+
+import type { CommandLine } from "../cli/command-line.ts";
+import { explainMissingPrivileges, readPrivileges } from "../cli/privileges.ts";
+import { describeError, toCriuError } from "../cli/report.ts";
+import { COMPATIBLE_VERSION } from "../cli/version.ts";
+import { type CriuError, UnsupportedError, UsageError } from "../errors.ts";
+import { type criu_req, criu_req_type, criu_reqSchema, type criu_resp } from "../images/gen/rpc_pb.ts";
+import { decodeMessage } from "../images/index.ts";
+import { closeLog, isLogOnStderr, log } from "../log.ts";
+import { closeFd } from "../sys/file.ts";
+import {
+	isPacketSocket,
+	type PeerCredentials,
+	readPeerCredentials,
+	receivePacket,
+	sendPacket,
+} from "../sys/packet-socket.ts";
+import { endSignalWatch, watchStopSignals } from "../sys/stop-signals.ts";
+import { checkRights, isTrusted, takeFileRights } from "./client-rights.ts";
+import { MAX_REQUEST } from "./notify.ts";
+import { encodeResponse, failure, noAnswer, success } from "./responses.ts";
+
+/** Ends without an answer, or with one that tells of a broken conversation. */
+const EXIT_BROKEN = 255;
+const EXIT_FAILED = 1;
+
+/** What a worker gets from whoever started it. */
+export interface WorkerSetup {
+	/** The connection to the client. */
+	readonly socket: number;
+	/** Started by its client, or by the service for one. */
+	readonly place: "swrk" | "service";
+	/** Options that are in force below the request's own. */
+	readonly line: CommandLine;
+	/** As typed by the user. */
+	readonly program: string;
+	print(text: string): void;
+	printError(text: string): void;
+}
+
+/** What a request's work gives. */
+export interface Done {
+	/** Undefined: the client isn't there to read one (it was dumped). */
+	readonly response: criu_resp | undefined;
+	readonly exitCode: number;
+	/** What is done when the response is on its way; doesn't return. */
+	readonly afterwards?: () => never;
+}
+
+/** A request with its surroundings. */
+export interface Job extends WorkerSetup {
+	readonly request: criu_req;
+	readonly client: PeerCredentials;
+	/** A client of the service. */
+	readonly isStranger: boolean;
+	/** One whose rights are less than ours. */
+	readonly isRestricted: boolean;
+}
+
+const { PRE_DUMP, SINGLE_PRE_DUMP, PAGE_SERVER, PAGE_SERVER_CHLD } = criu_req_type;
+/** Requests of a later version: the command that it has then, and the type of the response. */
+const LATER = new Map<criu_req_type, { command: string; answer: criu_req_type }>([
+	[PRE_DUMP, { command: "pre-dump", answer: PRE_DUMP }],
+	[SINGLE_PRE_DUMP, { command: "pre-dump", answer: SINGLE_PRE_DUMP }],
+	[PAGE_SERVER, { command: "page-server", answer: PAGE_SERVER }],
+	[PAGE_SERVER_CHLD, { command: "page-server", answer: PAGE_SERVER }],
+]);
+
+const KEEPS_OPEN: ReadonlySet<criu_req_type> = new Set([
+	PAGE_SERVER,
+	PAGE_SERVER_CHLD,
+	criu_req_type.CPUINFO_DUMP,
+	criu_req_type.CPUINFO_CHECK,
+	criu_req_type.FEATURE_CHECK,
+	criu_req_type.VERSION,
+]);
+
+/** After these a failure shows in the exit code. */
+const FAILS_WITH_CODE: ReadonlySet<criu_req_type> = new Set([criu_req_type.DUMP, criu_req_type.RESTORE]);
+
+function answerVersion(): criu_resp {
+	const [majorNumber = 0, minorNumber = 0] = COMPATIBLE_VERSION.split(".").map(Number);
+	return success(criu_req_type.VERSION, { version: { majorNumber, minorNumber } });
+}
+
+/** Says the error in the log and on stderr, as the command line does, and keeps the log whole. */
+export function report(error: CriuError, { printError }: Pick<WorkerSetup, "printError">): void {
+	const lines = describeError(error);
+	printError(`${lines.join("\n")}\n`);
+	if (isLogOnStderr()) return;
+	for (const line of lines.slice(1)) log.error(line, error);
+	log.error(error.message, error);
+}
+
+/** Answers a request. Never throws but for a bug in the answering itself. */
+async function answer(job: Job): Promise<Done> {
+	const { type } = job.request;
+	const later = LATER.get(type);
+	try {
+		const missing = explainMissingPrivileges(readPrivileges(), true, job.program);
+		if (job.isRestricted) checkRights(type, job.client, (job.request.opts?.configFile.length ?? 0) > 0);
+		if (later !== undefined)
+			throw new UnsupportedError("COMMAND_NOT_IN_VERSION", `this version of criu has no ${later.command} command yet`, {
+				remedy: "use a version that has it; see criu --help for the commands of this one",
+			});
+		if (type === criu_req_type.VERSION) return { response: answerVersion(), exitCode: 0 };
+		if (missing !== undefined && type !== criu_req_type.FEATURE_CHECK && type !== criu_req_type.WAIT_PID)
+			throw new UsageError("PRIVILEGES", missing.trim().replaceAll("\n", " "), { remedy: "run criu as root" });
+		const work = await import("./requests.ts");
+		return await work.carryOut(job);
+	} catch (thrown) {
+		const error = toCriuError(thrown);
+		report(error, job);
+		return {
+			response: failure(later?.answer ?? type, error, {
+				...(type === criu_req_type.DUMP ? { dump: { restored: false } } : {}),
+				...(type === criu_req_type.RESTORE ? { restore: { pid: -1 } } : {}),
+			}),
+			exitCode: FAILS_WITH_CODE.has(type)
+				? EXIT_FAILED
+				: type === PRE_DUMP || type === SINGLE_PRE_DUMP
+					? EXIT_BROKEN
+					: 0,
+		};
+	}
+}
+
+/** The next request; undefined when there's none that can be answered. */
+function nextRequest({ socket, printError }: WorkerSetup): criu_req | undefined {
+	try {
+		const packet = receivePacket(socket, MAX_REQUEST);
+		if (packet === undefined) {
+			printError("error: the client ended the conversation before it sent a request\n");
+			return undefined;
+		}
+		if (packet.fd !== undefined) closeFd(packet.fd);
+		return decodeMessage(criu_reqSchema, packet.bytes, { file: "request" });
+	} catch (error) {
+		printError(`error: Failed unpacking request: ${toCriuError(error).message}\n`);
+		return undefined;
+	}
+}
+
+function reply(socket: number, response: criu_resp): boolean {
+	return sendPacket(socket, encodeResponse(response));
+}
+
+async function converse(setup: WorkerSetup): Promise<number> {
+	const { socket, place, printError } = setup;
+	const client = readPeerCredentials(socket);
+	const isStranger = place === "service";
+	const isRestricted = isStranger && !isTrusted(client);
+	if (isRestricted && process.geteuid?.() === 0) takeFileRights(socket, client);
+	for (;;) {
+		const request = nextRequest(setup);
+		if (request === undefined) return EXIT_BROKEN;
+		const { type, keepOpen } = request;
+		if (criu_req_type[type] === undefined || type === criu_req_type.EMPTY || type === criu_req_type.NOTIFY) {
+			printError(`error: a request of type ${criu_req_type[type] ?? type} can't be answered\n`);
+			reply(socket, noAnswer());
+			return EXIT_BROKEN;
+		}
+		if (keepOpen && !KEEPS_OPEN.has(type)) {
+			printError(`error: keep_open can't be used with a request of type ${criu_req_type[type]}\n`);
+			return EXIT_BROKEN;
+		}
+		watchStopSignals();
+		const done = await answer({ ...setup, request, client, isStranger, isRestricted });
+		endSignalWatch();
+		const delivered = done.response === undefined || reply(socket, done.response);
+		closeLogUnlessNeeded(done);
+		done.afterwards?.();
+		if (!delivered) return EXIT_FAILED;
+		if (!keepOpen) return done.exitCode;
+	}
+}
+
+/** A program that we become writes on to the log. */
+function closeLogUnlessNeeded({ afterwards }: Done): void {
+	if (afterwards === undefined) closeLog();
+}
+
+/** Serves a connection to its end; the exit code. @throws UsageError BAD_SOCKET */
+export async function serveConnection(setup: WorkerSetup): Promise<number> {
+	const { socket } = setup;
+	if (!isPacketSocket(socket))
+		throw new UsageError("BAD_SOCKET", `descriptor ${socket} is no connected unix socket of type SOCK_SEQPACKET`, {
+			remedy: "give the number of one end of a socketpair, open and not close-on-exec",
+		});
+	return await converse(setup);
+}
