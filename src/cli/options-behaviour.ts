@@ -209,7 +209,6 @@ const settings: readonly OptionSpec[] = [
 		...restore,
 		short: "r",
 		rpc: "root",
-		since: "later",
 	}),
 	{
 		name: "ghost-limit",

@@ -10,7 +10,7 @@ import { findNamespaceBlockers, readNamespaces } from "../kinds/ns/namespaces.ts
 import { TASK_KINDS } from "../kinds/registry.ts";
 import type { Options } from "../options.ts";
 import { planTreeShape } from "../plan/tree-shape.ts";
-import { statPath } from "../sys/file.ts";
+import { findForeignTask } from "./foreign-task.ts";
 import { isInNewPidns } from "./new-pidns.ts";
 
 /** What is shared by all tasks of one dump. */
@@ -45,7 +45,10 @@ export class DumpState implements DumpContext {
 
 /** Everything that stops a dump of these tasks, from all kinds. */
 export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[], context: DumpState): CriuError[] {
-	const found: CriuError[] = findForeignTasks(tasks, context.options);
+	const foreign = findForeignTasks(tasks, context.options);
+	// What isn't his can't even be looked at with his rights.
+	if (foreign.length > 0) return foreign;
+	const found: CriuError[] = [];
 	for (const task of tasks) {
 		found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
 		found.push(...findTimeNamespaceBlockers(task, context));
@@ -54,27 +57,10 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 	return found.concat(findShapeBlockers(tasks, dead));
 }
 
-/** Tasks that a user who is restricted to his own couldn't trace himself. Source: ptrace(2), "Ptrace access mode checking". */
+/** Tasks that a user who is restricted to his own couldn't trace himself. */
 function findForeignTasks(tasks: readonly DumpedTask[], { onlyUser }: Options): CriuError[] {
 	if (onlyUser === undefined) return [];
-	return tasks.flatMap(({ pid, status }) => {
-		const isOwn =
-			status.uid.every((id) => id === onlyUser.uid) &&
-			status.gid.every((id) => id === onlyUser.gid) &&
-			status.capPrm === 0n &&
-			// One that isn't dumpable (prctl(2), PR_SET_DUMPABLE) belongs to root there.
-			statPath(`/proc/${pid}`).uid === onlyUser.uid;
-		if (isOwn) return [];
-		return [
-			new CriuError(
-				"CALLER_RIGHTS",
-				`pid ${pid} isn't user ${onlyUser.uid}'s alone: its ids, capabilities or secrets`,
-				{
-					remedy: "ask root to dump it",
-				},
-			),
-		];
-	});
+	return tasks.flatMap(({ pid, status }) => findForeignTask(pid, status, onlyUser) ?? []);
 }
 
 /** A tree that couldn't be made again: sessions and groups that come from outside of it. */

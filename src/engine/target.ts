@@ -4,8 +4,10 @@
 import { backOff } from "../agent/tracee.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
 import { makePrintable } from "../log.ts";
 import type { Options } from "../options.ts";
+import { findForeignTask } from "./foreign-task.ts";
 import { findFrozenCgroup } from "./freeze-cgroup.ts";
 
 /** At a zombie, within a few milliseconds. */
@@ -23,9 +25,9 @@ export function describeProcess(stat: ProcStat): string {
 /**
  * Looks at a target before anything is done to it.
  *
- * @throws UsageError NO_SUCH_PID, OWN_PID; CriuError ZOMBIE, KERNEL_THREAD, FROZEN
+ * @throws UsageError NO_SUCH_PID, OWN_PID; CriuError CALLER_RIGHTS, ZOMBIE, KERNEL_THREAD, FROZEN
  */
-export function readTarget(pid: number, options: Pick<Options, "freezeCgroup">): ProcStat {
+export function readTarget(pid: number, options: Pick<Options, "freezeCgroup" | "onlyUser">): ProcStat {
 	let stat: ProcStat;
 	try {
 		stat = readStat(pid);
@@ -43,6 +45,10 @@ export function readTarget(pid: number, options: Pick<Options, "freezeCgroup">):
 	}
 	if (pid === process.pid)
 		throw new UsageError("OWN_PID", `pid ${pid} is criu itself`, { remedy: "name the process to dump with -t PID" });
+	if (options.onlyUser !== undefined) {
+		const foreign = findForeignTask(pid, readStatus(pid), options.onlyUser);
+		if (foreign !== undefined) throw foreign;
+	}
 	// One with living threads is refused for that reason, when it's looked at closely.
 	if (isDead(stat))
 		throw new CriuError(

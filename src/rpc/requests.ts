@@ -16,10 +16,10 @@ import { become, findProgram } from "../sys/launch.ts";
 import { __WALL, P_PID, WEXITED, waitId } from "../sys/process.ts";
 import { duplicateTo } from "../sys/standard-streams.ts";
 import { openWorkplace, type Workplace } from "./directories.ts";
+import type { Done, Job } from "./job.ts";
 import { clientControl } from "./notify.ts";
 import { applyRequest, refuseSwrkOptions } from "./request-options.ts";
 import { success } from "./responses.ts";
-import type { Done, Job } from "./worker.ts";
 
 const LETTERS = new Map<criu_req_type, string>([
 	[criu_req_type.DUMP, "D"],

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One conversation with one client: requests are read and answered until one ends it (reference rpc.md, section 3).
 
-import type { CommandLine } from "../cli/command-line.ts";
 import { explainMissingPrivileges, readPrivileges } from "../cli/privileges.ts";
 import { describeError, toCriuError } from "../cli/report.ts";
 import { COMPATIBLE_VERSION } from "../cli/version.ts";
@@ -10,54 +9,16 @@ import { type criu_req, criu_req_type, criu_reqSchema, type criu_resp } from "..
 import { decodeMessage } from "../images/index.ts";
 import { closeLog, isLogOnStderr, log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
-import {
-	isPacketSocket,
-	type PeerCredentials,
-	readPeerCredentials,
-	receivePacket,
-	sendPacket,
-} from "../sys/packet-socket.ts";
+import { isPacketSocket, readPeerCredentials, receivePacket, sendPacket } from "../sys/packet-socket.ts";
 import { endSignalWatch, watchStopSignals } from "../sys/stop-signals.ts";
 import { checkRights, isTrusted, takeFileRights } from "./client-rights.ts";
+import type { Done, Job, WorkerSetup } from "./job.ts";
 import { MAX_REQUEST } from "./notify.ts";
 import { encodeResponse, failure, noAnswer, success } from "./responses.ts";
 
 /** Ends without an answer, or with one that tells of a broken conversation. */
 const EXIT_BROKEN = 255;
 const EXIT_FAILED = 1;
-
-/** What a worker gets from whoever started it. */
-export interface WorkerSetup {
-	/** The connection to the client. */
-	readonly socket: number;
-	/** Started by its client, or by the service for one. */
-	readonly place: "swrk" | "service";
-	/** Options that are in force below the request's own. */
-	readonly line: CommandLine;
-	/** As typed by the user. */
-	readonly program: string;
-	print(text: string): void;
-	printError(text: string): void;
-}
-
-/** What a request's work gives. */
-export interface Done {
-	/** Undefined: the client isn't there to read one (it was dumped). */
-	readonly response: criu_resp | undefined;
-	readonly exitCode: number;
-	/** What is done when the response is on its way; doesn't return. */
-	readonly afterwards?: () => never;
-}
-
-/** A request with its surroundings. */
-export interface Job extends WorkerSetup {
-	readonly request: criu_req;
-	readonly client: PeerCredentials;
-	/** A client of the service. */
-	readonly isStranger: boolean;
-	/** One whose rights are less than ours. */
-	readonly isRestricted: boolean;
-}
 
 const { PRE_DUMP, SINGLE_PRE_DUMP, PAGE_SERVER, PAGE_SERVER_CHLD } = criu_req_type;
 /** Requests of a later version: the command that it has then, and the type of the response. */

@@ -137,8 +137,6 @@ describe("refuseLaterOptions", () => {
 		["dump --external net[12]:key", "D"],
 		["dump --external net[12]:key --external mnt[/a]:b", "D"],
 		["restore -J net:5", "R"],
-		["restore --exec-cmd -- true", "R"],
-		["restore -r /new", "R"],
 	])("refuses: %s", (line, letter) => {
 		expect(refuse(line, letter)).toThrow("this version of criu cannot do --");
 	});

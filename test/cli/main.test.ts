@@ -60,7 +60,9 @@ describe("criu", () => {
 		[["dump", "-t", "5", "--inherit-fd", "fd[1]:x"], "error: --inherit-fd is restore-only option; remedy: ", false],
 		[["dump", "-t", "5", "--lazy-pages"], "error: this version of criu cannot do --lazy-pages yet; remedy: ", false],
 		[["lazy-pages"], "error: this version of criu has no lazy-pages command yet; remedy: ", false],
-		[["swrk", "3"], "error: this version of criu has no swrk command yet; remedy: ", false],
+		[["swrk"], "Usage: criu swrk <fd>\n", false],
+		[["swrk", "3"], "error: descriptor 3 is no connected unix socket of type SOCK_SEQPACKET; remedy: ", false],
+		[["service", "--address", "/nonexistent/s"], "error: the service socket can't be made at /nonexistent/s", false],
 		[["compel", "x"], "error: compel is not built into this version of criu\n", false],
 		[["dump", "-D", "/nonexistent"], "error: Couldn't open image dir /nonexistent: ENOENT", false],
 		[["dump", "-D", "/proc/self/stat"], "error: Couldn't open image dir /proc/self/stat: it is not a dir", false],
@@ -99,8 +101,8 @@ describe("criu", () => {
 	});
 
 	test("says an error once when the log is on stderr too", () => {
-		const { err } = criu(["restore", "-r", "/new"]);
-		expect(err.match(/cannot do --root/g)).toHaveLength(1);
+		const { err } = criu(["restore", "-J", "net:5"]);
+		expect(err.match(/cannot do --join-ns/g)).toHaveLength(1);
 		expect(err).toMatch(/Error \(run\.ts:\d+\): Restoring FAILED\.\n$/);
 	});
 

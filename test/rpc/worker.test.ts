@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// criu swrk: requests of every type, their failures, notifications, and clients that break the rules.
+
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
+import { closeFd } from "../../src/sys/file.ts";
+import { isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
+
+const ESRCH = 3;
+const EOPNOTSUPP = 95;
+const EBADRQC = 56;
+const EEXIST = 17;
+const root = process.getuid?.() === 0;
+const suite = describe.skipIf(!root);
+
+suite("a worker", () => {
+	test("tells its version, keeps open when asked, and waits for nobody's child", async () => {
+		const client = startWorker();
+		const version = client.request(Type.VERSION, undefined, { keepOpen: true });
+		expect(version).toMatchObject({ type: Type.VERSION, success: true, version: { majorNumber: 4, minorNumber: 2 } });
+		const features = client.request(Type.FEATURE_CHECK, undefined, { keepOpen: true, features: { pidfdStore: true } });
+		expect(features).toMatchObject({
+			success: true,
+			features: { memTrack: false, lazyPages: false, pidfdStore: true },
+		});
+		const unasked = client.request(Type.FEATURE_CHECK, undefined, { keepOpen: true, features: {} });
+		expect(unasked?.features?.pidfdStore).toBe(false);
+		expect(client.request(Type.WAIT_PID, undefined, { pid: 1 })).toMatchObject({ type: Type.WAIT_PID, success: false });
+		expect(client.receive()).toBeUndefined();
+		expect(await client.worker?.exited).toBe(0);
+	});
+
+	test("checks the host", async () => {
+		const client = startWorker();
+		expect(client.request(Type.CHECK)).toMatchObject({ type: Type.CHECK, success: true });
+		expect(await client.worker?.stdout).toBe("Looks good.\n");
+	});
+
+	test.each([
+		[Type.PRE_DUMP, Type.PRE_DUMP, "pre-dump", 255],
+		[Type.SINGLE_PRE_DUMP, Type.SINGLE_PRE_DUMP, "pre-dump", 255],
+		[Type.PAGE_SERVER, Type.PAGE_SERVER, "page-server", 0],
+		[Type.PAGE_SERVER_CHLD, Type.PAGE_SERVER, "page-server", 0],
+	])("refuses request type %i by name", async (type, answer, name, code) => {
+		const client = startWorker();
+		const response = client.request(type, { imagesDirFd: 0 });
+		expect(response).toMatchObject({ type: answer, success: false, crErrno: EOPNOTSUPP });
+		expect(response?.crErrmsg).toContain(`this version of criu has no ${name} command yet`);
+		expect(await client.worker?.exited).toBe(code);
+	});
+
+	test.each([
+		["of no known type", Uint8Array.of(8, 77), true],
+		["of type NOTIFY", Uint8Array.of(8, 6), true],
+		["that is garbage", Uint8Array.of(255, 1, 2, 3), false],
+		["without a type", Uint8Array.of(24, 1), false],
+		["that keeps a dump open", Uint8Array.of(8, 1, 32, 1), false],
+	])("ends at a request %s", async (_what, bytes, answered) => {
+		const client = startWorker();
+		client.send(bytes);
+		const response = client.receive();
+		if (answered) expect(response).toMatchObject({ type: Type.EMPTY, success: false });
+		else expect(response).toBeUndefined();
+		expect(await client.worker?.exited).toBe(255);
+		expect(await client.worker?.stderr).toStartWith("error: ");
+	});
+
+	test("ends when its client is gone before the first request", async () => {
+		const client = startWorker();
+		client.close();
+		expect(await client.worker?.exited).toBe(255);
+	});
+
+	test("names what is wrong with a request, one after the other", async () => {
+		using images = makeImagesDir();
+		const fd = images.fd;
+		const text = (value: string) => Buffer.from(value);
+		const cases = [
+			[undefined, "a request DUMP without options"],
+			[{ imagesDirFd: -1 }, "neither images_dir_fd nor images_dir"],
+			[{}, "neither images_dir_fd nor images_dir"],
+			[{ imagesDirFd: 9999 }, "descriptor 9999 of the client"],
+			[{ imagesDirFd: -1, imagesDir: text("/nonexistent") }, "images_dir: /nonexistent can't be opened"],
+			[{ imagesDirFd: fd, logFile: text("../x.log") }, "log_file: ../x.log is a path"],
+			[{ imagesDirFd: fd, logFile: text("a\0b") }, "a text with a NUL byte"],
+			[{ imagesDirFd: fd, freezeCgroup: Uint8Array.of(0xff) }, "a text that isn't UTF-8"],
+			[{ imagesDirFd: fd, emptyNs: 0x20000000 }, "invalid argument for --empty-ns: 0x20000000"],
+			[{ imagesDirFd: fd, manageCgroupsMode: 9 }, "unknown cgroup mode: 9"],
+			[{ imagesDirFd: fd, networkLock: 9 }, "invalid argument for --network-lock: 9"],
+			[{ imagesDirFd: fd, trackMem: true }, "cannot do --track-mem yet (asked for by the request)"],
+			[{ imagesDirFd: fd, ps: { port: 5 } }, "cannot do --page-server yet"],
+			[{ imagesDirFd: fd, mntnsCompatMode: true }, "mntns_compat_mode is for restores only"],
+			[{ imagesDirFd: fd, pid: 0 }, "invalid argument for -t: 0"],
+			[{ imagesDirFd: fd, pid: 0x7fff_ffff }, "pid 2147483647 doesn't exist"],
+		] as const;
+		const results = cases.map(([opts]) => {
+			const client = startWorker();
+			const response = client.request(Type.DUMP, opts as never);
+			return { client, response };
+		});
+		for (const [index, { client, response }] of results.entries()) {
+			expect(response).toMatchObject({ type: Type.DUMP, success: false, dump: { restored: false } });
+			expect(response?.crErrmsg).toContain(cases[index]?.[1] ?? "");
+			expect(response?.crErrmsg).toMatch(/^Error \([\w.-]+:\d+\): .*\n$/);
+			expect(response?.crErrno).toBe(index === cases.length - 1 ? ESRCH : EBADRQC);
+			expect(await client.worker?.exited).toBe(1);
+			client.close();
+		}
+	});
+
+	test("dumps and restores, asks its client at every hook, and hands the pid over", async () => {
+		using images = makeImagesDir();
+		const target = await startTarget();
+		try {
+			const work = join(images.dir, "work");
+			mkdirSync(work);
+			const seen: string[] = [];
+			const talk = (client: ReturnType<typeof startWorker>, type: Type, opts: object, nackAt = "") => {
+				let response = client.request(type, { imagesDirFd: images.fd, logLevel: 4, notifyScripts: true, ...opts });
+				for (; response?.type === Type.NOTIFY; response = client.receive()) {
+					const { script = "", pid } = response.notify ?? {};
+					seen.push(pid === 0 ? script : `${script} ${pid === target.pid}`);
+					client.send(Buffer.from([8, Type.NOTIFY, 24, script === nackAt ? 0 : 1]));
+				}
+				client.close();
+				return response;
+			};
+			const dumped = { pid: target.pid, logFile: Buffer.from("dump.log") };
+			const refused = startWorker();
+			expect(talk(refused, Type.DUMP, dumped, "post-dump")).toMatchObject({ success: false });
+			expect(await refused.worker?.exited).toBe(1);
+			expect(isAlive(target.pid)).toBe(true);
+			expect(seen.splice(0)).toEqual(["pre-dump", "query-ext-files", "post-dump"]);
+			expect(talk(startWorker(), Type.DUMP, dumped)).toMatchObject({ type: Type.DUMP, success: true });
+			expect(seen.splice(0)).toEqual(["pre-dump", "query-ext-files", "post-dump"]);
+			await target.kill();
+			expect(readFileSync(join(images.dir, "dump.log"), "utf8")).toContain("Dumping finished successfully");
+			const failed = talk(startWorker(), Type.RESTORE, {}, "post-restore");
+			expect(failed).toMatchObject({ success: false, restore: { pid: -1 } });
+			expect(failed?.crErrmsg).toContain("the client said no at post-restore");
+			expect(isAlive(target.pid)).toBe(false);
+			expect(seen.splice(0)).toEqual(["pre-restore", "post-restore true"]);
+			const good = talk(startWorker(), Type.RESTORE, {}, "post-resume");
+			expect(good).toMatchObject({ type: Type.RESTORE, success: true, restore: { pid: target.pid } });
+			expect(seen.splice(0)).toEqual(["pre-restore", "post-restore true", "pre-resume", "post-resume"]);
+			expect(existsSync(join(images.dir, "criu.log"))).toBe(true);
+			const again = talk(startWorker(), Type.RESTORE, { notifyScripts: false });
+			expect(again).toMatchObject({ success: false, crErrno: EEXIST });
+			process.kill(target.pid, "SIGKILL");
+		} finally {
+			await target.kill();
+		}
+	});
+
+	test("restores a child of its client, and becomes the program of exec_cmd", async () => {
+		using images = makeImagesDir();
+		const target = await startTarget();
+		const config = join(images.dir, "conf");
+		writeFileSync(config, `work-dir ${images.dir}\nlog-file other.log\npidfile the-pid\n`);
+		try {
+			const dump = startWorker();
+			expect(dump.request(Type.DUMP, { imagesDirFd: images.fd, pid: target.pid })).toMatchObject({ success: true });
+			await target.kill();
+			const worker = startWorker();
+			const response = worker.request(Type.RESTORE, {
+				imagesDirFd: images.fd,
+				rstSibling: true,
+				execCmd: ["sh", "-c", "echo said by the program; exit 9"].map((word) => Buffer.from(word)),
+				configFile: Buffer.from(config),
+			});
+			expect(response).toMatchObject({ success: true, restore: { pid: target.pid } });
+			expect(await worker.worker?.exited).toBe(9);
+			expect(readFileSync(join(images.dir, "other.log"), "utf8")).toContain("said by the program");
+			expect(readFileSync(join(images.dir, "the-pid"), "utf8")).toBe(String(target.pid));
+			const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${target.pid}/status`, "latin1"))?.[1];
+			expect(Number(parent)).toBe(process.pid);
+			process.kill(target.pid, "SIGKILL");
+		} finally {
+			await target.kill();
+		}
+	});
+
+	test("rolls a dump back when its client goes away or a signal comes", async () => {
+		using images = makeImagesDir();
+		const target = await startTarget();
+		try {
+			for (const how of ["hangup", "SIGTERM"] as const) {
+				const client = startWorker();
+				const opts = { imagesDirFd: images.fd, pid: target.pid, notifyScripts: true };
+				const first = client.request(Type.DUMP, opts);
+				expect(first?.notify?.script).toBe("pre-dump");
+				client.send(Buffer.from([8, Type.NOTIFY, 24, 1]));
+				expect(client.receive()?.notify?.script).toBe("query-ext-files");
+				if (how === "hangup") client.close();
+				else process.kill(client.worker?.pid ?? 0, how);
+				const response = how === "hangup" ? undefined : client.receive();
+				if (response !== undefined) expect(response.crErrmsg).toContain("ended by SIGTERM");
+				expect(await client.worker?.exited).toBe(1);
+				expect(readFileSync(`/proc/${target.pid}/status`, "latin1")).toMatch(/^TracerPid:\s+0$/m);
+				if (how !== "hangup") closeFd(client.fd);
+			}
+			expect(existsSync(join(images.dir, "inventory.img"))).toBe(false);
+		} finally {
+			await target.kill();
+		}
+	});
+});
