@@ -157,10 +157,11 @@ function carryOutWait({ request }: Job): Done {
 	}
 }
 
-function carryOutCpuinfo({ request }: Job): Done {
-	throw new UsageError("COMMAND_NOT_IN_VERSION", "this version of criu has no cpuinfo command yet", {
-		remedy: `leave the request ${criu_req_type[request.type]} out, or use a version that has it`,
-	});
+async function carryOutCpuinfo(job: Job, { options }: Workplace): Promise<Done> {
+	const { type } = job.request;
+	const { runCpuinfo } = await import("../cli/cpuinfo.ts");
+	runCpuinfo({ ...job, options, words: [type === criu_req_type.CPUINFO_DUMP ? "dump" : "check"] });
+	return { response: success(type), exitCode: 0 };
 }
 
 /** In its directories and with its log. */

@@ -38,6 +38,18 @@ suite("a worker", () => {
 		expect(await client.worker?.stdout).toBe("Looks good.\n");
 	});
 
+	test("writes and compares the CPU's properties, in one conversation", () => {
+		using images = makeImagesDir();
+		const client = startWorker();
+		const opts = { imagesDirFd: images.fd, cpuCap: 0xffff_ffff };
+		const missing = client.request(Type.CPUINFO_CHECK, opts, { keepOpen: true });
+		expect(missing).toMatchObject({ type: Type.CPUINFO_CHECK, success: false });
+		expect(missing?.crErrmsg).toContain("cpuinfo");
+		for (const type of [Type.CPUINFO_DUMP, Type.CPUINFO_CHECK])
+			expect(client.request(type, opts, { keepOpen: true })).toMatchObject({ type, success: true });
+		client.close();
+	});
+
 	test.each([
 		[Type.PRE_DUMP, Type.PRE_DUMP, "pre-dump", 255],
 		[Type.SINGLE_PRE_DUMP, Type.SINGLE_PRE_DUMP, "pre-dump", 255],
