@@ -23,6 +23,8 @@ import { success } from "./responses.ts";
 
 const LETTERS = new Map<criu_req_type, string>([
 	[criu_req_type.DUMP, "D"],
+	[criu_req_type.PRE_DUMP, "P"],
+	[criu_req_type.SINGLE_PRE_DUMP, "P"],
 	[criu_req_type.RESTORE, "R"],
 	[criu_req_type.CPUINFO_DUMP, "U"],
 	[criu_req_type.CPUINFO_CHECK, "U"],
@@ -87,6 +89,16 @@ async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 	return { response: isGone ? undefined : success(criu_req_type.DUMP, { dump: { restored: false } }), exitCode: 0 };
 }
 
+/** One of several, after which the client asks for the next one or for the dump. No hooks: nothing of the tree changes. */
+async function carryOutPreDump(job: Job, { options }: Workplace): Promise<Done> {
+	const opts = optsOf(job);
+	const { preDump } = await import("../engine/pre-dump.ts");
+	const { stats } = preDump({ ...options, pid: Object.hasOwn(opts, "pid") ? opts.pid : job.client.pid });
+	log.info("Pre-dumping finished successfully");
+	if (options.displayStats && stats !== undefined) job.print(`${describeDumpStats(stats).join("\n")}\n`);
+	return { response: success(job.request.type), exitCode: 0 };
+}
+
 /** Becomes the program that a restore was asked to end in; what it prints goes to the log. */
 function becomeProgram(words: readonly string[], program: string, socket: number): () => never {
 	return () => {
@@ -130,10 +142,15 @@ async function carryOutFeatureCheck({ request }: Job): Promise<Done> {
 		});
 	const { checkHost } = await import("../engine/check.ts");
 	const has = (name: string) => checkHost(name, { extra: false, experimental: false }).ok;
+	const { memTrack, pidfdStore } = request.features;
 	return {
 		response: success(criu_req_type.FEATURE_CHECK, {
 			// What the kernel could do, but this version can't use, would mislead who asks.
-			features: { memTrack: false, lazyPages: false, pidfdStore: request.features.pidfdStore && has("pidfd_store") },
+			features: {
+				memTrack: memTrack && has("mem_dirty_track"),
+				lazyPages: false,
+				pidfdStore: pidfdStore && has("pidfd_store"),
+			},
 		}),
 		exitCode: 0,
 	};
@@ -180,6 +197,9 @@ export async function carryOut(job: Job): Promise<Done> {
 	switch (type) {
 		case criu_req_type.DUMP:
 			return await inWorkplace(job, carryOutDump);
+		case criu_req_type.PRE_DUMP:
+		case criu_req_type.SINGLE_PRE_DUMP:
+			return await inWorkplace(job, carryOutPreDump);
 		case criu_req_type.RESTORE:
 			return await inWorkplace(job, carryOutRestore);
 		case criu_req_type.CHECK:

@@ -2,7 +2,7 @@
 // What a worker answers: the messages, and how an error is told in them.
 
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { describeError } from "../cli/report.ts";
+import { describeInOneLine } from "../cli/report.ts";
 import { type CriuError, isErrno, UnsupportedError, UsageError } from "../errors.ts";
 import { criu_req_type, type criu_resp, criu_respSchema } from "../images/gen/rpc_pb.ts";
 import { create, encodeMessage } from "../images/index.ts";
@@ -50,12 +50,9 @@ function cut(text: string, max: number): string {
 	return bytes.toString("utf8", 0, end);
 }
 
-/** The error as one text: as the log has it, with cause and remedy. */
+/** The error as the log has it. */
 function messageOf(error: CriuError): string {
-	const [head = "", ...rest] = describeError(error);
-	const details = rest.map((line) => line.trim()).join("; ");
-	const text = `${head.replace(/^error: /, "")}${details === "" ? "" : ` (${details})`}`;
-	return `${cut(errorLine(text, error), MAX_MESSAGE - 1)}\n`;
+	return `${cut(errorLine(describeInOneLine(error), error), MAX_MESSAGE - 1)}\n`;
 }
 
 /** The response to a request that was fulfilled. */

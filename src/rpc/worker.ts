@@ -2,7 +2,7 @@
 // One conversation with one client: requests are read and answered until one ends it (reference rpc.md, section 3).
 
 import { explainMissingPrivileges, readPrivileges } from "../cli/privileges.ts";
-import { describeError, toCriuError } from "../cli/report.ts";
+import { describeError, describeInOneLine, toCriuError } from "../cli/report.ts";
 import { COMPATIBLE_VERSION } from "../cli/version.ts";
 import { type CriuError, UnsupportedError, UsageError } from "../errors.ts";
 import { type criu_req, criu_req_type, criu_reqSchema, type criu_resp } from "../images/gen/rpc_pb.ts";
@@ -23,8 +23,6 @@ const EXIT_FAILED = 1;
 const { PRE_DUMP, SINGLE_PRE_DUMP, PAGE_SERVER, PAGE_SERVER_CHLD } = criu_req_type;
 /** Requests of a later version: the command that it has then, and the type of the response. */
 const LATER = new Map<criu_req_type, { command: string; answer: criu_req_type }>([
-	[PRE_DUMP, { command: "pre-dump", answer: PRE_DUMP }],
-	[SINGLE_PRE_DUMP, { command: "pre-dump", answer: SINGLE_PRE_DUMP }],
 	[PAGE_SERVER, { command: "page-server", answer: PAGE_SERVER }],
 	[PAGE_SERVER_CHLD, { command: "page-server", answer: PAGE_SERVER }],
 ]);
@@ -52,7 +50,7 @@ export function report(error: CriuError, { printError }: Pick<WorkerSetup, "prin
 	printError(`${lines.join("\n")}\n`);
 	if (isLogOnStderr()) return;
 	for (const line of lines.slice(1)) log.error(line, error);
-	log.error(error.message, error);
+	log.error(describeInOneLine(error), error);
 }
 
 /** Answers a request. Never throws but for a bug in the answering itself. */
@@ -108,17 +106,23 @@ function reply(socket: number, response: criu_resp): boolean {
 	return sendPacket(socket, encodeResponse(response));
 }
 
+/** After a pre-dump only another one or the dump itself may come. */
+function isInPlace(type: criu_req_type, hasPreDumped: boolean): boolean {
+	if (hasPreDumped) return type === PRE_DUMP || type === criu_req_type.DUMP;
+	return criu_req_type[type] !== undefined && type !== criu_req_type.EMPTY && type !== criu_req_type.NOTIFY;
+}
+
 async function converse(setup: WorkerSetup): Promise<number> {
 	const { socket, place, printError } = setup;
 	const client = readPeerCredentials(socket);
 	const isStranger = place === "service";
 	const isRestricted = isStranger && !isTrusted(client);
 	if (isRestricted && process.geteuid?.() === 0) takeFileRights(socket, client);
-	for (;;) {
+	for (let hasPreDumped = false; ; ) {
 		const request = nextRequest(setup);
 		if (request === undefined) return EXIT_BROKEN;
 		const { type, keepOpen } = request;
-		if (criu_req_type[type] === undefined || type === criu_req_type.EMPTY || type === criu_req_type.NOTIFY) {
+		if (!isInPlace(type, hasPreDumped)) {
 			printError(`error: a request of type ${criu_req_type[type] ?? type} can't be answered\n`);
 			reply(socket, noAnswer());
 			return EXIT_BROKEN;
@@ -134,7 +138,8 @@ async function converse(setup: WorkerSetup): Promise<number> {
 		closeLogUnlessNeeded(done);
 		done.afterwards?.();
 		if (!delivered) return EXIT_FAILED;
-		if (!keepOpen) return done.exitCode;
+		hasPreDumped = type === PRE_DUMP && done.exitCode === 0;
+		if (!keepOpen && !hasPreDumped) return done.exitCode;
 	}
 }
 

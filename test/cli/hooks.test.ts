@@ -17,6 +17,7 @@ suite("a run", () => {
 		mkdirSync(join(dir, "images"));
 		const script = [
 			"#!/bin/sh",
+			// biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's
 			'echo "$CRTOOLS_SCRIPT_ACTION ${CRTOOLS_INIT_PID-none} $(readlink "$CRTOOLS_IMAGE_DIR") $#" >> hooks',
 			'echo "said at $CRTOOLS_SCRIPT_ACTION"',
 			'[ "$CRTOOLS_SCRIPT_ACTION" != "$FAIL_AT" ]',

@@ -2,11 +2,11 @@
 // criu swrk: requests of every type, their failures, notifications, and clients that break the rules.
 
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
 import { closeFd } from "../../src/sys/file.ts";
-import { isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
+import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
 const ESRCH = 3;
 const EOPNOTSUPP = 95;
@@ -51,8 +51,6 @@ suite("a worker", () => {
 	});
 
 	test.each([
-		[Type.PRE_DUMP, Type.PRE_DUMP, "pre-dump", 255],
-		[Type.SINGLE_PRE_DUMP, Type.SINGLE_PRE_DUMP, "pre-dump", 255],
 		[Type.PAGE_SERVER, Type.PAGE_SERVER, "page-server", 0],
 		[Type.PAGE_SERVER_CHLD, Type.PAGE_SERVER, "page-server", 0],
 	])("refuses request type %i by name", async (type, answer, name, code) => {
@@ -101,7 +99,7 @@ suite("a worker", () => {
 			[{ imagesDirFd: fd, emptyNs: 0x20000000 }, "invalid argument for --empty-ns: 0x20000000"],
 			[{ imagesDirFd: fd, manageCgroupsMode: 9 }, "unknown cgroup mode: 9"],
 			[{ imagesDirFd: fd, networkLock: 9 }, "invalid argument for --network-lock: 9"],
-			[{ imagesDirFd: fd, trackMem: true }, "cannot do --track-mem yet (asked for by the request)"],
+			[{ imagesDirFd: fd, lazyPages: true }, "cannot do --lazy-pages yet (asked for by the request)"],
 			[{ imagesDirFd: fd, ps: { port: 5 } }, "cannot do --page-server yet"],
 			[{ imagesDirFd: fd, mntnsCompatMode: true }, "mntns_compat_mode is for restores only"],
 			[{ imagesDirFd: fd, pid: 0 }, "invalid argument for -t: 0"],
@@ -189,6 +187,42 @@ suite("a worker", () => {
 			const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${target.pid}/status`, "latin1"))?.[1];
 			expect(Number(parent)).toBe(process.pid);
 			process.kill(target.pid, "SIGKILL");
+		} finally {
+			await target.kill();
+		}
+	});
+
+	test("pre-dumps again and again before the dump, in one conversation", async () => {
+		using images = makeImagesDir();
+		const target = await startTarget();
+		try {
+			const client = startWorker();
+			const features = client.request(Type.FEATURE_CHECK, undefined, { keepOpen: true, features: { memTrack: true } });
+			if (features?.features?.memTrack !== true) return;
+			const fds = ["1", "2"].map((name) => {
+				mkdirSync(join(images.dir, name));
+				return openSync(join(images.dir, name), constants.O_RDONLY | constants.O_DIRECTORY);
+			});
+			const [first = -1, second = -1] = fds;
+			const opts = { pid: target.pid, trackMem: true };
+			expect(client.request(Type.PRE_DUMP, { ...opts, imagesDirFd: first })).toMatchObject({
+				type: Type.PRE_DUMP,
+				success: true,
+			});
+			expect(isAlive(target.pid)).toBe(true);
+			const dumped = client.request(Type.DUMP, { ...opts, imagesDirFd: second, parentImg: Buffer.from("../1") });
+			expect(dumped).toMatchObject({ type: Type.DUMP, success: true });
+			expect(await client.worker?.exited).toBe(0);
+			await target.kill();
+			expect(startWorker().request(Type.RESTORE, { imagesDirFd: second })).toMatchObject({ success: true });
+			await endAndWait(target.pid);
+			const other = startWorker();
+			expect(other.request(Type.SINGLE_PRE_DUMP, { imagesDirFd: first, pid: 0x7fff_ffff })).toMatchObject({
+				type: Type.SINGLE_PRE_DUMP,
+				success: false,
+			});
+			expect(await other.worker?.exited).toBe(255);
+			for (const fd of fds) closeSync(fd);
 		} finally {
 			await target.kill();
 		}
