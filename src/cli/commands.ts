@@ -66,6 +66,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "S",
 		usage: "page-server [options]",
 		help: "receive memory pages from a dump elsewhere",
+		load: async () => (await import("./page-server.ts")).runPageServer,
 	},
 	{
 		...plain,
@@ -98,6 +99,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "-",
 		usage: "dedup [options]",
 		help: "free memory pages that newer images hold as well",
+		load: async () => (await import("./dedup.ts")).runDedup,
 	},
 	{
 		...plain,

@@ -12,7 +12,10 @@ import { describeSummary } from "./summary.ts";
 
 /** Dumps; the exit code. */
 export async function runDump(context: CommandContext): Promise<number> {
-	return dumpWith(await import("../engine/dump.ts"), context);
+	if (!context.options.pageServer) return dumpWith(await import("../engine/dump.ts"), context);
+	const { resolveServer } = await import("../engine/page-server.ts");
+	const options = await resolveServer(context.options);
+	return dumpWith(await import("../engine/dump.ts"), { ...context, options });
 }
 
 export function dumpWith({ dump, preflight }: DumpEngine, { options, print, isTerminal }: CommandContext): number {

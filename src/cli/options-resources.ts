@@ -261,12 +261,16 @@ export const memoryOptions: readonly OptionSpec[] = [
 		group: "memory",
 		rpc: "parent_img",
 	}),
-	flag("auto-dedup", "autoDedup", "free pages in the older images (dump) or in the images (restore) as they go", {
-		commands: "DRS",
-		group: "memory",
-		rpc: "auto_dedup",
-		since: "later",
-	}),
+	flag(
+		"auto-dedup",
+		"autoDedup",
+		"free pages in the older images (dump) or in the images (restore) once all went well",
+		{
+			commands: "DRS",
+			group: "memory",
+			rpc: "auto_dedup",
+		},
+	),
 	{
 		name: "pre-dump-mode",
 		arg: "required",
@@ -288,7 +292,6 @@ export const memoryOptions: readonly OptionSpec[] = [
 		group: "memory",
 		rpc: "ps",
 		fromRequest: ({ ps, lazyPages }) => (ps !== undefined && !lazyPages ? [undefined] : []),
-		since: "later",
 	}),
 	flag("lazy-pages", "lazyPages", "bring pages over when they are needed", {
 		commands: "DPRS",

@@ -9,7 +9,9 @@ import { describeDumpStats } from "./report.ts";
 
 /** Pre-dumps; the exit code. */
 export async function runPreDump(context: CommandContext): Promise<number> {
-	return preDumpWith(await import("../engine/pre-dump.ts"), context);
+	const { resolveServer } = await import("../engine/page-server.ts");
+	const options = await resolveServer(context.options);
+	return preDumpWith(await import("../engine/pre-dump.ts"), { ...context, options });
 }
 
 export function preDumpWith({ preDump }: PreDumpEngine, { options, print }: CommandContext): number {

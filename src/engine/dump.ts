@@ -369,6 +369,7 @@ export function dump(options: Options, control: RunControl = FREE_RUN): DumpResu
 		closeAllCopies(tasks, context);
 	}
 	faultPoint("dump:end");
+	memory.freeOlder(dir);
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats = dumpStats(pages, timings);
 	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);

@@ -14,12 +14,15 @@ import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { dedup } from "../pages/dedup.ts";
+import { PageClient } from "../pages/page-client.ts";
 import { listRanges, PE_PARENT, PE_PRESENT, SENT_PAGEMAP } from "../pages/pagemap.ts";
 import { appendRange, type Ranges } from "../pages/scan.ts";
 import { LocalSink, type PageSink } from "../pages/sink.ts";
 import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
 import { closeFd } from "../sys/file.ts";
 import { getPidfdFd, openPidfd } from "../sys/process.ts";
+import { connectTcp } from "../sys/tcp.ts";
 import { startTracker, type TrackedTask, Tracker, type TrackerAddress } from "./tracker.ts";
 
 /** A task whose writes are noted, with descriptors of ours. */
@@ -52,14 +55,14 @@ export class MemoryRun {
 	 *
 	 * @throws UsageError PARENT_DIR; CriuError when the page server can't be reached
 	 */
-	static open(
-		options: Options,
-		dir: ImageDir,
-		arms: boolean,
-		connect?: (parent: ImageDir | undefined) => PageSink,
-	): MemoryRun {
+	static open(options: Options, dir: ImageDir, arms: boolean): MemoryRun {
 		const parent = options.prevImagesDir === undefined ? undefined : linkParent(dir, options.prevImagesDir);
-		const run = new MemoryRun(options, parent, connect?.(parent) ?? new LocalSink(dir, parent), arms);
+		const run = new MemoryRun(
+			options,
+			parent,
+			options.pageServer ? connectSink(options, dir) : new LocalSink(dir, parent),
+			arms,
+		);
 		try {
 			run.readParent();
 			return run;
@@ -170,6 +173,13 @@ export class MemoryRun {
 		return undefined;
 	}
 
+	/** The dump is whole: with --auto-dedup what it has is freed in older images, unless the server does that. */
+	freeOlder(dir: ImageDir): void {
+		if (!this.options.autoDedup || this.options.pageServer || this.parent === undefined) return;
+		const freed = dedup(dir);
+		log.info(`${freed} pages freed in older images`);
+	}
+
 	private release(pid: number): void {
 		const held = this.held.get(pid);
 		if (held === undefined) return;
@@ -203,6 +213,16 @@ export function hideTrackers(tasks: readonly DumpedTask[], known: Tracker | unde
 		if ([known, ...others].some((one) => knows(one, task)))
 			for (const { vmFlags } of task.vmas) (vmFlags as Set<string>).delete("uw");
 	return others;
+}
+
+/** Connects to the page server. @throws UsageError, KernelError, CriuError PAGE_CONNECTION */
+function connectSink({ psSocket, address, port }: Options, dir: ImageDir): PageSink {
+	if (psSocket !== undefined) return PageClient.start(psSocket, dir, true);
+	if (address === undefined || port === 0)
+		throw new UsageError("NO_PAGE_SERVER", "--page-server needs --address and --port, or --ps-socket", {
+			remedy: "name where `criu page-server` listens",
+		});
+	return PageClient.start(connectTcp(address, port), dir, false);
 }
 
 /** Makes the link to the images that these build on, unless there is one, and opens what it leads to. */

@@ -129,6 +129,7 @@ export function preDump(options: Options): DumpResult {
 	} finally {
 		for (const { memFd } of prepared) closeFd(memFd);
 	}
+	memory.freeOlder(dir);
 	timings.lap("images");
 	log.info(`Pre-dumped ${describeProcess(target)}`);
 	const counts = prepared.map((one) => one.counts).reduce(addPages, NO_PAGES);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The page server: one connection of a dump somewhere else, whose pages become images here. And the dump's way to it.
+
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { UsageError } from "../errors.ts";
+import { ImageDir } from "../images/index.ts";
+import { log } from "../log.ts";
+import type { Options } from "../options.ts";
+import { PageReceiver } from "../pages/page-receiver.ts";
+import { closeFd, writeAll } from "../sys/file.ts";
+import { loadHost } from "../sys/host.ts";
+import { acceptOne, listenTcp, localPort } from "../sys/tcp.ts";
+
+/** A page server that can be connected to. */
+export interface ListeningServer {
+	/** Undefined with --ps-socket. */
+	readonly port: number | undefined;
+	/** The listening socket, or with --ps-socket the connection. */
+	readonly fd: number;
+	/** Waits for the connection and serves it. Blocks. @throws CriuError; nothing of a dump that wasn't whole is left */
+	serve(): void;
+}
+
+/**
+ * Opens a page server. `listenFd`: a socket that listens already.
+ *
+ * @throws UsageError, KernelError
+ */
+export function openPageServer(options: Options, listenFd?: number): ListeningServer {
+	loadHost();
+	const { psSocket, address } = options;
+	const listening = psSocket === undefined ? (listenFd ?? listenTcp(address, options.port)) : undefined;
+	const port = listening === undefined ? undefined : localPort(listening);
+	if (port !== undefined) log.info(`Listening on ${address ?? "all addresses"}, port ${port}`);
+	return { port, fd: listening ?? psSocket ?? -1, serve: () => serve(options, listening) };
+}
+
+function serve(options: Options, listening: number | undefined): void {
+	using dir = ImageDir.open(options.imagesDir);
+	const fd = listening === undefined ? (options.psSocket ?? -1) : acceptOne(listening);
+	if (listening !== undefined) closeFd(listening);
+	try {
+		const receiver = new PageReceiver(fd, dir, { autoDedup: options.autoDedup, shared: listening === undefined });
+		receiver.run();
+		const { received, inParent } = receiver.counts;
+		log.info(`Received ${received} pages; ${inParent} are in the parent images`);
+	} finally {
+		closeFd(fd);
+	}
+}
+
+/** Tells on --status-fd that the server is ready: one NUL byte. */
+export function tellReady(statusFd: number | undefined): void {
+	if (statusFd === undefined) return;
+	writeAll(statusFd, new Uint8Array(1));
+	closeFd(statusFd);
+}
+
+/** Turns the name of a page server's host into its address, which engine functions need. @throws UsageError BAD_ADDRESS */
+export async function resolveServer(options: Options): Promise<Options> {
+	const { address } = options;
+	if (!options.pageServer || address === undefined || isIP(address) !== 0) return options;
+	try {
+		return { ...options, address: (await lookup(address)).address };
+	} catch (error) {
+		throw new UsageError("BAD_ADDRESS", `the host ${address} can't be found`, {
+			cause: error,
+			remedy: "check --address",
+		});
+	}
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pages that newer images hold as well are freed in older ones: holes in the pages files, whose lengths stay. Source: fallocate(2).
+
+import { constants, openSync } from "node:fs";
+import { ImageError, KernelError } from "../errors.ts";
+import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
+import { type ImageDir, type ImageId, type ImageKind, imageFileName, KINDS } from "../images/index.ts";
+import { SYS_fallocate } from "../kernel/abi/syscalls.x86_64.ts";
+import { closeFd, statFd } from "../sys/file.ts";
+import { syscall } from "../sys/host.ts";
+import { listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
+import { appendRange, intersect, type Ranges } from "./scan.ts";
+
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const MAX_LEVELS = 256;
+
+type PagemapKind = ImageKind<pagemap_entry, pagemap_head>;
+
+/** Frees a part of a pages file. @throws KernelError EOPNOTSUPP where the file system can't */
+export function punch(fd: number, offset: bigint, bytes: bigint): void {
+	const ret = syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+	if (ret < 0)
+		throw new KernelError("fallocate", -ret, "of a pages image", {
+			remedy: "keep images on a file system with holes (ext4, xfs, btrfs, tmpfs), or leave deduplication out",
+		});
+}
+
+/** Opens a pages file of older images to be freed in parts; undefined when there is none. */
+function openPages(dir: ImageDir, pagesId: number): number | undefined {
+	const name = `pages-${pagesId}.img`;
+	const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+	try {
+		const fd = openSync(`/proc/self/fd/${dir.descriptor}/${name}`, flags);
+		if ((statFd(fd).mode & 0o170000) === 0o100000) return fd;
+		closeFd(fd);
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+		throw new ImageError("IMAGE_WRITE", `cannot open image ${name} to free pages of it`, {
+			file: name,
+			cause: error,
+			remedy: "check that criu may write to the older images",
+		});
+	}
+	return undefined;
+}
+
+/** Frees what newer images have in those of this directory, and in what these build on. Gives the pages freed. */
+function punchLevel(dir: ImageDir, kind: PagemapKind, id: ImageId, newer: Ranges, level: number): bigint {
+	const pagemap = level > MAX_LEVELS ? undefined : dir.findHeaded(kind, id);
+	if (pagemap === undefined || newer.length === 0) return 0n;
+	const older: Ranges = [];
+	let offset = 0n;
+	let freed = 0n;
+	const fd = openPages(dir, pagemap.head.pagesId);
+	try {
+		const size = fd === undefined ? 0n : statFd(fd).size;
+		let at = 0;
+		for (const { start, end, flags } of listRanges(imageFileName(kind as ImageKind, id), pagemap.entries)) {
+			while (at < newer.length && (newer[at]?.end ?? 0n) <= start) at++;
+			const common = intersect([{ start, end }], newer.slice(at, findEnd(newer, at, end)));
+			if ((flags & PE_PARENT) !== 0) for (const part of common) appendRange(older, part.start, part.end);
+			else if ((flags & PE_PRESENT) !== 0) {
+				for (const part of common) {
+					const from = offset + (part.start - start);
+					const bytes = part.end - part.start;
+					if (fd === undefined || from + bytes > size) continue;
+					punch(fd, from, bytes);
+					freed += bytes / 4096n;
+				}
+				offset += end - start;
+			}
+		}
+	} finally {
+		if (fd !== undefined) closeFd(fd);
+	}
+	using parent = older.length === 0 ? undefined : dir.openParent();
+	return parent === undefined ? freed : freed + punchLevel(parent, kind, id, older, level + 1);
+}
+
+/** Where the ranges end that begin before an address. */
+function findEnd(ranges: Ranges, from: number, address: bigint): number {
+	let at = from;
+	while (at < ranges.length && (ranges[at]?.start ?? address) < address) at++;
+	return at;
+}
+
+/**
+ * Frees in older images what a pagemap of this directory has. Gives the pages freed.
+ *
+ * @throws ImageError, KernelError
+ */
+export function punchOlder(dir: ImageDir, kind: PagemapKind, id: ImageId): bigint {
+	using parent = dir.openParent();
+	const pagemap = parent === undefined ? undefined : dir.findHeaded(kind, id);
+	if (parent === undefined || pagemap === undefined) return 0n;
+	const own: Ranges = [];
+	for (const { start, end, flags } of listRanges(imageFileName(kind as ImageKind, id), pagemap.entries))
+		if ((flags & PE_PARENT) === 0 && (flags & PE_PRESENT) !== 0) appendRange(own, start, end);
+	return punchLevel(parent, kind, id, own, 1);
+}
+
+/** Frees all pages of the images of this directory, and of those that they build on: they have been restored. */
+export function freeAll(dir: ImageDir): bigint {
+	let freed = 0n;
+	for (const { kind, id } of listPagemaps(dir)) freed += punchLevel(dir, kind, id, [{ start: 0n, end: 1n << 47n }], 0);
+	return freed;
+}
+
+function* listPagemaps(dir: ImageDir): Generator<{ kind: PagemapKind; id: bigint }> {
+	for (const name of dir.list()) {
+		const [, shared, id] = /^pagemap-(shmem-)?(\d+)\.img$/.exec(name) ?? [];
+		if (id !== undefined) yield { kind: shared === undefined ? KINDS.PAGEMAP : KINDS.SHMEM_PAGEMAP, id: BigInt(id) };
+	}
+}
+
+/**
+ * Frees in older images all that the images of this directory have as well. Gives the pages freed.
+ *
+ * @throws ImageError, KernelError
+ */
+export function dedup(dir: ImageDir): bigint {
+	let freed = 0n;
+	for (const { kind, id } of listPagemaps(dir)) freed += punchOlder(dir, kind, id);
+	return freed;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// TCP connections that are used by blocking calls. Source: ip(7), ipv6(7), tcp(7).
+
+import { isIPv4, isIPv6 } from "node:net";
+import { KernelError, UsageError } from "../errors.ts";
+import * as nr from "../kernel/abi/syscalls.x86_64.ts";
+import { closeFd } from "./file.ts";
+import { mustSyscall, syscall } from "./host.ts";
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const EINTR = 4;
+const EAFNOSUPPORT = 97;
+/** Seconds in which a connection that is used has to get on. */
+const STUCK_SEC = 120;
+
+function parseIPv6(text: string): Uint8Array {
+	const bytes = new Uint8Array(16);
+	const view = new DataView(bytes.buffer);
+	// The URL parser brings the form with dots, and any other, into groups of hexadecimal digits.
+	const plain = new URL(`http://[${text.replace(/%.*$/, "")}]/`).hostname.slice(1, -1);
+	const [head = "", tail] = plain.split("::");
+	const groups = (part: string) => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
+	for (const [i, group] of groups(head).entries()) view.setUint16(i * 2, group);
+	const last = groups(tail ?? "");
+	for (const [i, group] of last.entries()) view.setUint16(16 - (last.length - i) * 2, group);
+	return bytes;
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6` of a numeric address. @throws UsageError BAD_ADDRESS */
+export function encodeAddress(address: string, port: number): Uint8Array {
+	const bytes = new Uint8Array(isIPv4(address) ? 16 : 28);
+	const view = new DataView(bytes.buffer);
+	view.setUint16(2, port);
+	if (isIPv4(address)) {
+		view.setUint16(0, AF_INET, true);
+		bytes.set(address.split(".").map(Number), 4);
+	} else if (isIPv6(address)) {
+		view.setUint16(0, AF_INET6, true);
+		bytes.set(parseIPv6(address), 8);
+	} else
+		throw new UsageError("BAD_ADDRESS", `${address} is no address`, {
+			remedy: "give --address an IPv4 or IPv6 address, or the name of a host",
+		});
+	return bytes;
+}
+
+function openSocket(address: Uint8Array): number {
+	const family = new DataView(address.buffer).getUint16(0, true);
+	return mustSyscall("for TCP", nr.SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+function setTimeouts(fd: number): void {
+	const time = new BigInt64Array([BigInt(STUCK_SEC), 0n]);
+	for (const name of [SO_RCVTIMEO, SO_SNDTIMEO]) syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, time, 16);
+	syscall(nr.SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);
+}
+
+/** Connects. The caller closes the descriptor. Blocks. @throws UsageError, KernelError */
+export function connectTcp(address: string, port: number): number {
+	const name = encodeAddress(address, port);
+	const fd = openSocket(name);
+	setTimeouts(fd);
+	const ret = syscall(nr.SYS_connect, fd, name, name.length);
+	if (ret >= 0) return fd;
+	closeFd(fd);
+	throw new KernelError("connect", -ret, `to ${address}, port ${port}`, {
+		remedy: "start the page server there first, and check --address and --port",
+	});
+}
+
+/** Listens for one connection; without an address on all. The caller closes the descriptor. @throws UsageError, KernelError */
+export function listenTcp(address: string | undefined, port: number): number {
+	for (const candidate of address === undefined ? ["::", "0.0.0.0"] : [address]) {
+		const name = encodeAddress(candidate, port);
+		let fd: number;
+		try {
+			fd = openSocket(name);
+		} catch (error) {
+			if (address !== undefined || !(error instanceof KernelError) || error.errno !== EAFNOSUPPORT) throw error;
+			continue;
+		}
+		try {
+			syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, SO_REUSEADDR, new Int32Array([1]), 4);
+			mustSyscall(`to ${candidate}, port ${port}`, nr.SYS_bind, fd, name, name.length);
+			mustSyscall("for a page server", nr.SYS_listen, fd, 1);
+			return fd;
+		} catch (error) {
+			closeFd(fd);
+			throw error;
+		}
+	}
+	throw new KernelError("socket", EAFNOSUPPORT, "for TCP");
+}
+
+/** The port that a socket is bound to. @throws KernelError */
+export function localPort(fd: number): number {
+	const name = new Uint8Array(128);
+	mustSyscall("of a listening socket", nr.SYS_getsockname, fd, name, new Uint32Array([name.length]));
+	return new DataView(name.buffer).getUint16(2);
+}
+
+/** Waits for a connection. The caller closes the descriptor. @throws KernelError */
+export function acceptOne(fd: number): number {
+	for (;;) {
+		const ret = syscall(nr.SYS_accept4, fd, 0, 0, SOCK_CLOEXEC);
+		if (ret === -EINTR) continue;
+		if (ret < 0) throw new KernelError("accept4", -ret, "of a connection");
+		setTimeouts(ret);
+		return ret;
+	}
+}
