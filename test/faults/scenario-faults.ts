@@ -23,7 +23,7 @@ import { criu } from "./victim.ts";
 const SIGTERM = 15;
 
 const SIGKILL = 9;
-const dumpPoints = FAULT_POINTS.filter((point) => !point.startsWith("restore:"));
+const dumpPoints = FAULT_POINTS.filter((point) => !/^(restore|pre-dump):/.test(point));
 
 export interface FaultCase {
 	/** Of a scenario. */

@@ -104,7 +104,9 @@ describe.each([wire.SHORT_HEADER, wire.LONG_HEADER])("a page server, headers of 
 		const whole = encode(size, [OPEN, add(1n, 1n, 1), { ...OPEN, target: TASK + 256n }, CLOSE]);
 		const path = makeDir();
 		for (let length = 0; length < whole.length; length += length % 4096 > 100 && length > size * 2 ? 509 : 1) {
-			expect(() => serve(path, whole.subarray(0, length))).toThrow(expect.objectContaining({ code: "PAGE_CONNECTION" }));
+			expect(() => serve(path, whole.subarray(0, length))).toThrow(
+				expect.objectContaining({ code: "PAGE_CONNECTION" }),
+			);
 			expect(readdirSync(path)).toEqual([]);
 		}
 	});
