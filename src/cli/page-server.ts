@@ -15,7 +15,8 @@ const MARK = "CRIU_PAGE_SERVER_SOCKET";
 export async function runPageServer({ options }: CommandContext): Promise<number> {
 	const { openPageServer, tellReady } = await import("../engine/page-server.ts");
 	const { psSocket } = options;
-	if (process.env[MARK] === String(process.ppid)) {
+	// Not by its parent: that one has ended by now, most likely.
+	if (process.env[MARK] === String(LISTEN_FD)) {
 		openPageServer(options, LISTEN_FD).serve();
 		return 0;
 	}
@@ -29,18 +30,20 @@ export async function runPageServer({ options }: CommandContext): Promise<number
 		server.serve();
 		return 0;
 	}
-	const pid = goOnInBackground(server.fd);
+	const pid = goOnInBackground(server.fd, options);
 	if (options.pidfile !== undefined) writePidfile(options.pidfile, pid);
 	tellReady(options.statusFd);
 	return 0;
 }
 
 /** Another process of ours serves what comes to the socket. */
-function goOnInBackground(listenFd: number): number {
-	const child = spawn("/proc/self/exe", process.argv.slice(2), {
+function goOnInBackground(listenFd: number, { imagesDir, workDir = imagesDir }: Options): number {
+	// We are in the work directory by now: relative names of directories would lead elsewhere.
+	const args = [...process.argv.slice(2), "-D", imagesDir, "-W", workDir];
+	const child = spawn("/proc/self/exe", args, {
 		detached: true,
 		stdio: ["ignore", "ignore", "ignore", listenFd],
-		env: { ...process.env, [MARK]: String(process.pid) },
+		env: { ...process.env, [MARK]: String(LISTEN_FD) },
 	});
 	child.unref();
 	if (child.pid === undefined)
