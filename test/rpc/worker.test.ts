@@ -100,7 +100,6 @@ suite("a worker", () => {
 			[{ imagesDirFd: fd, manageCgroupsMode: 9 }, "unknown cgroup mode: 9"],
 			[{ imagesDirFd: fd, networkLock: 9 }, "invalid argument for --network-lock: 9"],
 			[{ imagesDirFd: fd, lazyPages: true }, "cannot do --lazy-pages yet (asked for by the request)"],
-			[{ imagesDirFd: fd, ps: { port: 5 } }, "cannot do --page-server yet"],
 			[{ imagesDirFd: fd, mntnsCompatMode: true }, "mntns_compat_mode is for restores only"],
 			[{ imagesDirFd: fd, pid: 0 }, "invalid argument for -t: 0"],
 			[{ imagesDirFd: fd, pid: 0x7fff_ffff }, "pid 2147483647 doesn't exist"],
