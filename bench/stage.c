@@ -163,8 +163,13 @@ static void obey(char *line)
 		start_target(field);
 	else if (!strcmp(field[0], "run") && n > 2)
 		run_timed(field);
-	else if (!strcmp(field[0], "reap") && n == 2)
-		reply("ended %d", wait_for(atoi(field[1]), NULL));
+	else if (!strcmp(field[0], "reap") && n == 2) {
+		int status = wait_for(atoi(field[1]), NULL);
+		// Children of it may take longer, and their group's number is taken until then.
+		while (kill(-atoi(field[1]), 0) == 0 && waitpid(-1, NULL, 0) > 0)
+			;
+		reply("ended %d", status);
+	}
 	else if (!strcmp(field[0], "verify") && n == 2)
 		verify(atoi(field[1]));
 	else if (!strcmp(field[0], "empty") && n == 2)
