@@ -75,11 +75,19 @@ class AskedThread {
 	restore(): void {
 		const { tid, regs, sigmask, section } = this.thread;
 		skipCall(tid, performance.now() + STEP_TIMEOUT_MS);
-		pt.setSigmask(tid, sigmask);
-		faultPoint("thread:mask");
-		setRegisters(tid, regs);
-		putSectionBack(tid, section);
-		writeMemory(tid, this.chain.address, this.savedStack);
+		try {
+			pt.setSigmask(tid, sigmask);
+			faultPoint("thread:mask");
+		} finally {
+			setRegisters(tid, regs);
+			putSectionBack(tid, section);
+			writeMemory(tid, this.chain.address, this.savedStack);
+		}
+	}
+
+	/** Where its chain lies. */
+	get place(): bigint {
+		return this.chain.address;
 	}
 }
 
@@ -117,6 +125,9 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): P
 	} catch (error) {
 		failure = { error };
 	}
+	// From the lowest place up: should we die when one has its signals back but is on its chain still, their frames come
+	// below that, where nobody else's chain may be by then.
+	asked.sort((a, b) => (a.place < b.place ? -1 : 1));
 	for (const one of asked) {
 		try {
 			one.restore();

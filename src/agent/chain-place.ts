@@ -15,6 +15,8 @@ const ALIGN = 64n;
 /** Distance of the slots from the ends of the main stack: Go keeps a stack of its own in the upper part. */
 const LOW_MARGIN = 16384n;
 const HIGH_MARGIN = 65536n;
+/** What the handler of a signal may use below the chain of another thread. */
+const SIGNAL_ROOM = 32768n;
 /** So far from the low end a stack isn't about to grow. */
 const LEAST_MARGIN = 4096n;
 
@@ -91,10 +93,14 @@ function listFreePlaces(stack: VmaFacts, agentRegs: Registers, taken: Range, ste
 	const isOnStack = sp > stack.start && sp <= stack.end;
 	const used = isOnStack && overlap(taken, stack) && taken.start < sp ? taken.start : isOnStack ? sp : stack.end;
 	const limit = used - HIGH_MARGIN;
-	const places: bigint[] = [];
-	for (let start = alignDown(stack.start + LOW_MARGIN); start + step <= limit; start += step)
-		if (!overlap({ start, end: start + step }, taken)) places.push(start);
-	return places;
+	const list = (apartFrom: Range): bigint[] => {
+		const places: bigint[] = [];
+		for (let start = alignDown(stack.start + LOW_MARGIN); start + step <= limit; start += step)
+			if (!overlap({ start, end: start + step }, apartFrom)) places.push(start);
+		return places;
+	};
+	const roomy = list({ start: taken.start, end: taken.end + SIGNAL_ROOM });
+	return roomy.length > 0 ? roomy : list(taken);
 }
 
 /**
