@@ -219,7 +219,7 @@ async function whileRunning<T>(stage: Stage, pid: number, act: () => Promise<T>)
 	}
 }
 
-const ATTEMPTS = 5;
+const ATTEMPTS = 25;
 
 /** Gives the program's result after its checkpoints; starts again when it was too fast for them. */
 async function checkpointInTime(program: RealProgram, sides: readonly [Side, Side][], dir: string): Promise<string> {
