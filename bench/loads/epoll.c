@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // epoll COUNT: an epoll that watches that many event counters; every other one is ready.
-#include "target.h"
+#include "descriptors.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 
 static size_t count;
 static int poller;
@@ -23,8 +22,7 @@ static int check(void)
 int main(int argc, char **argv)
 {
 	count = argc > 1 ? strtoul(argv[1], NULL, 10) : 5000;
-	struct rlimit limit = { count + 64, count + 64 };
-	need(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+	allow_descriptors(count);
 	poller = epoll_create1(0);
 	need(poller >= 0, "epoll_create1");
 	for (size_t i = 0; i < count; i++) {

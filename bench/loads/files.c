@@ -1,40 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // files COUNT: that many open regular files in the working directory, each with content and a position of its own.
-#include "target.h"
-#include <fcntl.h>
-#include <sys/resource.h>
+#include "descriptors.h"
 
 static size_t count;
 static int *fds;
 
 static int check(void)
 {
-	for (size_t i = 0; i < count; i++) {
-		uint64_t word;
-		if (lseek(fds[i], 0, SEEK_CUR) != (off_t)(i % 8))
-			return 0;
-		if (pread(fds[i], &word, sizeof(word), 0) != sizeof(word) || word != noise(i))
-			return 0;
-	}
-	return 1;
+	return check_files(fds, count);
 }
 
 int main(int argc, char **argv)
 {
 	count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000;
-	struct rlimit limit = { count + 64, count + 64 };
-	need(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
-	fds = calloc(count, sizeof(*fds));
-	need(fds != NULL, "calloc");
-	for (size_t i = 0; i < count; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "file-%zu", i);
-		uint64_t word = noise(i);
-		fds[i] = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-		need(fds[i] >= 0, name);
-		need(write(fds[i], &word, sizeof(word)) == sizeof(word), "write");
-		need(lseek(fds[i], i % 8, SEEK_SET) >= 0, "lseek");
-	}
+	allow_descriptors(count);
+	fds = open_files(count);
 	tell_ready();
 	wait_and_check(check);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // inet COUNT: that many internet sockets: TCP that listens, bound UDP and connected UDP in turn, v4 and v6.
-#include "target.h"
+#include "descriptors.h"
 #include <netinet/in.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 static size_t count;
@@ -29,8 +28,7 @@ static int check(void)
 int main(int argc, char **argv)
 {
 	count = argc > 1 ? strtoul(argv[1], NULL, 10) : 2500;
-	struct rlimit limit = { count + 64, count + 64 };
-	need(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+	allow_descriptors(count);
 	fds = calloc(count, sizeof(*fds));
 	ports = calloc(count, sizeof(*ports));
 	need(fds != NULL && ports != NULL, "calloc");

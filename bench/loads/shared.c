@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // shared TASKS COUNT: that many open regular files, which as many tasks share by fork.
-#include "target.h"
-#include <fcntl.h>
-#include <sys/resource.h>
+#include "descriptors.h"
 #include <sys/wait.h>
 
 static size_t tasks, count;
@@ -11,10 +9,7 @@ static pid_t *pids;
 
 static int look(void)
 {
-	for (size_t i = 0; i < count; i++)
-		if (lseek(fds[i], 0, SEEK_CUR) != (off_t)(i % 8))
-			return 0;
-	return 1;
+	return check_files(fds, count);
 }
 
 static int check(void)
@@ -31,18 +26,10 @@ int main(int argc, char **argv)
 {
 	tasks = argc > 1 ? strtoul(argv[1], NULL, 10) : 200;
 	count = argc > 2 ? strtoul(argv[2], NULL, 10) : 1000;
-	struct rlimit limit = { count + 64, count + 64 };
-	need(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
-	fds = calloc(count, sizeof(*fds));
+	allow_descriptors(count);
+	fds = open_files(count);
 	pids = calloc(tasks, sizeof(*pids));
-	need(fds != NULL && pids != NULL, "calloc");
-	for (size_t i = 0; i < count; i++) {
-		char name[32];
-		snprintf(name, sizeof(name), "file-%zu", i);
-		fds[i] = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
-		need(fds[i] >= 0, name);
-		need(write(fds[i], "content", 8) == 8 && lseek(fds[i], i % 8, SEEK_SET) >= 0, "write");
-	}
+	need(pids != NULL, "calloc");
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);

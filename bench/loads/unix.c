@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // unix COUNT: that many pairs of unix sockets, streams and datagrams in turn, with a word of its own in each direction.
-#include "target.h"
-#include <sys/resource.h>
+#include "descriptors.h"
 #include <sys/socket.h>
 
 static size_t count;
@@ -21,8 +20,7 @@ static int check(void)
 int main(int argc, char **argv)
 {
 	count = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000;
-	struct rlimit limit = { 2 * count + 64, 2 * count + 64 };
-	need(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit");
+	allow_descriptors(2 * count);
 	ends = calloc(count, sizeof(*ends));
 	need(ends != NULL, "calloc");
 	for (size_t i = 0; i < count; i++) {
