@@ -28,11 +28,11 @@ export function bundleExecutable(root: string, entry: string, output: string, bu
 	const workDir = `${output}.${process.pid}.tmp`; // the file's name shows in process.argv, so it must be a fixed one
 	const draft = join(workDir, "criu");
 	const definitions = build === undefined ? [] : ["--define", `CRIU_BUILD=${JSON.stringify(build)}`];
-	const argv = ["build", ...BUNDLE_FLAGS, ...definitions, entry, "--outfile", draft];
+	const argv = ["build", ...BUNDLE_FLAGS, ...definitions, `--root=${root}`, entry, "--outfile", draft];
 	mkdirSync(workDir, { recursive: true });
 	try {
 		const result = spawnSync(process.execPath, argv, {
-			cwd: root,
+			cwd: workDir, // bun's draft lies there, and stays when it's killed
 			encoding: "utf8",
 			env: { PATH: process.env["PATH"], HOME: process.env["HOME"], TMPDIR: process.env["TMPDIR"] },
 		});
