@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu service`: listens on a socket and has each client served by a worker of its own; with -d in the background.
 
-import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
 import { runActionScripts } from "../engine/action-scripts.ts";
 import { writePidfile } from "../engine/pidfile.ts";
 import { CriuError, UsageError } from "../errors.ts";
@@ -18,8 +18,8 @@ import type { CommandContext } from "./command-context.ts";
 const DAEMON_VARIABLE = "CRIU_DAEMON_FDS";
 const DAEMON_FDS = { socket: 3, ready: 4, status: 5 };
 
-/** Makes the work directory the current one and opens the log. @throws UsageError WORK_DIR, LOG_FILE */
-function openPlace({ workDir, imagesDir, logFile }: Options): void {
+/** Makes the work directory the current one. @throws UsageError WORK_DIR */
+function enterPlace({ workDir, imagesDir }: Options): void {
 	const place = workDir ?? imagesDir;
 	try {
 		process.chdir(place);
@@ -29,6 +29,10 @@ function openPlace({ workDir, imagesDir, logFile }: Options): void {
 			remedy: "create the directory, or name another one with -W",
 		});
 	}
+}
+
+/** @throws UsageError LOG_FILE */
+function startLog({ logFile }: Options): void {
 	try {
 		openLog(logFile);
 	} catch (error) {
@@ -67,7 +71,7 @@ function serve(socket: number, address: string, options: Options, ready: number 
 }
 
 /** Starts ourselves anew in the background, with the socket. Waits until that serves; the exit code. */
-function startDaemon(socket: number, statusFd: number | undefined): number {
+function startDaemon(socket: number, address: string, statusFd: number | undefined): number {
 	const [reader, writer] = makePipe();
 	const nothing = openSync("/dev/null", "r+");
 	const { path, argv } = ownCommand(process.argv.slice(2));
@@ -80,6 +84,7 @@ function startDaemon(socket: number, statusFd: number | undefined): number {
 	});
 	closeSync(writer);
 	if (readSync(reader, Buffer.alloc(1)) === 1) return 0;
+	unlinkSync(address);
 	throw new CriuError("SERVICE_FAILED", "the service ended before it was ready", {
 		remedy: "see its log (-o FILE), or start it without --daemon",
 	});
@@ -89,7 +94,9 @@ function startDaemon(socket: number, statusFd: number | undefined): number {
 export async function runService({ options }: CommandContext): Promise<number> {
 	const daemon = process.env[DAEMON_VARIABLE];
 	delete process.env[DAEMON_VARIABLE];
-	openPlace(options);
+	// The program in the background is there already.
+	if (daemon === undefined) enterPlace(options);
+	startLog(options);
 	const address = options.address ?? DEFAULT_ADDRESS;
 	if (daemon !== undefined) {
 		for (const fd of [DAEMON_FDS.socket, DAEMON_FDS.ready]) setCloseOnExec(fd);
@@ -98,5 +105,7 @@ export async function runService({ options }: CommandContext): Promise<number> {
 	}
 	if (options.address === undefined) log.warn("Binding to local dir address!");
 	const socket = bindService(address);
-	return options.restoreDetached ? startDaemon(socket, options.statusFd) : serve(socket, address, options, undefined);
+	return options.restoreDetached
+		? startDaemon(socket, address, options.statusFd)
+		: serve(socket, address, options, undefined);
 }

@@ -2,7 +2,7 @@
 // Set-ups that have to fail: each message names the object, the reason and a remedy, in one line with a stable code, and the
 // log's last error says the same. And runs that succeed: no line of theirs says "Error".
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
 	cpSync,
 	mkdirSync,
@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeAsRoot } from "../as-root.ts";
 import { Counter, CRIU } from "../engine/counter.ts";
 
 const isRoot = process.geteuid?.() === 0;
@@ -226,7 +227,7 @@ afterAll(async () => {
 	rmSync(dir, { recursive: true, force: true });
 });
 
-describe.skipIf(!isRoot)("each of these fails with one line that says what, why and what to do", () => {
+describeAsRoot("each of these fails with one line that says what, why and what to do", () => {
 	test.each([...usage, ...dumps, ...restores].map((failure, index) => [index, failure] as const))(
 		"set-up %d",
 		async (_index, failure) => {
@@ -248,7 +249,7 @@ describe.skipIf(!isRoot)("each of these fails with one line that says what, why 
 	});
 });
 
-describe.skipIf(!isRoot)("a run that succeeds", () => {
+describeAsRoot("a run that succeeds", () => {
 	test("says Error in no line", () => {
 		expect(readFileSync(join(goodImages, "dump.log"), "utf8")).not.toMatch(/error/i);
 	});

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Action scripts at every hook, and how a run may end: --exec-cmd, --pidfile, detached, as a sibling, by a signal.
 
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeAsRoot } from "../as-root.ts";
 import { CRIU, endAndWait, isAlive, startTarget } from "../rpc/client.ts";
 
-const suite = describe.skipIf(process.getuid?.() !== 0);
-
-suite("a run", () => {
+describeAsRoot("a run", () => {
 	let dir: string;
 	let target: Awaited<ReturnType<typeof startTarget>>;
 	beforeEach(async () => {

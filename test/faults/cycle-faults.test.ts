@@ -2,12 +2,12 @@
 // criu is killed, or fails, in the stages of a dump and a restore of programs with terminals, sockets, named pipes, watches and
 // shared segments: a dump leaves all of it as it was, a restore leaves nothing behind, and the next one works.
 
-import { describe, test } from "bun:test";
+import { test } from "bun:test";
+import { describeAsRoot } from "../as-root.ts";
 import { limitJobs } from "../matrix.ts";
 import { playCycleFaults } from "./scenario-faults.ts";
 
 const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
-const isRoot = process.getuid?.() === 0;
 
 const POINTS = [
 	"dump:checked:kill",
@@ -29,7 +29,7 @@ const SCENARIOS = [
 	"tree_sysv_shm_parts",
 ];
 
-describe.skipIf(!isRoot)("all stays as it was, or comes in whole, when criu ends in a stage", () => {
+describeAsRoot("all stays as it was, or comes in whole, when criu ends in a stage", () => {
 	for (const name of SCENARIOS)
 		test.concurrent(`of a program: ${name}`, () => inTurn(() => playCycleFaults(name, POINTS)), 600_000);
 });

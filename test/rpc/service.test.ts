@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // criu service: many clients, bad ones, and those who may do less than root.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import {
 	chmodSync,
 	chownSync,
@@ -14,27 +14,30 @@ import {
 	symlinkSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { CRIU, encodeRequest, isAlive, makeImagesDir, startTarget, TestService } from "./client.ts";
 
 const EPERM = 1;
 const NOBODY = 65534;
 const USER_CLIENT = join(import.meta.dir, "user-client.py");
-const suite = describe.skipIf(process.getuid?.() !== 0);
 const python = Bun.which("python3", { PATH: "/usr/bin:/bin:/usr/local/bin" });
+const noPython = python === null ? " (skipped: needs python3)" : "";
 
-suite("the service", () => {
+describeAsRoot("the service", () => {
 	test("starts in the background, tells its pid, and takes its socket away at the end", async () => {
 		const dir = mkdtempSync(join(tmpdir(), "criu-daemon-"));
 		try {
-			const words = ["service", "-d", "-W", dir, "--address", "sock", "--pidfile", "pid", "-o", "log", "-v4"];
-			expect(Bun.spawnSync([CRIU, ...words]).exitCode).toBe(0);
+			const words = ["service", "-d", "-W", basename(dir), "--address", "sock", "--pidfile", "pid", "-o", "log", "-v4"];
+			const options = { cwd: tmpdir() };
+			expect(Bun.spawnSync([CRIU, ...words], options).exitCode).toBe(0);
 			const pid = Number(readFileSync(join(dir, "pid"), "utf8"));
 			expect(statSync(join(dir, "sock")).mode & 0o777).toBe(0o666);
 			// A second one finds the pid file: it says so and ends.
-			const second = Bun.spawnSync([CRIU, ...words.map((word) => (word === "sock" ? "sock2" : word))]);
+			const second = Bun.spawnSync([CRIU, ...words.map((word) => (word === "sock" ? "sock2" : word))], options);
 			expect(second.exitCode).toBe(1);
+			expect(existsSync(join(dir, "sock2"))).toBe(false);
 			process.kill(pid, "SIGTERM");
 			while (isAlive(pid)) await Bun.sleep(5);
 			expect(["sock", "pid"].filter((name) => existsSync(join(dir, name)))).toEqual([]);
@@ -125,37 +128,40 @@ suite("the service", () => {
 		expect(existsSync("/etc/criu-was-here")).toBe(false);
 	});
 
-	test.skipIf(python === null)("gives users their own processes only, with their own rights on files", async () => {
-		await using service = await TestService.start();
-		chmodSync(service.dir, 0o755);
-		const dir = join(service.dir, "images");
-		const foreign = join(service.dir, "root-images");
-		for (const path of [dir, foreign]) mkdirSync(path);
-		chownSync(dir, NOBODY, NOBODY);
-		const target = await startTarget();
-		try {
-			const run = Bun.spawnSync(
-				[`${python}`, USER_CLIENT, service.address, dir, foreign, String(target.pid), String(NOBODY)],
-				{ stdin: "ignore" },
-			);
-			expect(run.stderr.toString()).toBe("");
-			const results = run.stdout
-				.toString()
-				.trim()
-				.split("\n")
-				.map((line) => JSON.parse(line));
-			expect(results).toEqual([
-				{ what: "version", success: true, errno: 0 },
-				{ what: "dump of root's process", success: false, errno: EPERM, text: "isn't user 65534's own" },
-				{ what: "restore", success: false, errno: EPERM, text: "may not send a request RESTORE" },
-				{ what: "file of options", success: false, errno: EPERM, text: "may not send a file of options" },
-				{ what: "root's directory", success: false, errno: 56, text: "belongs to user 0" },
-				{ what: "dump of own process", success: true, errno: 0, text: "" },
-			]);
-			expect(isAlive(target.pid)).toBe(true);
-			expect(statSync(join(dir, "inventory.img")).uid).toBe(NOBODY);
-		} finally {
-			await target.kill();
-		}
-	});
+	test.skipIf(python === null)(
+		`gives users their own processes only, with their own rights on files${noPython}`,
+		async () => {
+			await using service = await TestService.start();
+			chmodSync(service.dir, 0o755);
+			const dir = join(service.dir, "images");
+			const foreign = join(service.dir, "root-images");
+			for (const path of [dir, foreign]) mkdirSync(path);
+			chownSync(dir, NOBODY, NOBODY);
+			const target = await startTarget();
+			try {
+				const run = Bun.spawnSync(
+					[`${python}`, USER_CLIENT, service.address, dir, foreign, String(target.pid), String(NOBODY)],
+					{ stdin: "ignore" },
+				);
+				expect(run.stderr.toString()).toBe("");
+				const results = run.stdout
+					.toString()
+					.trim()
+					.split("\n")
+					.map((line) => JSON.parse(line));
+				expect(results).toEqual([
+					{ what: "version", success: true, errno: 0 },
+					{ what: "dump of root's process", success: false, errno: EPERM, text: "isn't user 65534's own" },
+					{ what: "restore", success: false, errno: EPERM, text: "may not send a request RESTORE" },
+					{ what: "file of options", success: false, errno: EPERM, text: "may not send a file of options" },
+					{ what: "root's directory", success: false, errno: 56, text: "belongs to user 0" },
+					{ what: "dump of own process", success: true, errno: 0, text: "" },
+				]);
+				expect(isAlive(target.pid)).toBe(true);
+				expect(statSync(join(dir, "inventory.img")).uid).toBe(NOBODY);
+			} finally {
+				await target.kill();
+			}
+		},
+	);
 });

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // criu swrk: requests of every type, their failures, notifications, and clients that break the rules.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
 import { closeFd } from "../../src/sys/file.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
 const ESRCH = 3;
 const EOPNOTSUPP = 95;
 const EBADRQC = 56;
 const EEXIST = 17;
-const root = process.getuid?.() === 0;
-const suite = describe.skipIf(!root);
 
-suite("a worker", () => {
+describeAsRoot("a worker", () => {
 	test("tells its version, keeps open when asked, and waits for nobody's child", async () => {
 		const client = startWorker();
 		const version = client.request(Type.VERSION, undefined, { keepOpen: true });
