@@ -36,11 +36,11 @@ enum {
 	CR_OP_CLONE = 5,   /* arg0 clone_args, arg1 their size, arg2 control block of the child, arg3 the maker's pid for a child */
 	CR_OP_WAIT = 6,    /* arg0 u32 address, arg1 value: until the word reached the value */
 	CR_OP_WAKE = 7,    /* arg0 u32 address, arg1 value: stores it and wakes all */
-	CR_OP_REAP = 8,    /* waits for children until there is none, forwarding nothing; result: how many */
+	CR_OP_REAP = 8,    /* arg0 u32 address: sets it to 1, waits for children until there is none, ends the process with 0 */
 	CR_OP_FILL = 9,    /* syscall with (fd, buffer, length, offset) repeated until all of length is done: nr pread64/pwrite64 */
+	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches */
 	CR_OP_BORROW = 11, /* syscall that makes a descriptor: closed by CR_OP_GIVE_BACK, or by an agent that leaves alone */
 	CR_OP_GIVE_BACK = 12,
-	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches */
 	CR_OP_MOVE = 13,   /* arg0 fd, arg1 number, arg2 O_CLOEXEC or 0: gives a descriptor its number */
 	CR_OP_PLACE = 14,  /* arg0 fd, arg1 u32 pairs (number, O_CLOEXEC or 0), arg2 how many: the same for several numbers */
 };
