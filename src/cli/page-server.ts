@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu page-server`: receives the pages of one dump.
 
-import { spawn } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
-import { CriuError, UsageError } from "../errors.ts";
+import { closeSync, openSync } from "node:fs";
+import { writePidfile } from "../engine/pidfile.ts";
+import { tellReady } from "../engine/status-fd.ts";
+import { UsageError } from "../errors.ts";
 import type { Options } from "../options.ts";
+import { launch } from "../sys/launch.ts";
+import { ownCommand } from "../sys/own-command.ts";
 import type { CommandContext } from "./command-context.ts";
 
 /** Number of the listening socket in the server that goes on in the background. */
@@ -13,7 +16,7 @@ const MARK = "CRIU_PAGE_SERVER_SOCKET";
 
 /** Serves one dump, or starts a server that does; the exit code. */
 export async function runPageServer({ options }: CommandContext): Promise<number> {
-	const { openPageServer, tellReady } = await import("../engine/page-server.ts");
+	const { openPageServer } = await import("../engine/page-server.ts");
 	const { psSocket } = options;
 	// Not by its parent: that one has ended by now, most likely.
 	if (process.env[MARK] === String(LISTEN_FD)) {
@@ -31,7 +34,12 @@ export async function runPageServer({ options }: CommandContext): Promise<number
 		return 0;
 	}
 	const pid = goOnInBackground(server.fd, options);
-	if (options.pidfile !== undefined) writePidfile(options.pidfile, pid);
+	try {
+		writePidfile(options.pidfile, pid);
+	} catch (error) {
+		process.kill(pid, "SIGKILL");
+		throw error;
+	}
 	tellReady(options.statusFd);
 	return 0;
 }
@@ -39,28 +47,16 @@ export async function runPageServer({ options }: CommandContext): Promise<number
 /** Another process of ours serves what comes to the socket. */
 function goOnInBackground(listenFd: number, { imagesDir, workDir = imagesDir }: Options): number {
 	// We are in the work directory by now: relative names of directories would lead elsewhere.
-	const args = [...process.argv.slice(2), "-D", imagesDir, "-W", workDir];
-	const child = spawn("/proc/self/exe", args, {
-		detached: true,
-		stdio: ["ignore", "ignore", "ignore", listenFd],
-		env: { ...process.env, [MARK]: String(LISTEN_FD) },
-	});
-	child.unref();
-	if (child.pid === undefined)
-		throw new CriuError("DAEMON", "the page server can't go on in the background", { remedy: "leave --daemon out" });
-	return child.pid;
-}
-
-function writePidfile(path: NonNullable<Options["pidfile"]>, pid: number): void {
+	const command = ownCommand([...process.argv.slice(2), "-D", imagesDir, "-W", workDir]);
+	const nothing = openSync("/dev/null", "r+");
 	try {
-		const fd = openSync(path, "wx", 0o600);
-		writeSync(fd, String(pid));
-		closeSync(fd);
-	} catch (error) {
-		process.kill(pid, "SIGKILL");
-		throw new CriuError("PIDFILE", `cannot write pid file ${path}`, {
-			cause: error,
-			remedy: "remove the old file or name another one with --pidfile",
+		return launch({
+			...command,
+			env: { ...process.env, [MARK]: String(LISTEN_FD) },
+			fds: [nothing, nothing, nothing, listenFd],
+			newSession: true,
 		});
+	} finally {
+		closeSync(nothing);
 	}
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu service`: listens on a socket and has each client served by a worker of its own; with -d in the background.
 
-import { closeSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
 import { runActionScripts } from "../engine/action-scripts.ts";
 import { writePidfile } from "../engine/pidfile.ts";
+import { tellReady } from "../engine/status-fd.ts";
 import { CriuError, UsageError } from "../errors.ts";
 import { log, openLog } from "../log.ts";
 import type { Options } from "../options.ts";
@@ -43,26 +44,12 @@ function startLog({ logFile }: Options): void {
 	}
 }
 
-/** Tells whoever waits for it that requests are answered from now on. */
-function tellReady(fd: number | undefined, name: string): void {
-	if (fd === undefined) return;
-	try {
-		writeSync(fd, "\0");
-		closeSync(fd);
-	} catch (error) {
-		throw new UsageError("STATUS_FD", `${name} ${fd} can't be written to`, {
-			cause: error,
-			remedy: "give the number of a descriptor that is open for writing",
-		});
-	}
-}
-
 /** Serves until a signal ends it. `ready`: where a parent of ours waits. */
 function serve(socket: number, address: string, options: Options, ready: number | undefined): number {
 	const removePidfile = writePidfile(options.pidfile, process.pid);
 	try {
 		runActionScripts(options.actionScripts, "status-ready", {});
-		tellReady(options.statusFd, "--status-fd");
+		tellReady(options.statusFd);
 		tellReady(ready, "descriptor");
 		return runServiceLoop(socket, address);
 	} finally {

@@ -6,10 +6,10 @@ import { closeSync, constants, fchmodSync, openSync, realpathSync, renameSync, s
 import { dirname } from "node:path";
 import { CriuError } from "../errors.ts";
 import { toKernelError } from "../images/framing.ts";
+import { O_CLOEXEC } from "../kernel/abi/fcntl.ts";
 import { writeFully } from "./byte-source.ts";
 
 const BUFFER_SIZE = 256 * 1024;
-const O_CLOEXEC = 0o2000000;
 
 export abstract class ByteSink {
 	#buffer = new Uint8Array(BUFFER_SIZE);

@@ -6,10 +6,9 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from "
 import { tmpdir } from "node:os";
 import { CriuError } from "../errors.ts";
 import { toKernelError, truncated } from "../images/framing.ts";
+import { O_CLOEXEC, O_TMPFILE } from "../kernel/abi/fcntl.ts";
 
 const WINDOW_SIZE = 256 * 1024;
-const O_CLOEXEC = 0o2000000;
-const O_TMPFILE = 0o20200000;
 /** Between tries when a non-blocking stdin has nothing yet. */
 const RETRY_MS = 5;
 

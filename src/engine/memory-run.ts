@@ -16,8 +16,8 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { dedup } from "../pages/dedup.ts";
 import { PageClient } from "../pages/page-client.ts";
-import { listRanges, PE_PARENT, PE_PRESENT, SENT_PAGEMAP } from "../pages/pagemap.ts";
-import { appendRange, type Ranges } from "../pages/scan.ts";
+import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
+import type { Ranges } from "../pages/scan.ts";
 import { LocalSink, type PageSink } from "../pages/sink.ts";
 import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
 import { closeFd } from "../sys/file.ts";
@@ -103,11 +103,7 @@ export class MemoryRun {
 		for (const name of parent.list()) {
 			const id = Number(pattern.exec(name)?.[1] ?? "0");
 			const pagemap = id === 0 ? undefined : parent.findHeaded(kind, id);
-			if (pagemap === undefined) continue;
-			const ranges: Ranges = [];
-			for (const { start, end, flags } of listRanges(name, pagemap.entries))
-				if ((flags & (PE_PRESENT | PE_PARENT)) !== 0) appendRange(ranges, start, end);
-			this.coverage.set(id, ranges);
+			if (pagemap !== undefined) this.coverage.set(id, listHeld(name, pagemap.entries));
 		}
 	}
 

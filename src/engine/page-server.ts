@@ -8,7 +8,7 @@ import { ImageDir } from "../images/index.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { PageReceiver } from "../pages/page-receiver.ts";
-import { closeFd, writeAll } from "../sys/file.ts";
+import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { acceptOne, listenTcp, localPort } from "../sys/tcp.ts";
 
@@ -48,13 +48,6 @@ function serve(options: Options, listening: number | undefined): void {
 	} finally {
 		closeFd(fd);
 	}
-}
-
-/** Tells on --status-fd that the server is ready: one NUL byte. */
-export function tellReady(statusFd: number | undefined): void {
-	if (statusFd === undefined) return;
-	writeAll(statusFd, new Uint8Array(1));
-	closeFd(statusFd);
 }
 
 /** Turns the name of a page server's host into its address, which engine functions need. @throws UsageError BAD_ADDRESS */

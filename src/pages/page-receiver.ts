@@ -10,8 +10,8 @@ import { SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
 import { syscall } from "../sys/host.ts";
 import { punchOlder } from "./dedup.ts";
-import { listRanges, nrPagesFields, PE_LAZY, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
-import { appendRange, type Ranges } from "./scan.ts";
+import { listHeld, nrPagesFields, PE_LAZY, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
+import type { Ranges } from "./scan.ts";
 import * as wire from "./wire.ts";
 
 const PAGE = 4096n;
@@ -182,11 +182,7 @@ export class PageReceiver {
 
 	private readParent(kind: PagemapKind, id: bigint): Ranges | undefined {
 		const pagemap = this.parent?.findHeaded(kind, id);
-		if (pagemap === undefined) return undefined;
-		const ranges: Ranges = [];
-		for (const { start, end, flags } of listRanges(imageFileName(kind as ImageKind, id), pagemap.entries))
-			if ((flags & (PE_PRESENT | PE_PARENT)) !== 0) appendRange(ranges, start, end);
-		return ranges;
+		return pagemap === undefined ? undefined : listHeld(imageFileName(kind as ImageKind, id), pagemap.entries);
 	}
 
 	private closePagemap(): void {

@@ -7,7 +7,7 @@ import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { pagemap_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, hasField, KINDS } from "../images/index.ts";
 import { PIECE_SHARED } from "../sys/host-layout.ts";
-import type { Ranges } from "./scan.ts";
+import { appendRange, type Ranges } from "./scan.ts";
 
 const PAGE = 4096n;
 const ADDRESS_LIMIT = 1n << 47n;
@@ -191,6 +191,14 @@ export function listRanges(file: string, entries: readonly pagemap_entry[]): Pag
 		ranges.push({ start: entry.vaddr, end, flags });
 	}
 	return ranges;
+}
+
+/** What images with this pagemap have, themselves or by their parents. @throws ImageError as listRanges */
+export function listHeld(file: string, entries: readonly pagemap_entry[]): Ranges {
+	const held: Ranges = [];
+	for (const { start, end, flags } of listRanges(file, entries))
+		if ((flags & (PE_PRESENT | PE_PARENT)) !== 0) appendRange(held, start, end);
+	return held;
 }
 
 function incomplete(file: string, start: bigint): ImageError {

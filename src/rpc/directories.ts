@@ -7,11 +7,11 @@ import type { CommandLine } from "../cli/command-line.ts";
 import { requestText } from "../cli/request-values.ts";
 import { UsageError } from "../errors.ts";
 import type { criu_opts } from "../images/gen/rpc_pb.ts";
+import { O_CLOEXEC } from "../kernel/abi/fcntl.ts";
 import { closeLog, openLog } from "../log.ts";
 import type { Options } from "../options.ts";
 import type { PeerCredentials } from "../sys/packet-socket.ts";
 
-const O_CLOEXEC = 0o2000000;
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
 const DEFAULT_LOG = "criu.log";

@@ -3,22 +3,23 @@
 
 import { isIPv4, isIPv6 } from "node:net";
 import { KernelError, UsageError } from "../errors.ts";
+import { errnoNumber } from "../kernel/abi/errno.ts";
+import { IPPROTO_TCP, TCP_NODELAY } from "../kernel/abi/inet.ts";
+import {
+	AF_INET,
+	AF_INET6,
+	SO_RCVTIMEO_OLD,
+	SO_REUSEADDR,
+	SO_SNDTIMEO_OLD,
+	SOCK_CLOEXEC,
+	SOCK_STREAM,
+	SOL_SOCKET,
+} from "../kernel/abi/socket.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { closeFd } from "./file.ts";
 import { mustSyscall, syscall } from "./host.ts";
 
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_RCVTIMEO = 20;
-const SO_SNDTIMEO = 21;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
-const EINTR = 4;
-const EAFNOSUPPORT = 97;
+const [EINTR, EAFNOSUPPORT] = [errnoNumber("EINTR"), errnoNumber("EAFNOSUPPORT")];
 /** Seconds in which a connection that is used has to get on. */
 const STUCK_SEC = 120;
 
@@ -60,7 +61,7 @@ function openSocket(address: Uint8Array): number {
 
 function setTimeouts(fd: number): void {
 	const time = new BigInt64Array([BigInt(STUCK_SEC), 0n]);
-	for (const name of [SO_RCVTIMEO, SO_SNDTIMEO]) syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, time, 16);
+	for (const name of [SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD]) syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, time, 16);
 	syscall(nr.SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);
 }
 
