@@ -14,7 +14,7 @@ import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { dedup } from "../pages/dedup.ts";
+import { dedup, freeAfterwards } from "../pages/dedup.ts";
 import { PageClient } from "../pages/page-client.ts";
 import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
 import type { Ranges } from "../pages/scan.ts";
@@ -172,8 +172,7 @@ export class MemoryRun {
 	/** The dump is whole: with --auto-dedup what it has is freed in older images, unless the server does that. */
 	freeOlder(dir: ImageDir): void {
 		if (!this.options.autoDedup || this.options.pageServer || this.parent === undefined) return;
-		const freed = dedup(dir);
-		log.info(`${freed} pages freed in older images`);
+		freeAfterwards("older images", () => dedup(dir));
 	}
 
 	private release(pid: number): void {

@@ -10,7 +10,7 @@ import { ImageDir } from "../images/index.ts";
 import { CLONE_PARENT } from "../kernel/abi/sched.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { freeAll } from "../pages/dedup.ts";
+import { freeAfterwards, freeAll } from "../pages/dedup.ts";
 import { describePlan } from "../plan/describe-plan.ts";
 import { type PlannedTree, planTree } from "../plan/plan-tree.ts";
 import { loadHost } from "../sys/host.ts";
@@ -161,7 +161,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	timings.lap("release");
 	log.info(`Restored pid ${built.pid}${tree.tasks.size > 1 ? ` and ${tree.tasks.size - 1} others` : ""}`);
 	// Only now: a restore that failed may be tried again.
-	if (options.autoDedup) log.info(`${freeAll(dir)} pages freed in the images`);
+	if (options.autoDedup) freeAfterwards("the images", () => freeAll(dir));
 	const stats: RestoreStats = {
 		pagesCompared: 0n,
 		pagesSkippedCow: 0n,

@@ -2,10 +2,11 @@
 // Pages that newer images hold as well are freed in older ones: holes in the pages files, whose lengths stay. Source: fallocate(2).
 
 import { constants, openSync } from "node:fs";
-import { ImageError, KernelError } from "../errors.ts";
+import { ImageError, KernelError, messageOf } from "../errors.ts";
 import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { type ImageDir, type ImageId, type ImageKind, imageFileName, KINDS } from "../images/index.ts";
 import { SYS_fallocate } from "../kernel/abi/syscalls.x86_64.ts";
+import { log } from "../log.ts";
 import { closeFd, statFd } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
 import { listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
@@ -98,6 +99,15 @@ export function punchOlder(dir: ImageDir, kind: PagemapKind, id: ImageId): bigin
 	for (const { start, end, flags } of listRanges(imageFileName(kind as ImageKind, id), pagemap.entries))
 		if ((flags & PE_PARENT) === 0 && (flags & PE_PRESENT) !== 0) appendRange(own, start, end);
 	return punchLevel(parent, kind, id, own, 1);
+}
+
+/** Runs what frees pages once all else is done: the work isn't undone, nor said to have failed, because that fails. */
+export function freeAfterwards(where: string, free: () => bigint): void {
+	try {
+		log.info(`${free()} pages freed in ${where}`);
+	} catch (error) {
+		log.warn(`pages can't be freed in ${where}: ${messageOf(error)}`);
+	}
 }
 
 /** Frees all pages of the images of this directory, and of those that they build on: they have been restored. */
