@@ -23,7 +23,6 @@ const wholeFiles = [
 	"limits",
 	"auxv",
 	"personality",
-	"timers",
 	"oom_score_adj",
 	"comm",
 	"cmdline",
@@ -155,6 +154,12 @@ function addFds(into: Snapshot, prefix: string, procPath: string, files: Numberi
 	}
 }
 
+/** By their numbers: the kernel lists them as they came to be, which threads that make them at the same time leave to chance. */
+function sortTimers(text: string): string {
+	const timers = text.split(/^(?=ID: )/m);
+	return timers.sort((a, b) => a.localeCompare(b, "en", { numeric: true })).join("");
+}
+
 /** What the processes of one snapshot share, by first appearance. */
 export interface Shared {
 	objects: Numbering;
@@ -167,6 +172,7 @@ export function addProcess(into: Snapshot, prefix: string, procPath: string, sha
 	addColonLines(into, `${prefix}status`, readText(`${procPath}/status`));
 	addSmaps(into, prefix, readText(`${procPath}/smaps`), shared.objects);
 	for (const file of wholeFiles) into.set(`${prefix}${file}`, readText(`${procPath}/${file}`));
+	into.set(`${prefix}timers`, sortTimers(readText(`${procPath}/timers`)));
 	for (const link of ["exe", "cwd", "root"]) into.set(`${prefix}${link}`, readLink(`${procPath}/${link}`));
 	for (const ns of listNames(`${procPath}/ns`)) into.set(`${prefix}ns/${ns}`, readLink(`${procPath}/ns/${ns}`));
 	const threads = otherThreads(procPath);
