@@ -110,6 +110,9 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): P
 				throw new BugError("a thread too many");
 			asked.push(new AskedThread(agent, question.thread, own, request, place));
 		}
+		// From the highest place down, and back from the lowest up: should we die while one has its signals but is on its
+		// chain, their frames come below that, where nobody else's chain may be in use then.
+		asked.sort((a, b) => (a.place > b.place ? -1 : 1));
 		for (let index = 0; ; index++) {
 			const active = asked.filter(({ calls: { length } }) => index < length);
 			if (active.length === 0) break;
@@ -125,8 +128,6 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): P
 	} catch (error) {
 		failure = { error };
 	}
-	// From the lowest place up: should we die when one has its signals back but is on its chain still, their frames come
-	// below that, where nobody else's chain may be by then.
 	asked.sort((a, b) => (a.place < b.place ? -1 : 1));
 	for (const one of asked) {
 		try {
