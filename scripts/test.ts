@@ -15,13 +15,22 @@ interface Totals {
 	skip: number;
 	/** Titles of skipped tests; those that need something say what in their title. */
 	skipped: string[];
+	/** What was printed since the last verdict. */
+	recent: string[];
+	/** Failed tests with what they printed. */
+	failures: string[];
 }
+
+/** Lines of a failed test that are repeated at the end: a log of thousands of lines is often cut to its end. */
+const FAILURE_LINES = 60;
 
 /** Takes from one line of bun's report what counts: a skipped test's title, or a number of the closing summary. */
 function countLine(line: string, totals: Totals): void {
 	const text = line.replace(ESCAPE_SEQUENCE, "");
 	const skipped = /^\((?:skip|todo)\) (.*)$/.exec(text);
 	if (skipped?.[1] !== undefined) totals.skipped.push(skipped[1]);
+	if (text.startsWith("(fail) ")) totals.failures.push([...totals.recent.slice(-FAILURE_LINES), text].join("\n"));
+	totals.recent = /^\((pass|fail|skip|todo)\) /.test(text) ? [] : [...totals.recent.slice(-FAILURE_LINES), text];
 	const summary = /^ *(\d+) (pass|fail|skip|todo)$/.exec(text);
 	const count = Number(summary?.[1]);
 	if (summary?.[2] === "pass") totals.pass = count;
@@ -48,7 +57,7 @@ function testEnvironment(): Record<string, string | undefined> {
 	return env;
 }
 
-const totals: Totals = { pass: 0, fail: 0, skip: 0, skipped: [] };
+const totals: Totals = { pass: 0, fail: 0, skip: 0, skipped: [], recent: [], failures: [] };
 const child = Bun.spawn([process.execPath, "test", "--timeout=60000", ...Bun.argv.slice(2)], {
 	cwd: ROOT,
 	env: testEnvironment(),
@@ -69,6 +78,7 @@ clearTimeout(deadline);
 // A process that a broken test left behind may hold the pipes open for ever.
 await Promise.race([reports, Bun.sleep(2000)]);
 
+if (totals.failures.length > 0) console.log(`\nfailed:\n${totals.failures.join("\n")}`);
 if (totals.skipped.length > 0) console.log(`\nskipped:\n${totals.skipped.map((title) => `  ${title}`).join("\n")}`);
 const failed = Math.max(totals.fail, exitCode === 0 ? 0 : 1);
 const ok = exitCode === 0 && failed === 0 && totals.pass > 0;
