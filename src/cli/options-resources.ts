@@ -303,6 +303,8 @@ export const memoryOptions: readonly OptionSpec[] = [
 	text("address", "address", "ADDR", "the page server's address, or the service's socket", {
 		commands: "DSVL",
 		group: "memory",
+		rpc: "ps",
+		fromRequest: ({ ps }) => (ps === undefined || ps.address === "" ? [] : [ps.address]),
 	}),
 	{
 		name: "port",
@@ -310,6 +312,9 @@ export const memoryOptions: readonly OptionSpec[] = [
 		metavar: "PORT",
 		commands: "DSL",
 		group: "memory",
+		rpc: "ps",
+		// None, or zero: the kernel chooses.
+		fromRequest: ({ ps }) => (ps === undefined || ps.port === 0 ? [] : [String(ps.port)]),
 		since: "foundation",
 		help: "the page server's port",
 		apply: (options, use) => {
@@ -322,6 +327,8 @@ export const memoryOptions: readonly OptionSpec[] = [
 		metavar: "FD",
 		commands: "DSL",
 		group: "memory",
+		rpc: "ps",
+		fromRequest: ({ ps }) => (ps === undefined || !Object.hasOwn(ps, "fd") ? [] : [String(ps.fd)]),
 		since: "foundation",
 		help: "an open connection to use instead of address and port",
 		apply: (options, use) => {

@@ -14,6 +14,24 @@ import type { CommandContext } from "./command-context.ts";
 const LISTEN_FD = 3;
 const MARK = "CRIU_PAGE_SERVER_SOCKET";
 
+/** What serves a connection, as a process of its own: its descriptor 3 is the socket, 4 the images directory. */
+export function pageServerCommand({ psSocket, autoDedup }: Options, logLevel: number) {
+	const connection = psSocket === undefined ? [] : ["--ps-socket", String(LISTEN_FD)];
+	const dedup = autoDedup ? ["--auto-dedup"] : [];
+	const words = [
+		"page-server",
+		"-D",
+		"/proc/self/fd/4",
+		`-v${logLevel}`,
+		"--no-default-config",
+		...connection,
+		...dedup,
+	];
+	const mark = psSocket === undefined ? String(LISTEN_FD) : undefined;
+	const environment = { ...process.env, CRIU_CONFIG_FILE: undefined, [MARK]: mark };
+	return { command: ownCommand(words), environment };
+}
+
 /** Serves one dump, or starts a server that does; the exit code. */
 export async function runPageServer({ options }: CommandContext): Promise<number> {
 	const { openPageServer } = await import("../engine/page-server.ts");

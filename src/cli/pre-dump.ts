@@ -5,6 +5,7 @@ import type { PreDumpEngine } from "../engine/types.ts";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import type { CommandContext } from "./command-context.ts";
+import { commandControl } from "./control.ts";
 import { describeDumpStats } from "./report.ts";
 
 /** Pre-dumps; the exit code. */
@@ -18,7 +19,8 @@ export function preDumpWith({ preDump }: PreDumpEngine, { options, print }: Comm
 	if (options.pid === undefined) {
 		throw new UsageError("NO_PID", "pid not specified", { remedy: "name the process: criu pre-dump -t PID" });
 	}
-	const { stats } = preDump(options);
+	// No hooks: nothing of the tree changes.
+	const { stats } = preDump(options, commandControl({ ...options, actionScripts: [] }));
 	log.info("Pre-dumping finished successfully");
 	if (options.displayStats && stats !== undefined) print(`${describeDumpStats(stats).join("\n")}\n`);
 	return 0;

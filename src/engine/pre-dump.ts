@@ -18,6 +18,7 @@ import { openMemory, type TaskPages } from "../pages/sink.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { FREE_RUN, type RunControl } from "./control.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState } from "./dump-state.ts";
 import { freezeTree, nameLoss } from "./freeze.ts";
@@ -29,9 +30,10 @@ import { Timings } from "./timings.ts";
 import type { DumpResult } from "./types.ts";
 
 /** Freezes the tree at an instant when nothing of an earlier dump is left in it. */
-function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timings) {
+function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timings, control: RunControl) {
 	const hint = guessGadgets(pid);
 	for (let round = 0; ; round++) {
+		control.check();
 		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
 		try {
 			const { tasks, dead } = frozen;
@@ -86,9 +88,10 @@ function prepare(task: DumpedTask, memory: MemoryRun): Prepared | undefined {
 /**
  * Writes memory of a tree that runs on.
  *
- * @throws UsageError, UnsupportedError NO_MEMORY_TRACKING, CriuError, KernelError, ImageError: the tree runs on as before
+ * @throws UsageError, UnsupportedError NO_MEMORY_TRACKING, CancelledError, CriuError, KernelError, ImageError: the tree runs on
+ * as before
  */
-export function preDump(options: Options): DumpResult {
+export function preDump(options: Options, control: RunControl = FREE_RUN): DumpResult {
 	const { pid } = options;
 	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
 	if (options.lazyPages)
@@ -104,13 +107,14 @@ export function preDump(options: Options): DumpResult {
 	timings.lap("prepare");
 	const prepared: Prepared[] = [];
 	try {
-		const { frozen: tree, owners, facts } = freeze(pid, options, memory, timings);
+		const { frozen: tree, owners, facts } = freeze(pid, options, memory, timings, control);
 		using frozen = tree;
 		timings.lap("facts");
 		removeOldImages(dir);
 		memory.begin();
 		try {
 			for (const task of owners) {
+				control.check();
 				adopt(task, facts.get(task.pid), memory);
 				const one = prepare(task, memory);
 				if (one !== undefined) prepared.push(one);
@@ -122,7 +126,11 @@ export function preDump(options: Options): DumpResult {
 		faultPoint("pre-dump:marked");
 		frozen.release(false);
 		timings.lap("release");
-		for (const one of prepared) memory.sink.writeTask(one);
+		for (const one of prepared) {
+			control.check();
+			memory.sink.writeTask(one);
+		}
+		control.check();
 		faultPoint("pre-dump:copied");
 		timings.lap("memory");
 		writePreDumpInventory(dir, options.preDumpMode, memory.finish(true));

@@ -64,7 +64,7 @@ export interface DumpEngine {
 
 export interface PreDumpEngine {
 	/** Writes memory ahead of a dump; the tree runs on. */
-	preDump(options: Options): DumpResult;
+	preDump(options: Options, control?: RunControl): DumpResult;
 }
 
 export interface RestoreEngine {

@@ -15,17 +15,20 @@ import { closeFd } from "../sys/file.ts";
 import { become, findProgram } from "../sys/launch.ts";
 import { __WALL, P_PID, WEXITED, waitId } from "../sys/process.ts";
 import { duplicateTo } from "../sys/standard-streams.ts";
+import { checkPidfdStore, openStatusFd } from "./client-files.ts";
 import { openWorkplace, type Workplace } from "./directories.ts";
 import type { Done, Job } from "./job.ts";
 import { clientControl } from "./notify.ts";
 import { applyRequest, refuseSwrkOptions } from "./request-options.ts";
-import { success } from "./responses.ts";
+import { answerType, success } from "./responses.ts";
 
 const LETTERS = new Map<criu_req_type, string>([
 	[criu_req_type.DUMP, "D"],
 	[criu_req_type.PRE_DUMP, "P"],
 	[criu_req_type.SINGLE_PRE_DUMP, "P"],
 	[criu_req_type.RESTORE, "R"],
+	[criu_req_type.PAGE_SERVER, "S"],
+	[criu_req_type.PAGE_SERVER_CHLD, "S"],
 	[criu_req_type.CPUINFO_DUMP, "U"],
 	[criu_req_type.CPUINFO_CHECK, "U"],
 ]);
@@ -37,8 +40,13 @@ function optsOf({ request }: Job): criu_opts {
 	});
 }
 
+interface Place extends Workplace {
+	/** Tells the client that its server accepts connections, in the way that it had before notifications. */
+	tellReady(): void;
+}
+
 /** Makes the options of a request, opens its directories and its log. @throws UsageError, UnsupportedError */
-function setUp(job: Job): Workplace {
+function setUp(job: Job): Place {
 	const opts = optsOf(job);
 	const { request, place, isStranger, client } = job;
 	const word = criu_req_type[request.type].toLowerCase();
@@ -62,7 +70,13 @@ function setUp(job: Job): Workplace {
 		if (line.options.mntnsCompatMode && request.type !== criu_req_type.RESTORE)
 			throw new UsageError("RESTORE_ONLY", "mntns_compat_mode is for restores only", { remedy: "leave it out" });
 		refuseLaterOptions(line.seen, LETTERS.get(request.type) ?? "");
-		return workplace;
+		checkPidfdStore(opts, client);
+		const status = openStatusFd(opts, client);
+		const close = () => {
+			status?.close();
+			workplace.close();
+		};
+		return { ...workplace, close, tellReady: () => status?.tell() };
 	} catch (error) {
 		workplace.close();
 		throw error;
@@ -73,6 +87,29 @@ function controlOf({ socket }: Job, opts: criu_opts, { actionScripts }: Options)
 	return clientControl({ socket, notify: opts.notifyScripts, actionScripts });
 }
 
+/** The options with the address of the page server's host, where it's given by name. */
+async function findServer(options: Options): Promise<Options> {
+	if (!options.pageServer) return options;
+	return await (await import("../engine/page-server.ts")).resolveServer(options);
+}
+
+async function carryOutPageServer(job: Job, { options, tellReady }: Place): Promise<Done> {
+	const { startPageServer } = await import("./page-server.ts");
+	const { type } = job.request;
+	const { pid, port, stop } = startPageServer(type, options);
+	try {
+		controlOf(job, optsOf(job), options).runHook("status-ready", {});
+		tellReady();
+	} catch (error) {
+		stop();
+		throw error;
+	}
+	return {
+		response: success(answerType(type), { ps: { pid, ...(port === undefined ? {} : { port }) } }),
+		exitCode: 0,
+	};
+}
+
 async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 	const opts = optsOf(job);
 	const isSelf = !Object.hasOwn(opts, "pid");
@@ -81,7 +118,8 @@ async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 		throw new UsageError("NO_SUCH_PID", `pid ${pid} doesn't exist`, { remedy: "send the pid of a process" });
 	const { dump } = await import("../engine/dump.ts");
 	const onlyUser = job.isRestricted ? { uid: job.client.uid, gid: job.client.gid } : undefined;
-	const result = dump({ ...options, pid, onlyUser }, controlOf(job, opts, options));
+	const found = await findServer(options);
+	const result = dump({ ...found, pid, onlyUser }, controlOf(job, opts, options));
 	log.info("Dumping finished successfully");
 	if (options.displayStats && result.stats !== undefined) job.print(`${describeDumpStats(result.stats).join("\n")}\n`);
 	// A client that was killed reads nothing.
@@ -93,7 +131,9 @@ async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 async function carryOutPreDump(job: Job, { options }: Workplace): Promise<Done> {
 	const opts = optsOf(job);
 	const { preDump } = await import("../engine/pre-dump.ts");
-	const { stats } = preDump({ ...options, pid: Object.hasOwn(opts, "pid") ? opts.pid : job.client.pid });
+	const pid = Object.hasOwn(opts, "pid") ? opts.pid : job.client.pid;
+	const control = clientControl({ socket: job.socket, notify: false, actionScripts: [] });
+	const { stats } = preDump({ ...(await findServer(options)), pid }, control);
 	log.info("Pre-dumping finished successfully");
 	if (options.displayStats && stats !== undefined) job.print(`${describeDumpStats(stats).join("\n")}\n`);
 	return { response: success(job.request.type), exitCode: 0 };
@@ -182,7 +222,7 @@ async function carryOutCpuinfo(job: Job, { options }: Workplace): Promise<Done> 
 }
 
 /** In its directories and with its log. */
-async function inWorkplace(job: Job, work: (job: Job, workplace: Workplace) => Promise<Done> | Done): Promise<Done> {
+async function inWorkplace(job: Job, work: (job: Job, place: Place) => Promise<Done> | Done): Promise<Done> {
 	const workplace = setUp(job);
 	try {
 		return await work(job, workplace);
@@ -202,6 +242,9 @@ export async function carryOut(job: Job): Promise<Done> {
 			return await inWorkplace(job, carryOutPreDump);
 		case criu_req_type.RESTORE:
 			return await inWorkplace(job, carryOutRestore);
+		case criu_req_type.PAGE_SERVER:
+		case criu_req_type.PAGE_SERVER_CHLD:
+			return await inWorkplace(job, carryOutPageServer);
 		case criu_req_type.CHECK:
 			// Without a log there's nothing to be opened.
 			return opts === undefined || opts.logFile.length === 0 || opts.logToStderr

@@ -55,6 +55,11 @@ function messageOf(error: CriuError): string {
 	return `${cut(errorLine(describeInOneLine(error), error), MAX_MESSAGE - 1)}\n`;
 }
 
+/** The type of the response: as CRIU does, both requests for a page server are answered alike. */
+export function answerType(type: criu_req_type): criu_req_type {
+	return type === criu_req_type.PAGE_SERVER_CHLD ? criu_req_type.PAGE_SERVER : type;
+}
+
 /** The response to a request that was fulfilled. */
 export function success(type: criu_req_type, answer: Answer = {}): criu_resp {
 	return create(criu_respSchema, { ...answer, type, success: true });

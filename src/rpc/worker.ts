@@ -4,7 +4,7 @@
 import { explainMissingPrivileges, readPrivileges } from "../cli/privileges.ts";
 import { describeError, describeInOneLine, toCriuError } from "../cli/report.ts";
 import { COMPATIBLE_VERSION } from "../cli/version.ts";
-import { type CriuError, UnsupportedError, UsageError } from "../errors.ts";
+import { type CriuError, UsageError } from "../errors.ts";
 import { type criu_req, criu_req_type, criu_reqSchema, type criu_resp } from "../images/gen/rpc_pb.ts";
 import { decodeMessage } from "../images/index.ts";
 import { closeLog, isLogOnStderr, log } from "../log.ts";
@@ -14,18 +14,13 @@ import { endSignalWatch, watchStopSignals } from "../sys/stop-signals.ts";
 import { checkRights, isTrusted, takeFileRights } from "./client-rights.ts";
 import type { Done, Job, WorkerSetup } from "./job.ts";
 import { MAX_REQUEST } from "./notify.ts";
-import { encodeResponse, failure, noAnswer, success } from "./responses.ts";
+import { answerType, encodeResponse, failure, noAnswer, success } from "./responses.ts";
 
 /** Ends without an answer, or with one that tells of a broken conversation. */
 const EXIT_BROKEN = 255;
 const EXIT_FAILED = 1;
 
 const { PRE_DUMP, SINGLE_PRE_DUMP, PAGE_SERVER, PAGE_SERVER_CHLD } = criu_req_type;
-/** Requests of a later version: the command that it has then, and the type of the response. */
-const LATER = new Map<criu_req_type, { command: string; answer: criu_req_type }>([
-	[PAGE_SERVER, { command: "page-server", answer: PAGE_SERVER }],
-	[PAGE_SERVER_CHLD, { command: "page-server", answer: PAGE_SERVER }],
-]);
 
 const KEEPS_OPEN: ReadonlySet<criu_req_type> = new Set([
 	PAGE_SERVER,
@@ -56,14 +51,9 @@ export function report(error: CriuError, { printError }: Pick<WorkerSetup, "prin
 /** Answers a request. Never throws but for a bug in the answering itself. */
 async function answer(job: Job): Promise<Done> {
 	const { type } = job.request;
-	const later = LATER.get(type);
 	try {
 		const missing = explainMissingPrivileges(readPrivileges(), true, job.program);
 		if (job.isRestricted) checkRights(type, job.client, (job.request.opts?.configFile.length ?? 0) > 0);
-		if (later !== undefined)
-			throw new UnsupportedError("COMMAND_NOT_IN_VERSION", `this version of criu has no ${later.command} command yet`, {
-				remedy: "use a version that has it; see criu --help for the commands of this one",
-			});
 		if (type === criu_req_type.VERSION) return { response: answerVersion(), exitCode: 0 };
 		if (missing !== undefined && type !== criu_req_type.FEATURE_CHECK && type !== criu_req_type.WAIT_PID)
 			throw new UsageError("PRIVILEGES", missing.trim().replaceAll("\n", " "), { remedy: "run criu as root" });
@@ -73,7 +63,7 @@ async function answer(job: Job): Promise<Done> {
 		const error = toCriuError(thrown);
 		report(error, job);
 		return {
-			response: failure(later?.answer ?? type, error, {
+			response: failure(answerType(type), error, {
 				...(type === criu_req_type.DUMP ? { dump: { restored: false } } : {}),
 				...(type === criu_req_type.RESTORE ? { restore: { pid: -1 } } : {}),
 			}),

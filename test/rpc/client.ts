@@ -59,12 +59,14 @@ export class Client {
 }
 
 /** A worker of its own, as `criu swrk`. */
-export function startWorker(options: { cwd?: string; words?: string[]; env?: Record<string, string> } = {}): Client {
+export function startWorker(
+	options: { cwd?: string; words?: string[]; env?: Record<string, string>; more?: number[] } = {},
+): Client {
 	const [ours, theirs] = makePair();
 	const child = Bun.spawn([CRIU, "swrk", "3", ...(options.words ?? [])], {
 		cwd: options.cwd ?? tmpdir(),
 		env: { PATH: "/usr/bin:/bin", ...options.env },
-		stdio: ["ignore", "pipe", "pipe", theirs],
+		stdio: ["ignore", "pipe", "pipe", theirs, ...(options.more ?? [])],
 	});
 	closeFd(theirs);
 	return new Client(ours, {

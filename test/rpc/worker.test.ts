@@ -2,17 +2,32 @@
 // criu swrk: requests of every type, their failures, notifications, and clients that break the rules.
 
 import { expect, test } from "bun:test";
-import { closeSync, constants, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import {
+	closeSync,
+	constants,
+	cpSync,
+	existsSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	readSync,
+	writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
 import { closeFd } from "../../src/sys/file.ts";
+import { makePair } from "../../src/sys/packet-socket.ts";
+import { makePipe } from "../../src/sys/pipe.ts";
 import { describeAsRoot } from "../as-root.ts";
 import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
 const ESRCH = 3;
-const EOPNOTSUPP = 95;
 const EBADRQC = 56;
 const EEXIST = 17;
+/** Answers to a notification. */
+const ACK = Uint8Array.of(8, Type.NOTIFY, 24, 1);
+const NACK = Uint8Array.of(8, Type.NOTIFY, 24, 0);
 
 describeAsRoot("a worker", () => {
 	test("tells its version, keeps open when asked, and waits for nobody's child", async () => {
@@ -49,15 +64,69 @@ describeAsRoot("a worker", () => {
 		client.close();
 	});
 
-	test.each([
-		[Type.PAGE_SERVER, Type.PAGE_SERVER, "page-server", 0],
-		[Type.PAGE_SERVER_CHLD, Type.PAGE_SERVER, "page-server", 0],
-	])("refuses request type %i by name", async (type, answer, name, code) => {
-		const client = startWorker();
-		const response = client.request(type, { imagesDirFd: 0 });
-		expect(response).toMatchObject({ type: answer, success: false, crErrno: EOPNOTSUPP });
-		expect(response?.crErrmsg).toContain(`this version of criu has no ${name} command yet`);
-		expect(await client.worker?.exited).toBe(code);
+	test("serves pages for a dump that is asked for elsewhere, and tells how the server ended", async () => {
+		using images = makeImagesDir();
+		using pages = makeImagesDir();
+		const target = await startTarget();
+		try {
+			const server = startWorker();
+			const fds = makePipe();
+			const status = { statusFd: fds[1], notifyScripts: true, logLevel: 4 };
+			let started = server.request(Type.PAGE_SERVER_CHLD, { imagesDirFd: pages.fd, ...status }, { keepOpen: true });
+			// Its readiness may be told before the response or after it.
+			expect(started?.notify?.script).toBe("status-ready");
+			server.send(ACK);
+			started = server.receive();
+			expect(started).toMatchObject({ type: Type.PAGE_SERVER, success: true });
+			const { pid = 0, port = 0 } = started?.ps ?? {};
+			expect(readSync(fds[0], Buffer.alloc(1))).toBe(1);
+			for (const fd of fds) closeSync(fd);
+			const dump = startWorker();
+			const ps = { address: "127.0.0.1", port };
+			expect(dump.request(Type.DUMP, { imagesDirFd: images.fd, pid: target.pid, ps })).toMatchObject({ success: true });
+			await target.kill();
+			const ended = server.request(Type.WAIT_PID, undefined, { pid });
+			expect(ended).toMatchObject({ type: Type.WAIT_PID, success: true, status: 0 });
+			expect(existsSync(join(images.dir, `pagemap-${target.pid}.img`))).toBe(false);
+			expect(readFileSync(join(pages.dir, "criu.log"), "utf8")).toMatch(/Received [1-9]\d* pages/);
+			for (const name of readdirSync(pages.dir))
+				if (name.endsWith(".img")) cpSync(join(pages.dir, name), join(images.dir, name));
+			expect(startWorker().request(Type.RESTORE, { imagesDirFd: images.fd })).toMatchObject({ success: true });
+			process.kill(target.pid, "SIGKILL");
+		} finally {
+			await target.kill();
+		}
+	});
+
+	test("starts a page server that outlives it, and none that its client doesn't want", async () => {
+		using pages = makeImagesDir();
+		const opts = { imagesDirFd: pages.fd, ps: { address: "127.0.0.1" } };
+		const first = startWorker();
+		const started = first.request(Type.PAGE_SERVER, opts);
+		expect(started).toMatchObject({ type: Type.PAGE_SERVER, success: true });
+		expect(await first.worker?.exited).toBe(0);
+		const { pid = 0, port = 0 } = started?.ps ?? {};
+		expect(isAlive(pid)).toBe(true);
+		const taken = startWorker().request(Type.PAGE_SERVER, { ...opts, ps: { ...opts.ps, port } });
+		expect(taken).toMatchObject({ type: Type.PAGE_SERVER, success: false });
+		process.kill(pid, "SIGKILL");
+		const second = startWorker();
+		expect(second.request(Type.PAGE_SERVER_CHLD, { ...opts, notifyScripts: true })?.type).toBe(Type.NOTIFY);
+		second.send(NACK);
+		const refused = second.receive();
+		expect(refused).toMatchObject({ type: Type.PAGE_SERVER, success: false });
+		expect(refused?.crErrmsg).toContain("the client said no at status-ready");
+		const [given, theirs] = makePair();
+		const third = startWorker({ more: [theirs] });
+		expect(
+			third.request(Type.PAGE_SERVER_CHLD, { imagesDirFd: pages.fd, ps: { fd: 4 } }, { keepOpen: true }),
+		).toMatchObject({
+			success: true,
+			ps: { port: 0 },
+		});
+		for (const fd of [given, theirs]) closeFd(fd);
+		third.close();
+		expect(await third.worker?.exited).toBe(255);
 	});
 
 	test.each([
@@ -100,6 +169,10 @@ describeAsRoot("a worker", () => {
 			[{ imagesDirFd: fd, networkLock: 9 }, "invalid argument for --network-lock: 9"],
 			[{ imagesDirFd: fd, lazyPages: true }, "cannot do --lazy-pages yet (asked for by the request)"],
 			[{ imagesDirFd: fd, mntnsCompatMode: true }, "mntns_compat_mode is for restores only"],
+			[{ imagesDirFd: fd, statusFd: 9999, pid: 1 }, "status_fd: descriptor 9999 of the client"],
+			[{ imagesDirFd: fd, pidfdStoreSk: fd, pid: 1 }, `pidfd_store_sk: descriptor ${fd} of the client`],
+			[{ imagesDirFd: fd, ps: { port: 70_000 }, pid: 1 }, "invalid argument for --port: 70000"],
+			[{ imagesDirFd: fd, ps: { port: 1 }, pid: process.pid }, "is an ancestor of criu"],
 			[{ imagesDirFd: fd, pid: 0 }, "invalid argument for -t: 0"],
 			[{ imagesDirFd: fd, pid: 0x7fff_ffff }, "pid 2147483647 doesn't exist"],
 		] as const;
