@@ -152,6 +152,8 @@ export interface Options {
 
 	/** Requests: every task of the tree has to be this user's, who could trace them all himself. */
 	onlyUser: { readonly uid: number; readonly gid: number } | undefined;
+	/** Requests: inode of the socket to the client. Who has the other end, and is dumped, gets its answer when it's restored. */
+	clientSocket: number | undefined;
 	/** Requests: the master of a terminal whose slave alone is in the images goes to the client. */
 	orphanPtsMaster: boolean;
 	/** Ours: look and report only; nothing is frozen for longer than a look, nothing is created. */
@@ -197,6 +199,7 @@ function defaultGenericOptions() {
 		html: undefined,
 		feature: undefined,
 		onlyUser: undefined,
+		clientSocket: undefined,
 		orphanPtsMaster: false,
 		dryRun: false,
 		checkPid: undefined,

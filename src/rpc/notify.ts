@@ -15,8 +15,9 @@ import {
 } from "../images/gen/rpc_pb.ts";
 import { create, decodeMessage, encodeMessage } from "../images/index.ts";
 import { POLLERR, POLLHUP, POLLIN } from "../kernel/abi/event-files.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
 import { log } from "../log.ts";
-import { receivePacket, sendPacket } from "../sys/packet-socket.ts";
+import { readPeerCredentials, receivePacket, sendPacket } from "../sys/packet-socket.ts";
 import { pollFds } from "../sys/poll.ts";
 import { findStopSignal } from "../sys/stop-signals.ts";
 
@@ -43,12 +44,28 @@ function checkRun(socket: number): void {
 	if ((events & (POLLHUP | POLLERR)) !== 0) throw new CancelledError("the client that asked for this is gone");
 }
 
+/** Refuses to wait for one who can't answer: he's a part of the tree that stands still. @throws HookError */
+function checkClient(socket: number, name: HookName): void {
+	const { pid } = readPeerCredentials(socket);
+	let tracer: number | undefined;
+	try {
+		tracer = readStatus(pid).tracerPid;
+	} catch {
+		// It has ended, which the socket tells.
+	}
+	if (tracer !== process.pid) return;
+	throw new HookError(name, `the client (pid ${pid}) can't answer at ${name}: it's a part of the tree that is dumped`, {
+		remedy: "dump it without notify_scripts, or let a process outside of the tree ask for the dump",
+	});
+}
+
 /** Waits for the client's word. @throws HookError, CancelledError */
 function receiveAnswer(socket: number, name: HookName): readonly string[] {
 	for (;;) {
 		const [events = 0] = pollFds([{ fd: socket, events: POLLIN }], LOOK_MS);
 		if (events !== 0) break;
 		checkRun(socket);
+		checkClient(socket, name);
 	}
 	const refused = (why: string, cause?: unknown) =>
 		new HookError(name, `the client ${why} at ${name}`, { cause, remedy: "see the log of the client" });

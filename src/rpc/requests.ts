@@ -11,7 +11,7 @@ import { BugError, CriuError, isErrno, UsageError } from "../errors.ts";
 import { type criu_opts, criu_req_type } from "../images/gen/rpc_pb.ts";
 import { log, logDescriptor, setLogLevel } from "../log.ts";
 import type { Options } from "../options.ts";
-import { closeFd } from "../sys/file.ts";
+import { closeFd, statFd } from "../sys/file.ts";
 import { become, findProgram } from "../sys/launch.ts";
 import { __WALL, P_PID, WEXITED, waitId } from "../sys/process.ts";
 import { duplicateTo } from "../sys/standard-streams.ts";
@@ -110,6 +110,11 @@ async function carryOutPageServer(job: Job, { options, tellReady }: Place): Prom
 	};
 }
 
+/** As the kernel tells it of unix sockets. */
+function inodeOf(socket: number): number {
+	return Number(BigInt.asUintN(32, statFd(socket).ino));
+}
+
 async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 	const opts = optsOf(job);
 	const isSelf = !Object.hasOwn(opts, "pid");
@@ -119,7 +124,7 @@ async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 	const { dump } = await import("../engine/dump.ts");
 	const onlyUser = job.isRestricted ? { uid: job.client.uid, gid: job.client.gid } : undefined;
 	const found = await findServer(options);
-	const result = dump({ ...found, pid, onlyUser }, controlOf(job, opts, options));
+	const result = dump({ ...found, pid, onlyUser, clientSocket: inodeOf(job.socket) }, controlOf(job, opts, options));
 	log.info("Dumping finished successfully");
 	if (options.displayStats && result.stats !== undefined) job.print(`${describeDumpStats(result.stats).join("\n")}\n`);
 	// A client that was killed reads nothing.

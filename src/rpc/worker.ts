@@ -145,5 +145,7 @@ export async function serveConnection(setup: WorkerSetup): Promise<number> {
 		throw new UsageError("BAD_SOCKET", `descriptor ${socket} is no connected unix socket of type SOCK_SEQPACKET`, {
 			remedy: "give the number of one end of a socketpair, open and not close-on-exec",
 		});
+	// What was said up to here isn't about any request.
+	closeLog();
 	return await converse(setup);
 }

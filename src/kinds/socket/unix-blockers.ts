@@ -108,6 +108,7 @@ class Finder {
 		const { ino, type, state, peer, shutdown } = this.socket.diag;
 		if (peer !== undefined && peer !== 0) {
 			const other = this.tree.sockets.get(peer);
+			if (peer === this.context.options.clientSocket) return;
 			if (other === undefined) this.outside(peer, "is connected to");
 			else if (other.diag.peer !== ino) this.checkOneWay(other);
 			return;

@@ -6,7 +6,7 @@ import { BugError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { file_perms_entrySchema, sk_opts_entrySchema, unix_sk_entrySchema } from "../../images/gen/socket_pb.ts";
 import { create } from "../../images/index.ts";
-import { TCP_ESTABLISHED, TCP_LISTEN } from "../../kernel/abi/inet.ts";
+import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "../../kernel/abi/inet.ts";
 import { SOCK_DGRAM } from "../../kernel/abi/socket.ts";
 import { imageFlags } from "../file/anon-inode.ts";
 import { emptyFown } from "../file/fown.ts";
@@ -108,7 +108,9 @@ export function dumpUnix(file: FdFacts, id: number, context: DumpContext): file_
 	const socket = tree.sockets.get(ino);
 	if (socket === undefined) throw new BugError(`socket:[${ino}] was not refused`);
 	const { diag, failed } = socket;
-	const peer = imagePeer(socket, tree);
+	// Its other end is our own.
+	const isService = diag.peer !== undefined && diag.peer !== 0 && diag.peer === context.options.clientSocket;
+	const peer = isService ? 0 : imagePeer(socket, tree);
 	if (peer !== 0 && !tree.sockets.has(peer)) addPlaceholder(peer, context);
 	context.once("unix-order", () => {
 		context.files.arrange(arrangePairs);
@@ -120,9 +122,9 @@ export function dumpUnix(file: FdFacts, id: number, context: DumpContext): file_
 		id,
 		ino,
 		type: diag.type,
-		state: diag.state,
+		state: isService ? TCP_CLOSE : diag.state,
 		flags: imageFlags(file),
-		uflags: 0,
+		uflags: isService ? USK_SERVICE : 0,
 		backlog: diag.wqueue,
 		peer,
 		fown: file.fown,
@@ -135,6 +137,6 @@ export function dumpUnix(file: FdFacts, id: number, context: DumpContext): file_
 		...(diag.type === SOCK_DGRAM && diag.peer === 0 ? { peerGone: true } : {}),
 		...(failed ? { reset: true } : {}),
 	});
-	dumpSocketQueue(socket, id, (one) => pairOf(one, tree), context);
+	if (!isService) dumpSocketQueue(socket, id, (one) => pairOf(one, tree), context);
 	return create(file_entrySchema, { type: fd_types.UNIXSK, id, usk });
 }

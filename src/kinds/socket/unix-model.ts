@@ -31,9 +31,10 @@ const KNOWN_FLAGS = USK_EXTERN | USK_SERVICE | USK_CALLBACK | USK_INHERIT;
  * - alone: by socket(2), whatever it's connected to
  * - orphan: as half of a pair whose other end is closed at once
  * - given: by the user, --inherit-fd
+ * - service: as half of a pair whose other end leaves the answer to a request and is closed
  * - outside: not at all, it's the peer of another one
  */
-export type Making = "pair" | "alone" | "orphan" | "given" | "outside";
+export type Making = "pair" | "alone" | "orphan" | "given" | "service" | "outside";
 
 /** A unix socket of the images. */
 export interface UnixModel {
@@ -91,6 +92,8 @@ function checkEntry(id: number, usk: unix_sk_entry): void {
 	checkFlags(id, flags);
 	if (state === TCP_LISTEN && (type === SOCK_DGRAM || usk.name.length === 0 || backlog > MAX_BACKLOG))
 		throw bad("can't be a listening one");
+	if ((uflags & USK_SERVICE) !== 0 && (state !== TCP_CLOSE || usk.peer !== 0))
+		throw bad("can't have asked for its dump");
 	if ((uflags & USK_CALLBACK) !== 0)
 		throw new UnsupportedError("UNIX_PLUGIN", `socket:[${ino}] was dumped by a plugin`, {
 			remedy: "restore these images with the original criu and that plugin",
@@ -125,7 +128,8 @@ export class UnixModels {
 		const isOutside = (entry.uflags & USK_EXTERN) !== 0;
 		const opts = isOutside && entry.opts !== undefined ? entry.opts : checkSkOpts(id, entry.opts);
 		const given = this.context.options.inheritFds.some(({ key }) => key === keyOfSocket(entry.ino));
-		const making = isOutside ? "outside" : given ? "given" : "alone";
+		const isService = (entry.uflags & USK_SERVICE) !== 0;
+		const making = isOutside ? "outside" : given ? "given" : isService ? "service" : "alone";
 		const model: UnixModel = {
 			id,
 			entry,
@@ -137,7 +141,7 @@ export class UnixModels {
 			path: pathOfName(entry.name),
 		};
 		if (this.byIno.has(entry.ino)) throw corruptImage(FILE, `two sockets with inode ${entry.ino}`);
-		if (queue.length > 0 && (isOutside || entry.state === TCP_LISTEN))
+		if (queue.length > 0 && (isOutside || isService || entry.state === TCP_LISTEN))
 			throw corruptImage(FILE, `data waits in ${nameModel(model)}, which can't have any`);
 		this.byIno.set(entry.ino, model);
 		this.byId.set(id, model);

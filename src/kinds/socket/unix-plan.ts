@@ -19,6 +19,7 @@ import { planReuse, planSkFilter, planSkOpts } from "./sk-opts.ts";
 import { nameKey, planAddressOf, planBind, planBindConnected } from "./unix-bind.ts";
 import { planFill } from "./unix-fill.ts";
 import { isIntricate, nameModel, type UnixModel, unixModelsOf } from "./unix-model.ts";
+import { planAnswer } from "./unix-service.ts";
 
 /** Flags that F_SETFL changes, but for signals. */
 const SETTABLE = fcntl.O_NONBLOCK | fcntl.O_APPEND | fcntl.O_NOATIME;
@@ -136,6 +137,15 @@ function makeOrphan(model: UnixModel, file: FilePlan, shop: Workshop): FdArg {
 	return fd;
 }
 
+/** The socket by which the program had asked for its dump. */
+function makeService(model: UnixModel, { program }: FilePlan): FdArg {
+	const flags = makingFlags(model);
+	const [fd, other] = planPair(program, model.entry.type | flags, nameModel(model));
+	planAnswer(program, other);
+	planState(program, fd, model, flags);
+	return fd;
+}
+
 /** A peer that is closed with unread data leaves an error behind. */
 export function planReset(program: Program, fd: FdArg, { entry }: UnixModel): void {
 	if (!entry.reset) return;
@@ -202,6 +212,8 @@ function make(model: UnixModel, file: FilePlan, shop: Workshop): FdArg {
 			if (sender !== undefined) return makeReachable(sender, model, file, shop, model);
 			if (peer?.sender === model) return makeReachable(model, peer, file, shop, model);
 			return makeAlone(model, file, shop);
+		case "service":
+			return makeService(model, file);
 		case "given": {
 			const key = keyOfSocket(entry.ino);
 			const fd = planInherited(file.program, key, file.context.options, file.plan);
