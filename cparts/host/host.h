@@ -184,6 +184,21 @@ struct cr_looks {
 	uint64_t stack_size;
 };
 
+/* A descriptor that stays open when we end. */
+struct cr_lazy_fd {
+	int32_t fd;
+	int32_t is_pidfd;    /* of a process that can't go on without us; otherwise a userfaultfd */
+};
+
+/* Processes whose memory we bring, for a child that outlives us until they have ended. */
+struct cr_lazy_guard {
+	uint64_t list;       /* address of struct cr_lazy_fd[], sorted by number; the number of the first is how many follow */
+	int32_t pad;
+	int32_t pidfd;       /* ours */
+	uint64_t stack;      /* of the child */
+	uint64_t stack_size;
+};
+
 /* A program to start. Its descriptors 0 to nr_fds - 1 are copies of ours, it has no others; no signal is blocked or ignored. */
 struct cr_launch {
 	uint64_t path;       /* of the program; zero-terminated */
@@ -202,6 +217,7 @@ CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);
+CR_EXPORT int64_t cr_guard_lazy(struct cr_lazy_guard *guard);
 CR_EXPORT int64_t cr_step(struct cr_step *request);
 CR_EXPORT int64_t cr_sockopts(int32_t fd, struct cr_sockopt *list, uint64_t nr, uint8_t *values,
 			      const uint8_t *usual);

@@ -74,6 +74,7 @@ export const commandTable: readonly CommandSpec[] = [
 		letter: "L",
 		usage: "lazy-pages [options]",
 		help: "bring memory pages to restored processes when they need them",
+		load: async () => (await import("./lazy-pages.ts")).runLazyPages,
 	},
 	{
 		...plain,

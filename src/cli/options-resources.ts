@@ -298,7 +298,6 @@ export const memoryOptions: readonly OptionSpec[] = [
 		group: "memory",
 		rpc: "lazy_pages",
 		negatable: false,
-		since: "later",
 	}),
 	text("address", "address", "ADDR", "the page server's address, or the service's socket", {
 		commands: "DSVL",

@@ -16,8 +16,10 @@ import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { __WALL, P_PID, WNOHANG, WSTOPPED } from "../kernel/abi/wait.ts";
 import { STAGE_GROUPS, type Stage, type TaskImage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
+import type { LazyHandover } from "../pages/lazy/protocol.ts";
 import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
+import { handOverTree } from "./lazy-restore.ts";
 import { pidTakenError } from "./pid-holder.ts";
 import type { Timings } from "./timings.ts";
 
@@ -67,6 +69,8 @@ export class TreeBuilder {
 		private readonly timings: Timings,
 		/** Called between steps; throws when the restore is to end. */
 		private readonly check: () => void = () => {},
+		/** Where memory whose pages come later is handed to. */
+		private readonly lazy?: LazyHandover,
 	) {
 		this.built.set(tree.root.pid, root);
 		this.nextHelper = Math.max(...tree.tasks.keys(), ...tree.slots.keys()) + 1;
@@ -88,7 +92,10 @@ export class TreeBuilder {
 		if (tree.steps.length > 0) timings.lap("fork");
 		for (const group of later) {
 			this.check();
-			if (group.includes(THREADS_FROM)) this.makeThreads();
+			if (group.includes(THREADS_FROM)) {
+				if (this.lazy !== undefined) handOverTree(tree, (pid) => this.processOf(pid), this.lazy);
+				this.makeThreads();
+			}
 			for (const task of tree.tasks.values()) this.runStages(task, group);
 			this.runner.settleAll();
 			timings.lap(group[0] ?? "");

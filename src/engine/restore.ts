@@ -11,6 +11,7 @@ import { CLONE_PARENT } from "../kernel/abi/sched.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { freeAfterwards, freeAll } from "../pages/dedup.ts";
+import { LazyHandover } from "../pages/lazy/protocol.ts";
 import { describePlan } from "../plan/describe-plan.ts";
 import { type PlannedTree, planTree } from "../plan/plan-tree.ts";
 import { loadHost } from "../sys/host.ts";
@@ -58,6 +59,16 @@ function startRoot(options: Options, tree: PlannedTree): Started {
 			throw error;
 		}
 	});
+}
+
+/** The daemon's connection, before anything is made. @throws CriuError NO_LAZY_DAEMON */
+function connectLazy(tree: PlannedTree): LazyHandover {
+	try {
+		return LazyHandover.connect();
+	} catch (error) {
+		tree.numbers.closePasses();
+		throw error;
+	}
 }
 
 /** An operation that fails for a reason which its kind didn't foresee gets the advice that always holds. */
@@ -121,16 +132,20 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	control.check();
 	const tree = planTree(options, dir, images);
 	timings.lap("plan");
+	const lazy = options.lazyPages ? connectLazy(tree) : undefined;
 	let started: Started;
 	try {
 		faultPoint("restore:planned");
 		started = startRoot(options, tree);
+	} catch (error) {
+		lazy?.close();
+		throw error;
 	} finally {
 		tree.numbers.closePasses();
 	}
 	timings.lap("spawn");
 	const { task: built, init } = started;
-	const builder = new TreeBuilder(tree, built, timings, () => control.check());
+	const builder = new TreeBuilder(tree, built, timings, () => control.check(), lazy);
 	const facts = { rootPid: built.pid, imagesFd };
 	let removePidfile = () => {};
 	try {
@@ -145,7 +160,9 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		tellHook(control, "pre-resume", facts);
 		if (options.leaveStopped) for (const pid of builder.runningPids) sendSignal(pid, SIGSTOP);
 		faultPoint("restore:finished");
+		lazy?.check();
 	} catch (error) {
+		lazy?.close();
 		builder.kill();
 		init?.kill();
 		built.site.close();
@@ -157,11 +174,15 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	if (init !== undefined) detachInit(init);
 	builder.detach();
 	built.site.close();
+	lazy?.finish();
+	lazy?.close();
 	faultPoint("restore:detached");
 	timings.lap("release");
 	log.info(`Restored pid ${built.pid}${tree.tasks.size > 1 ? ` and ${tree.tasks.size - 1} others` : ""}`);
 	// Only now: a restore that failed may be tried again.
-	if (options.autoDedup) freeAfterwards("the images", () => freeAll(dir));
+	if (options.autoDedup && options.lazyPages)
+		log.warn("--auto-dedup has no effect: the lazy-pages daemon needs the images still");
+	else if (options.autoDedup) freeAfterwards("the images", () => freeAll(dir));
 	const stats: RestoreStats = {
 		pagesCompared: 0n,
 		pagesSkippedCow: 0n,

@@ -217,6 +217,8 @@ export interface TaskPlan extends ThreadPlan {
 	readonly area: { readonly start: bigint; readonly end: bigint };
 	/** Start of a large range of addresses that nothing of the task will use: room for temporary mappings. */
 	readonly scratch: bigint;
+	/** Mappings whose missing pages come later (--lazy-pages). */
+	readonly lazy: { start: bigint; end: bigint }[];
 	/** Paths that exist on disk only until the restore is over (ghosts); removed if it fails. */
 	readonly temporaryPaths: Uint8Array[];
 	/** What takes back, once the new processes are gone, what a failed restore leaves besides. */

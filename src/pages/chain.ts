@@ -38,6 +38,7 @@ function readLevel(
 	id: ImageId,
 	level: number,
 	pagesIds: number[],
+	skipsLazy = false,
 ): PageRun[] | undefined {
 	if (level > MAX_LEVELS)
 		throw new ImageError("IMAGE_CORRUPT", `the links "parent" of ${dir.path} lead on and on`, {
@@ -48,19 +49,18 @@ function readLevel(
 	if (pagemap === undefined) return undefined;
 	pagesIds[level] = pagemap.head.pagesId;
 	const file = imageFileName(kind as ImageKind, id);
-	return collectRuns(level === 0 ? file : `${dir.path}/${file}`, pagemap, () =>
-		withLevel(dir, 1, (parent) => readLevel(parent, kind, id, level + 1, pagesIds) ?? []),
-	);
+	const older = () => withLevel(dir, 1, (parent) => readLevel(parent, kind, id, level + 1, pagesIds) ?? []);
+	return collectRuns(level === 0 ? file : `${dir.path}/${file}`, pagemap, older, skipsLazy);
 }
 
 /**
- * Reads a pagemap with all that it builds on; undefined when there is none.
+ * Reads a pagemap with all that it builds on; undefined when there is none. `skipsLazy`: see collectRuns.
  *
  * @throws ImageError
  */
-export function readChain(dir: ImageDir, kind: PagemapKind, id: ImageId): PageChain | undefined {
+export function readChain(dir: ImageDir, kind: PagemapKind, id: ImageId, skipsLazy = false): PageChain | undefined {
 	const pagesIds: number[] = [];
-	const runs = readLevel(dir, kind, id, 0, pagesIds);
+	const runs = readLevel(dir, kind, id, 0, pagesIds, skipsLazy);
 	return runs === undefined ? undefined : { file: imageFileName(kind as ImageKind, id), runs, pagesIds };
 }
 

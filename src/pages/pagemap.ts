@@ -201,6 +201,14 @@ export function listHeld(file: string, entries: readonly pagemap_entry[]): Range
 	return held;
 }
 
+/** Pages that a lazy restore leaves to its daemon. @throws ImageError as listRanges */
+export function listLazy(file: string, entries: readonly pagemap_entry[]): Ranges {
+	const lazy: Ranges = [];
+	for (const { start, end, flags } of listRanges(file, entries))
+		if ((flags & PE_LAZY) !== 0) appendRange(lazy, start, end);
+	return lazy;
+}
+
 function incomplete(file: string, start: bigint): ImageError {
 	return new ImageError("IMAGE_INCOMPLETE", `${file}: pages at 0x${start.toString(16)} are in no image`, {
 		file,
@@ -229,7 +237,8 @@ function takeFromParent(runs: PageRun[], file: string, { start, end }: PagemapRa
 }
 
 /**
- * Where each page of a pagemap lies. `parent`: the same of the parent images, asked for when it's needed.
+ * Where each page of a pagemap lies. `parent`: the same of the parent images, asked for when it's needed. `skipsLazy`: without
+ * what listLazy gives.
  *
  * @throws ImageError when entries overlap, go backwards, or miss their pages in the parent images
  */
@@ -237,12 +246,17 @@ export function collectRuns(
 	file: string,
 	pagemap: { head: pagemap_head; entries: pagemap_entry[] },
 	parent: () => readonly PageRun[] = () => [],
+	skipsLazy = false,
 ): PageRun[] {
 	const runs: PageRun[] = [];
 	let offset = 0n;
 	let older: readonly PageRun[] | undefined;
 	for (const range of listRanges(file, pagemap.entries)) {
 		const { start, end, flags } = range;
+		if (skipsLazy && (flags & PE_LAZY) !== 0) {
+			if ((flags & PE_PRESENT) !== 0) offset += end - start;
+			continue;
+		}
 		if ((flags & PE_PARENT) !== 0) {
 			older ??= parent();
 			takeFromParent(runs, file, range, older);
@@ -251,7 +265,8 @@ export function collectRuns(
 		if ((flags & PE_PRESENT) === 0) throw incomplete(file, start);
 		const bytes = end - start;
 		const last = runs[runs.length - 1];
-		if (last !== undefined && last.level === 0 && last.address + last.bytes === start) last.bytes += bytes;
+		const follows = last?.level === 0 && last.address + last.bytes === start && last.offset + last.bytes === offset;
+		if (last !== undefined && follows) last.bytes += bytes;
 		else runs.push({ address: start, bytes, offset, level: 0 });
 		offset += bytes;
 	}

@@ -228,6 +228,7 @@ function newTask(image: TaskImage, table: FdNumberTable, slots: SlotCounter, sha
 		afterDetach: [],
 		numbers: new TaskNumbers(table),
 		final: {},
+		lazy: [],
 		...shared,
 		threads: image.threads.slice(1).map(({ tid }) => ({
 			tid,

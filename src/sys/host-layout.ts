@@ -170,6 +170,21 @@ export const CrRequeue = defineStruct("cr_requeue", 88, {
 	pad: ["i32", 84],
 });
 
+/** Mirrors `struct cr_lazy_fd` (cparts/host/host.h). */
+export const CrLazyFd = defineStruct("cr_lazy_fd", 8, {
+	fd: ["i32", 0],
+	is_pidfd: ["i32", 4],
+});
+
+/** Mirrors `struct cr_lazy_guard` (cparts/host/host.h). */
+export const CrLazyGuard = defineStruct("cr_lazy_guard", 32, {
+	list: ["u64", 0],
+	pad: ["i32", 8],
+	pidfd: ["i32", 12],
+	stack: ["u64", 16],
+	stack_size: ["u64", 24],
+});
+
 /** `struct cr_launch`. */
 export const CrLaunch = defineStruct("cr_launch", 48, {
 	path: ["u64", 0],

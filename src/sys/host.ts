@@ -18,6 +18,7 @@ const SYMBOLS = {
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_guard_lazy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_sockopts: {
@@ -263,6 +264,13 @@ export function startGuard(request: GuardRequest): number {
 /** Starts a child that reads the CrLooks at `address` when we have ended, however that came; gives its pid. @throws KernelError */
 export function startLooksGuard(address: number): number {
 	const pid = Number((library ?? loadLibrary()).symbols.cr_guard_looks(address as Pointer));
+	if (pid < 0) throw new KernelError("clone", -pid, "of a guard");
+	return pid;
+}
+
+/** Starts a child that reads the CrLazyGuard at `address` when we have ended, however that came; gives its pid. @throws KernelError */
+export function startLazyGuard(address: number): number {
+	const pid = Number((library ?? loadLibrary()).symbols.cr_guard_lazy(address as Pointer));
 	if (pid < 0) throw new KernelError("clone", -pid, "of a guard");
 	return pid;
 }

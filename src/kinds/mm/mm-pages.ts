@@ -108,10 +108,10 @@ function readImagePages(pages: PageFiles, runs: readonly PageRun[], start: bigin
 	return undefined;
 }
 
-/** Which pages the images hold of a task. @throws ImageError */
+/** Which pages the images hold of a task, but for those that are brought later. @throws ImageError */
 export function readRuns(pid: number, context: RestoreContext): PageChain {
 	return context.once(`runs:${pid}`, () => {
-		const chain = readChain(context.dir, KINDS.PAGEMAP, pid);
+		const chain = readChain(context.dir, KINDS.PAGEMAP, pid, context.options.lazyPages);
 		if (chain !== undefined) return chain;
 		const file = `pagemap-${pid}.img`;
 		throw new ImageError("IMAGE_MISSING", `image ${file} is missing`, {

@@ -14,6 +14,7 @@ import type { PageRun } from "../../pages/pagemap.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
 import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
+import { findLazyMappings } from "./lazy.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { PageFiles } from "./page-files.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
@@ -254,6 +255,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const chain = readRuns(image.tid, context);
 	const { file: pagemapFile, runs } = chain;
 	const pages = PageFiles.pass(chain, plan, context);
+	plan.lazy.push(...findLazyMappings(image.tid, mappings, context));
 	const maker = context.makers.get(image.tid);
 	const vdso = compareVdso(pagemapFile, image, runs, mappings, pages, context);
 	const inherited = findInherited(image, maker, vdso?.choice !== "proxy");

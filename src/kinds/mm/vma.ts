@@ -234,6 +234,13 @@ export function isPrivate(entry: vma_entry): boolean {
 	);
 }
 
+/** True for memory whose pages can be brought on demand. */
+export function canBeLazy({ status, flags }: vma_entry): boolean {
+	const isOwn = (status & (VMA_AREA_VDSO | VMA_AREA_VVAR | VMA_AREA_VSYSCALL)) === 0;
+	const unfit = mman.MAP_LOCKED | mman.MAP_HUGETLB | mman.MAP_DROPPABLE | mman.MAP_SHARED;
+	return isOwn && (flags & unfit) === 0 && (flags & mman.MAP_ANONYMOUS) !== 0;
+}
+
 /** The stretches whose pages go into the pagemap. `stackPointers`: pages that a lazy restore must have at once. */
 export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: readonly bigint[]): PrivateRange[] {
 	const ranges: PrivateRange[] = [];
@@ -241,8 +248,7 @@ export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: 
 		if (!isPrivate(entry) || (entry.status & VMA_AREA_VVAR) !== 0) continue;
 		if ((entry.flags & mman.MAP_DROPPABLE) !== 0) continue;
 		const isVdso = (entry.status & VMA_AREA_VDSO) !== 0;
-		const lazy =
-			!isVdso && (entry.flags & (mman.MAP_LOCKED | mman.MAP_HUGETLB)) === 0 && (entry.flags & mman.MAP_ANONYMOUS) !== 0;
+		const lazy = canBeLazy(entry);
 		if (!lazy) {
 			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso });
 			continue;

@@ -129,6 +129,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 		news: undefined,
 		leaderFirst: false,
 		outside: [],
+		lazy: [],
 		beforeDetach: [],
 		afterDetach: [],
 		numbers: { reserve: () => 1000, pass: () => 1001 },

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The lazy-pages daemon: takes the memory of restored tasks from a restore, and brings their pages from images.
+
+import { lstatSync, unlinkSync } from "node:fs";
+import { CriuError, ImageError } from "../errors.ts";
+import { ImageDir, KINDS } from "../images/index.ts";
+import { log } from "../log.ts";
+import type { Options } from "../options.ts";
+import { LazyGuard } from "../pages/lazy/guard.ts";
+import { LAZY_SOCKET, listenForRestore, RestoreConnection } from "../pages/lazy/protocol.ts";
+import { LazyServer } from "../pages/lazy/server.ts";
+import { LocalSource, type PageSource } from "../pages/lazy/source.ts";
+import { listLazy } from "../pages/pagemap.ts";
+import type { Ranges } from "../pages/scan.ts";
+import { closeFd } from "../sys/file.ts";
+import { loadHost } from "../sys/host.ts";
+import { raiseFdLimit } from "../sys/limits.ts";
+
+/** A daemon that a restore can connect to. */
+export interface LazyDaemon {
+	/** The listening socket, and the connection to a page server where there is one. */
+	readonly fds: readonly number[];
+	/** Waits for a restore and serves its tasks until all have their pages. @throws CriuError; tasks without their pages are ended */
+	serve(): void;
+}
+
+/** The socket of an earlier daemon goes. @throws CriuError LAZY_SOCKET */
+function bind(): number {
+	try {
+		if (lstatSync(LAZY_SOCKET, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(LAZY_SOCKET);
+		return listenForRestore();
+	} catch (error) {
+		throw new CriuError("LAZY_SOCKET", `the socket ${LAZY_SOCKET} can't be made in the work directory`, {
+			cause: error,
+			remedy: "remove what is in its place, or use another --work-dir (the same for the restore)",
+		});
+	}
+}
+
+/**
+ * Opens a daemon. `sockets`: those of a daemon that was opened in another process.
+ *
+ * @throws CriuError, ImageError
+ */
+export async function openLazyDaemon(options: Options, sockets: readonly number[] = []): Promise<LazyDaemon> {
+	loadHost();
+	raiseFdLimit();
+	const fds = sockets.length > 0 ? sockets : [bind()];
+	return { fds, serve: () => serve(options, fds) };
+}
+
+function serve(options: Options, [listening = -1]: readonly number[]): void {
+	using dir = ImageDir.open(options.imagesDir);
+	dir.readInventory();
+	const tasks = dir.readEntries(KINDS.PSTREE).length;
+	const source: PageSource = new LocalSource(dir);
+	log.info(`Waiting for the restore of ${tasks} tasks`);
+	const connection = RestoreConnection.accept(listening);
+	closeFd(listening);
+	const guard = new LazyGuard();
+	const server = new LazyServer(source, guard);
+	try {
+		receiveTasks(server, connection, dir, tasks);
+		bringAll(server, connection);
+		source.finish();
+	} catch (error) {
+		log.error("processes that wait for pages are ended: they would go on with wrong memory");
+		throw error;
+	}
+	guard.end();
+	connection.close();
+	log.info(`Lazy pages transfer finished successfully: ${server.describe()}`);
+}
+
+function receiveTasks(server: LazyServer, connection: RestoreConnection, dir: ImageDir, tasks: number): void {
+	const known = new Set<number>();
+	for (const { imagePid, pid, uffd } of connection.receive(tasks)) {
+		if (known.has(imagePid)) throw new CriuError("LAZY_RESTORE", `the restore names pid ${imagePid} twice`);
+		known.add(imagePid);
+		server.add(uffd, pid, imagePid, readLazy(dir, imagePid));
+	}
+	log.info(`${known.size} tasks wait for ${server.missing / 4096n} pages`);
+}
+
+function bringAll(server: LazyServer, connection: RestoreConnection): void {
+	let control: number | undefined = connection.fd;
+	while (!server.isDone) {
+		if (!server.turn(control)) continue;
+		connection.receiveEnd();
+		control = undefined;
+		server.push();
+		log.debug("the restore is over: all pages are brought");
+	}
+}
+
+function readLazy(dir: ImageDir, pid: number): Ranges {
+	const pagemap = dir.findHeaded(KINDS.PAGEMAP, pid);
+	if (pagemap !== undefined) return listLazy(`pagemap-${pid}.img`, pagemap.entries);
+	throw new ImageError("IMAGE_MISSING", `image pagemap-${pid}.img is missing, of a task that waits for pages`, {
+		file: `pagemap-${pid}.img`,
+		remedy: "give lazy-pages the directory that restore gets (--images-dir)",
+	});
+}
