@@ -24,6 +24,8 @@ export type Step =
 	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean }
 	| { do: "pre-dump"; by: Side; mode: "splice" | "read" }
 	| { do: "restore"; by: Side; stopped?: boolean }
+	/** `daemon`: whose lazy-pages brings the memory. `hot`: the program's check begins while it does. */
+	| { do: "lazy-restore"; by: Side; daemon: Side; hot?: boolean }
 	| { do: "continue" }
 	| { do: "decode" }
 	| { do: "storm"; by: Side }
@@ -40,6 +42,7 @@ export interface Mode {
 const dump = (by: Side, leave?: "running" | "stopped"): Step =>
 	leave === undefined ? { do: "dump", by } : { do: "dump", by, leave };
 const preDump = (mode: "splice" | "read"): Step => ({ do: "pre-dump", by: "ours", mode });
+const lazyRestore = (by: Side, daemon: Side, hot = false): Step => ({ do: "lazy-restore", by, daemon, hot });
 const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
 
 /** Every mode. A new one here runs all scenarios. */
@@ -91,6 +94,20 @@ export const modes: readonly Mode[] = [
 			restore("peer"),
 		],
 	},
+	{
+		name: "lazy",
+		title: "gets its memory while it runs, from ours and the peer's daemon",
+		steps: [
+			dump("peer"),
+			lazyRestore("ours", "ours"),
+			dump("ours"),
+			lazyRestore("ours", "peer"),
+			dump("ours"),
+			lazyRestore("peer", "ours"),
+			dump("ours"),
+			lazyRestore("ours", "ours", true),
+		],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
@@ -113,7 +130,7 @@ export function modesOf(scenario: Scenario): Mode[] {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
-		if (mode.name === "chain" && !scenario.memory) return false;
+		if ((mode.name === "chain" || mode.name === "lazy") && !scenario.memory) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -230,6 +247,27 @@ async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
 	await run.compare(stopped);
 }
 
+/** The daemon, which has to end well once all pages are there; with `hot` that is waited for after the program's check. */
+async function doLazyRestore(run: Run, { by, daemon, hot }: Extract<Step, { do: "lazy-restore" }>): Promise<void> {
+	const pidfile = join(run.dir, `lazy.pid${run.dumps}`);
+	const log = join(run.images, "lazy.log");
+	const args = ["lazy-pages", "-d", "--pidfile", pidfile, "-D", run.images, "-o", "lazy.log", "-v4"];
+	await run.criu(daemon, log, args);
+	const pid = Number(readFileSync(pidfile, "latin1"));
+	run.atEnd = async () => {
+		const ending = await run.stage.died(pid);
+		if (ending.how !== "exit" || ending.code !== 0)
+			throw new Error(`${daemon}: lazy-pages ended with ${showEnding(ending)}${run.tail(log)}`);
+	};
+	const { options, restoreOptions } = run.scenario;
+	const lazy = ["restore", "-d", "--lazy-pages", "-D", run.images, "-o", "restore.log", "-v4"];
+	await run.criu(by, join(run.images, "restore.log"), [...lazy, ...options, ...restoreOptions]);
+	if (hot) return;
+	await run.finish();
+	await run.settleAsleep();
+	await run.compare();
+}
+
 /** What a run of all tests has time for; as many as the scenario asks for come with CRIU_STORM_DUMPS. */
 const MAX_STORM_DUMPS = 4;
 
@@ -265,6 +303,7 @@ async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "dump") return doDump(run, step.by, step.leave, step.tracked);
 	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
 	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false);
+	if (step.do === "lazy-restore") return doLazyRestore(run, step);
 	if (step.do === "refuse") return doRefuse(run);
 	if (step.do === "storm") return doStorm(run, step.by);
 	if (step.do === "decode") {
@@ -308,11 +347,13 @@ async function playSteps(run: Run, mode: Mode): Promise<void> {
 	else await run.stage.kill(run.pid, 15);
 	const ending = await run.stage.died(run.pid);
 	judge(run.lastLine(), showEnding(ending));
+	await run.finish();
 	await run.expectNothingLeft();
 }
 
 function findReasonToSkip(scenario: Scenario, mode: Mode, host: Host): string | undefined {
-	const withPeer = mode.steps.some((step) => "by" in step && host.criu[step.by] === host.criu.peer);
+	const actors = (step: Step) => [...("by" in step ? [step.by] : []), ...("daemon" in step ? [step.daemon] : [])];
+	const withPeer = mode.steps.some((step) => actors(step).some((by) => host.criu[by] === host.criu.peer));
 	if (withPeer && host.criu.peer === undefined) return host.peerMissing;
 	if (withPeer && scenario.skipPeer !== undefined && !isControl(mode)) return scenario.skipPeer;
 	const withUs = mode.steps.some((step) => "by" in step && step.by === "ours");

@@ -30,6 +30,8 @@ export class Run {
 	/** Images that the next ones build on. */
 	parent: string | undefined;
 	dumps = 0;
+	/** What has to be waited for, see finish. */
+	atEnd: (() => Promise<void>) | undefined;
 	step = "start";
 	peerHadAHand = false;
 	before: Snapshot = new Map();
@@ -136,6 +138,13 @@ export class Run {
 			const wasDead = states.length > 0 && states.every((state) => state === "Z");
 			if (!wasDead && !states.includes("T")) await this.stage.kill(pid, 18);
 		}
+	}
+
+	/** Waits for the end of what runs beside the program. */
+	async finish(): Promise<void> {
+		const { atEnd } = this;
+		this.atEnd = undefined;
+		await atEnd?.();
 	}
 
 	lastLine(): string {
