@@ -96,17 +96,13 @@ export const modes: readonly Mode[] = [
 	},
 	{
 		name: "lazy",
-		title: "gets its memory while it runs, from ours and the peer's daemon",
-		steps: [
-			dump("peer"),
-			lazyRestore("ours", "ours"),
-			dump("ours"),
-			lazyRestore("ours", "peer"),
-			dump("ours"),
-			lazyRestore("peer", "ours"),
-			dump("ours"),
-			lazyRestore("ours", "ours", true),
-		],
+		title: "gets its memory while it runs",
+		steps: [dump("ours"), lazyRestore("ours", "ours"), dump("ours"), lazyRestore("ours", "ours", true)],
+	},
+	{
+		name: "lazy-peer",
+		title: "gets its memory while it runs, with the peer's daemon and the peer's restore",
+		steps: [dump("peer"), lazyRestore("ours", "peer"), dump("ours"), lazyRestore("peer", "ours")],
 	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
@@ -124,13 +120,16 @@ export const modes: readonly Mode[] = [
 /** Modes of the peer alone: they show whether a failure of a pairing, or a tag that leaves the peer out, is the peer's. */
 const isControl = ({ name }: Mode) => name.startsWith("peer-") && name !== "peer-ours";
 
+/** Modes for scenarios about memory. */
+const ofMemory: ReadonlySet<string> = new Set(["chain", "lazy", "lazy-peer"]);
+
 /** The modes that a scenario runs in. */
 export function modesOf(scenario: Scenario): Mode[] {
 	return modes.filter((mode) => {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
-		if ((mode.name === "chain" || mode.name === "lazy") && !scenario.memory) return false;
+		if (ofMemory.has(mode.name) && !scenario.memory) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});

@@ -35,6 +35,7 @@ import { encodeSeccomp } from "../kinds/task/seccomp.ts";
 import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import type { Ranges } from "../pages/scan.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
@@ -44,6 +45,7 @@ import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES 
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
+import { LazyGive } from "./lazy-give.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
@@ -128,6 +130,7 @@ function copyMemory(
 	context: DumpState,
 	memory: MemoryRun,
 	control: RunControl,
+	give: LazyGive | undefined,
 ): PagesWritten {
 	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
 		dumpSegmentPages(segment, memory.sink);
@@ -137,7 +140,8 @@ function copyMemory(
 		.filter(({ task }) => !hasSharedMemory(task, context))
 		.map(({ task, draft }) => {
 			control.check();
-			return dumpPages(task, draft, memory.sink, memory.trackingOf(task));
+			const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
+			return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
 		})
 		.reduce(addPages, NO_PAGES);
 }
@@ -224,6 +228,7 @@ function carryOut(
 	timings: Timings,
 	memory: MemoryRun,
 	control: RunControl,
+	give: LazyGive | undefined,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
@@ -235,14 +240,14 @@ function carryOut(
 	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
-	const pages = copyMemory(collected, context, memory, control);
+	const pages = copyMemory(collected, context, memory, control, give);
 	control.check();
 	faultPoint("dump:pages");
 	const identity = collectIdentity(tasks, context);
 	timings.lap("memory");
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
-	const early = livesOn && !control.hasHooks;
+	const early = livesOn && !control.hasHooks && give === undefined;
 	if (early) {
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
@@ -250,8 +255,10 @@ function carryOut(
 	writeImages(collected, dead, context, dir, identity, memory);
 	timings.lap("images");
 	if (!early) {
-		control.runHook("post-dump", { rootPid: tasks[0]?.pid, imagesFd: dir.descriptor });
+		const facts = { rootPid: tasks[0]?.pid, imagesFd: dir.descriptor };
+		control.runHook("post-dump", facts);
 		control.check();
+		give?.serve(control, facts);
 		if (livesOn) frozen.release(options.leaveStopped);
 		else frozen.kill();
 		timings.lap("release");
@@ -342,6 +349,7 @@ export function dump(options: Options, control: RunControl = FREE_RUN): DumpResu
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
 	const livesOn = options.leaveRunning || options.leaveStopped;
+	using give = LazyGive.open(options);
 	using memory = MemoryRun.open(options, dir, options.trackMem && livesOn);
 	const gadgets = guessGadgets(pid);
 	control.runHook("pre-dump", { rootPid: pid, imagesFd: dir.descriptor });
@@ -361,7 +369,7 @@ export function dump(options: Options, control: RunControl = FREE_RUN): DumpResu
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(frozen, context, dir, facts, timings, memory, control);
+		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(error, tasks);

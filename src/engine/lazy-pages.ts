@@ -8,6 +8,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { LazyGuard } from "../pages/lazy/guard.ts";
 import { LAZY_SOCKET, listenForRestore, RestoreConnection } from "../pages/lazy/protocol.ts";
+import { RemoteSource } from "../pages/lazy/remote-source.ts";
 import { LazyServer } from "../pages/lazy/server.ts";
 import { LocalSource, type PageSource } from "../pages/lazy/source.ts";
 import { listLazy } from "../pages/pagemap.ts";
@@ -15,6 +16,8 @@ import type { Ranges } from "../pages/scan.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { connectPageServer } from "./memory-run.ts";
+import { resolveServer } from "./page-server.ts";
 
 /** A daemon that a restore can connect to. */
 export interface LazyDaemon {
@@ -45,23 +48,27 @@ function bind(): number {
 export async function openLazyDaemon(options: Options, sockets: readonly number[] = []): Promise<LazyDaemon> {
 	loadHost();
 	raiseFdLimit();
-	const fds = sockets.length > 0 ? sockets : [bind()];
+	if (sockets.length > 0) return { fds: sockets, serve: () => serve(options, sockets) };
+	// The other side first: without it there's nothing that a restore could be promised.
+	const server = options.pageServer ? [connectPageServer(await resolveServer(options))] : [];
+	const fds = [bind(), ...server];
 	return { fds, serve: () => serve(options, fds) };
 }
 
-function serve(options: Options, [listening = -1]: readonly number[]): void {
+function serve(options: Options, [listening = -1, server]: readonly number[]): void {
 	using dir = ImageDir.open(options.imagesDir);
 	dir.readInventory();
 	const tasks = dir.readEntries(KINDS.PSTREE).length;
-	const source: PageSource = new LocalSource(dir);
+	const source: PageSource =
+		server === undefined ? new LocalSource(dir) : RemoteSource.start(server, options.psSocket !== undefined);
 	log.info(`Waiting for the restore of ${tasks} tasks`);
 	const connection = RestoreConnection.accept(listening);
 	closeFd(listening);
 	const guard = new LazyGuard();
-	const server = new LazyServer(source, guard);
+	const lazy = new LazyServer(source, guard);
 	try {
-		receiveTasks(server, connection, dir, tasks);
-		bringAll(server, connection);
+		receiveTasks(lazy, connection, dir, tasks);
+		bringAll(lazy, connection);
 		source.finish();
 	} catch (error) {
 		log.error("processes that wait for pages are ended: they would go on with wrong memory");
@@ -69,7 +76,7 @@ function serve(options: Options, [listening = -1]: readonly number[]): void {
 	}
 	guard.end();
 	connection.close();
-	log.info(`Lazy pages transfer finished successfully: ${server.describe()}`);
+	log.info(`Lazy pages transfer finished successfully: ${lazy.describe()}`);
 }
 
 function receiveTasks(server: LazyServer, connection: RestoreConnection, dir: ImageDir, tasks: number): void {

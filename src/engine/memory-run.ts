@@ -211,13 +211,18 @@ export function hideTrackers(tasks: readonly DumpedTask[], known: Tracker | unde
 }
 
 /** Connects to the page server. @throws UsageError, KernelError, CriuError PAGE_CONNECTION */
-function connectSink({ psSocket, address, port }: Options, dir: ImageDir): PageSink {
-	if (psSocket !== undefined) return PageClient.start(psSocket, dir, true);
+function connectSink(options: Options, dir: ImageDir): PageSink {
+	return PageClient.start(connectPageServer(options), dir, options.psSocket !== undefined);
+}
+
+/** A connection to the page server; with --ps-socket the user's own. @throws UsageError, KernelError */
+export function connectPageServer({ psSocket, address, port }: Options): number {
+	if (psSocket !== undefined) return psSocket;
 	if (address === undefined || port === 0)
 		throw new UsageError("NO_PAGE_SERVER", "--page-server needs --address and --port, or --ps-socket", {
 			remedy: "name where `criu page-server` listens",
 		});
-	return PageClient.start(connectTcp(address, port), dir, false);
+	return connectTcp(address, port);
 }
 
 /** Makes the link to the images that these build on, unless there is one, and opens what it leads to. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The page server: one connection of a dump somewhere else, whose pages become images here. And the dump's way to it.
+// The page server: one connection of a dump somewhere else, whose pages become images here, or of a lazy-pages daemon that gets
+// those of images. And the way to it.
 
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
@@ -11,6 +12,7 @@ import { PageReceiver } from "../pages/page-receiver.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { acceptOne, listenTcp, localPort } from "../sys/tcp.ts";
+import { giveImages } from "./lazy-give.ts";
 
 /** A page server that can be connected to. */
 export interface ListeningServer {
@@ -37,10 +39,14 @@ export function openPageServer(options: Options, listenFd?: number): ListeningSe
 }
 
 function serve(options: Options, listening: number | undefined): void {
-	using dir = ImageDir.open(options.imagesDir);
 	const fd = listening === undefined ? (options.psSocket ?? -1) : acceptOne(listening);
 	if (listening !== undefined) closeFd(listening);
 	try {
+		if (options.lazyPages) {
+			giveImages(options, fd);
+			return;
+		}
+		using dir = ImageDir.open(options.imagesDir);
 		const receiver = new PageReceiver(fd, dir, { autoDedup: options.autoDedup, shared: listening === undefined });
 		receiver.run();
 		const { received, inParent } = receiver.counts;

@@ -13,16 +13,13 @@ import { copySegmentRange, type PageSink, type SegmentPages, segmentEntries, typ
 import * as wire from "./wire.ts";
 
 const PAGE = 4096n;
-/** How long an old server has for its first answer, in milliseconds: a new one waits for more of the message meanwhile. */
-const FIRST_ANSWER_MS = 1500;
-const NO_TARGET = wire.targetOf(wire.TYPE_TASK, 0x3fffff);
 
 function lost(error: unknown): unknown {
 	return isErrno(error, "EPIPE", "ECONNRESET", "ETIMEDOUT", "EAGAIN") ? wire.cutConnection(error) : error;
 }
 
 export class PageClient implements PageSink {
-	private size = wire.SHORT_HEADER;
+	private size: wire.HeaderSize = wire.SHORT_HEADER;
 
 	private constructor(
 		/** The connection, ours. */
@@ -40,24 +37,12 @@ export class PageClient implements PageSink {
 	static start(fd: number, dir: ImageDir, shared: boolean): PageClient {
 		const client = new PageClient(fd, dir, shared ? wire.PS_FORCE_CLOSE : wire.PS_CLOSE);
 		try {
-			client.findSize();
+			client.size = wire.askSize(fd);
 			return client;
 		} catch (error) {
 			closeFd(fd);
 			throw error;
 		}
-	}
-
-	/** A question that is whole with 24 bytes for old servers, and with eight more for new ones. */
-	private findSize(): void {
-		this.tell({ command: wire.PS_PARENT, target: NO_TARGET });
-		if (!wire.awaitInput(this.fd, FIRST_ANSWER_MS)) {
-			this.size = wire.LONG_HEADER;
-			const rest = new Uint8Array(8);
-			new DataView(rest.buffer).setBigUint64(0, NO_TARGET, true);
-			wire.send(this.fd, rest);
-		}
-		wire.receiveAll(this.fd, 4);
 	}
 
 	private tell(message: Partial<wire.Message>): void {

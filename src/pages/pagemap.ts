@@ -43,7 +43,7 @@ export function earlier(a: bigint, b: bigint): bigint {
 	return a < b ? a : b;
 }
 
-function later(a: bigint, b: bigint): bigint {
+function laterOf(a: bigint, b: bigint): bigint {
 	return a > b ? a : b;
 }
 
@@ -60,7 +60,7 @@ export function* intersectRanges(data: Ranges, stretches: readonly PrivateRange[
 			const range = data[i];
 			if (range === undefined || range.start >= stretch.end) break;
 			yield {
-				start: later(range.start, stretch.start),
+				start: laterOf(range.start, stretch.start),
 				end: earlier(range.end, stretch.end),
 				lazy: stretch.lazy,
 				whole: false,
@@ -78,6 +78,8 @@ export interface PagemapPlan {
 	readonly bytes: bigint;
 	/** Bytes that are left to the parent images. */
 	readonly inParent: bigint;
+	/** What is left to be asked for. */
+	readonly later: Ranges;
 }
 
 /** The count of pages in both forms: CRIU 4.2 reads the 64-bit one where it is there, older ones know only the other. */
@@ -101,7 +103,7 @@ function* splitPieces(
 				break;
 			}
 			if (next.start > from) yield [from, next.start - from];
-			from = later(from, next.start);
+			from = laterOf(from, next.start);
 			const last = earlier(next.end, end);
 			yield [from | BigInt(PIECE_SHARED), last - from];
 			from = last;
@@ -111,27 +113,31 @@ function* splitPieces(
 
 /**
  * Entries of a pagemap and the pieces to copy, in the same order; adjacent runs of equal flags are merged. `shared`: where
- * pages are shared copy-on-write. `inherited`: whose content the parent images have.
+ * pages are shared copy-on-write. `inherited`: whose content the parent images have. `leavesLazy`: lazy pages stay where they
+ * are, to be asked for.
  */
 export function planPagemap(
 	data: Ranges,
 	stretches: readonly PrivateRange[],
 	shared: Ranges = [],
 	inherited: Ranges = [],
+	leavesLazy = false,
 ): PagemapPlan {
 	const runs: PagemapRange[] = [];
 	let bytes = 0n;
 	let inParent = 0n;
+	const later: Ranges = [];
 	const append = (start: bigint, end: bigint, flags: number) => {
 		const last = runs[runs.length - 1];
 		if (last !== undefined && last.end === start && last.flags === flags) last.end = end;
 		else runs.push({ start, end, flags });
 		if (flags === PE_PARENT) inParent += end - start;
+		else if (flags === PE_LAZY) appendRange(later, start, end);
 		else bytes += end - start;
 	};
 	let at = 0;
 	for (const { start, end, lazy, whole } of intersectRanges(data, stretches)) {
-		const flags = lazy ? PE_LAZY | PE_PRESENT : PE_PRESENT;
+		const flags = lazy ? (leavesLazy ? PE_LAZY : PE_LAZY | PE_PRESENT) : PE_PRESENT;
 		let from = start;
 		while (from < end) {
 			while (at < inherited.length && (inherited[at]?.end ?? 0n) <= from) at++;
@@ -142,11 +148,12 @@ export function planPagemap(
 			}
 			if (next.start > from) append(from, next.start, flags);
 			const last = earlier(next.end, end);
-			append(later(from, next.start), last, PE_PARENT);
+			append(laterOf(from, next.start), last, PE_PARENT);
 			from = last;
 		}
 	}
-	const present = inherited.length === 0 ? runs : runs.filter((run) => run.flags !== PE_PARENT);
+	const isWhole = inherited.length === 0 && !leavesLazy;
+	const present = isWhole ? runs : runs.filter((run) => (run.flags & PE_PRESENT) !== 0);
 	const pieces = BigUint64Array.from([...splitPieces(present, shared)].flat());
 	const entries = runs.map((run) => {
 		return create(pagemap_entrySchema, {
@@ -155,7 +162,7 @@ export function planPagemap(
 			flags: run.flags,
 		});
 	});
-	return { entries, pieces, bytes, inParent };
+	return { entries, pieces, bytes, inParent, later };
 }
 
 /** An entry of a pagemap, checked. */

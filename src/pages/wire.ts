@@ -120,3 +120,27 @@ export function awaitInput(fd: number, timeoutMs: number): boolean {
 		if (ret !== -EINTR) return ret > 0;
 	}
 }
+
+/** How long an old server has for its first answer, in milliseconds: a new one waits for more of the message meanwhile. */
+const FIRST_ANSWER_MS = 1500;
+const NO_TARGET = targetOf(TYPE_TASK, 0x3fffff);
+
+/**
+ * Which headers a server has, by a question that is whole with 24 bytes for old servers, and with eight more for new ones.
+ *
+ * @throws CriuError PAGE_CONNECTION
+ */
+export function askSize(fd: number): HeaderSize {
+	const question = new Uint8Array(LONG);
+	const view = new DataView(question.buffer);
+	writeHeader(view, 0, SHORT, { command: PS_PARENT, target: NO_TARGET });
+	send(fd, question.subarray(0, SHORT));
+	let size: HeaderSize = SHORT;
+	if (!awaitInput(fd, FIRST_ANSWER_MS)) {
+		size = LONG;
+		view.setBigUint64(0, NO_TARGET, true);
+		send(fd, question.subarray(0, LONG - SHORT));
+	}
+	receiveAll(fd, 4);
+	return size;
+}

@@ -187,13 +187,13 @@ async function carryOutFeatureCheck({ request }: Job): Promise<Done> {
 		});
 	const { checkHost } = await import("../engine/check.ts");
 	const has = (name: string) => checkHost(name, { extra: false, experimental: false }).ok;
-	const { memTrack, pidfdStore } = request.features;
+	const { memTrack, lazyPages, pidfdStore } = request.features;
 	return {
 		response: success(criu_req_type.FEATURE_CHECK, {
 			// What the kernel could do, but this version can't use, would mislead who asks.
 			features: {
 				memTrack: memTrack && has("mem_dirty_track"),
-				lazyPages: false,
+				lazyPages: lazyPages && has("uffd-noncoop"),
 				pidfdStore: pidfdStore && has("pidfd_store"),
 			},
 		}),

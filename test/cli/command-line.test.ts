@@ -128,8 +128,6 @@ describe("refuseLaterOptions", () => {
 	const refuse = (line: string, letter: string) => () => refuseLaterOptions(read(line).seen, letter);
 
 	test.each([
-		["dump --lazy-pages", "D"],
-		["dump --lazy-pages", "D"],
 		["dump --stream", "D"],
 		["dump --tls", "D"],
 		["dump --manage-cgroups", "D"],

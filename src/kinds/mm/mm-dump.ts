@@ -191,23 +191,41 @@ export function listTrackable(task: DumpedTask): Ranges {
 }
 
 /** What of a task's memory goes into the images. */
-export function planPages(task: DumpedTask, stretches: readonly PrivateRange[], data: Ranges, tracking?: TaskTracking) {
+export function planPages(
+	task: DumpedTask,
+	stretches: readonly PrivateRange[],
+	data: Ranges,
+	tracking?: TaskTracking,
+	leavesLazy = false,
+) {
 	const unchanged = tracking === undefined ? [] : findUnchanged(task.pid, listTrackable(task), tracking);
 	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
-	const plan = planPagemap(data, stretches, shared, unchanged);
+	const plan = planPagemap(data, stretches, shared, unchanged, leavesLazy);
 	let scanned = 0n;
 	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
-	const pages: PagesWritten = { scanned, written: plan.bytes / 4096n, skipped: plan.inParent / 4096n, lazy: 0n };
+	let lazy = 0n;
+	for (const { start, end } of plan.later) lazy += (end - start) / 4096n;
+	const pages: PagesWritten = { scanned, written: plan.bytes / 4096n, skipped: plan.inParent / 4096n, lazy };
 	return { plan, pages };
 }
 
-/** Copies the private pages of a stopped task into its images, and completes its VMAs with guard regions. */
-export function dumpPages(task: DumpedTask, draft: TaskDraft, sink: PageSink, tracking?: TaskTracking): PagesWritten {
+/**
+ * Copies the private pages of a stopped task into its images, and completes its VMAs with guard regions. `later`: is told what to
+ * leave to be asked for; without it nothing is left.
+ */
+export function dumpPages(
+	task: DumpedTask,
+	draft: TaskDraft,
+	sink: PageSink,
+	tracking?: TaskTracking,
+	later?: (ranges: Ranges) => void,
+): PagesWritten {
 	const { mm } = draft;
 	const scan = scanMemory(task.pid, task.vmas);
 	mm.vmas.push(...encodeGuards(scan.guards));
 	const stretches = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
-	const { plan, pages } = planPages(task, stretches, scan.data, tracking);
+	const { plan, pages } = planPages(task, stretches, scan.data, tracking, later !== undefined);
+	later?.(plan.later);
 	using memory = openMemory(task.pid);
 	const { entries, pieces } = plan;
 	sink.writeTask({ pid: task.pid, vpid: task.vpid, memFd: memory.fd, entries, pieces, live: false });

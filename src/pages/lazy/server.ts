@@ -12,6 +12,7 @@ import { syscall } from "../../sys/host.ts";
 import { openPidfd } from "../../sys/process.ts";
 import { earlier } from "../pagemap.ts";
 import type { Ranges } from "../scan.ts";
+import { cutConnection } from "../wire.ts";
 import type { LazyGuard } from "./guard.ts";
 import { type PendingRange, PendingRanges } from "./pending.ts";
 import type { Arrival, PageSource } from "./source.ts";
@@ -31,6 +32,8 @@ const PIECES = 128;
 /** Rounds without memory, and how long each is. */
 const MEMORY_ROUNDS = 500;
 const MEMORY_MS = 20;
+/** In which a source has to answer. */
+const STUCK_MS = 120_000;
 /** How often a forked child is looked for. */
 const CHILD_ROUNDS = 50;
 
@@ -140,8 +143,10 @@ export class LazyServer {
 		}
 		this.polled[0] = control ?? -1;
 		const { length } = this.polled;
-		const ret = syscall(SYS_poll, this.polled, length / 2, this.waitMs);
+		const { waitMs } = this;
+		const ret = syscall(SYS_poll, this.polled, length / 2, waitMs);
 		if (ret < 0 && ret !== -EINTR) throw new KernelError("poll", -ret, `of ${length / 2} descriptors`);
+		if (ret === 0 && waitMs === STUCK_MS) throw cutConnection();
 		const ready = new Set<number>();
 		// Results are the upper halves of the second words.
 		for (let at = 0; ret > 0 && at < length; at += 2)
@@ -152,7 +157,8 @@ export class LazyServer {
 	private get waitMs(): number {
 		const unanswered = this.spaces.some(({ faults, pending }) => faults.length > 0 || (this.pushes && pending.isEmpty));
 		if (unanswered || (this.pushes && this.source.fd === undefined)) return 0;
-		return this.childRounds > 0 ? 1 : -1;
+		if (this.childRounds > 0) return 1;
+		return this.source.inFlight > 0n ? STUCK_MS : -1;
 	}
 
 	private listen(space: Space): boolean {
@@ -231,7 +237,8 @@ export class LazyServer {
 
 	/** Asks for what nobody waits for yet. */
 	private askAhead(): void {
-		let left = earlier(this.chunk, this.source.room);
+		// The more is on its way, the longer a page has to wait that is needed at once.
+		let left = 2n * this.chunk - this.source.inFlight;
 		let others = this.spaces.length;
 		for (let pieces = 0; left > 0n && pieces < PIECES && others > 0; ) {
 			const space = this.spaces[this.current % this.spaces.length] as Space;

@@ -25,8 +25,8 @@ export interface Arrival {
 export interface PageSource {
 	/** Becomes readable when pages may have come; undefined: they are there as soon as they're asked for. */
 	readonly fd: number | undefined;
-	/** How much more may be asked for ahead of what's needed at once. */
-	readonly room: bigint;
+	/** Bytes that were asked for and haven't come. */
+	readonly inFlight: bigint;
 	/** Asks for pages. */
 	ask(pid: number, source: bigint, bytes: bigint): void;
 	/** What has come; undefined when nothing has yet. @throws CriuError, ImageError */
@@ -46,7 +46,7 @@ interface TaskFiles {
 /** Pages of images on this machine. */
 export class LocalSource implements PageSource {
 	readonly fd = undefined;
-	readonly room = 1n << 47n;
+	readonly inFlight = 0n;
 	private readonly tasks = new Map<number, TaskFiles>();
 	private readonly asked: { pid: number; source: bigint; bytes: bigint }[] = [];
 
