@@ -2,7 +2,7 @@
 // The giving side of lazy memory: `dump --lazy-pages`, whose processes stand still until the other side has their pages, and
 // `page-server --lazy-pages`, which has them from images.
 
-import { UsageError } from "../errors.ts";
+import { isErrno, UsageError } from "../errors.ts";
 import { ImageDir } from "../images/index.ts";
 import { POLLIN } from "../kernel/abi/event-files.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
@@ -30,6 +30,17 @@ export function giveImages(options: Options, fd: number): void {
 	}
 }
 
+/** Callers that mean the other side by the address are as welcome as with the original, which always listens on all of ours. */
+function listen(address: string | undefined, port: number): number {
+	try {
+		return listenTcp(address, port);
+	} catch (error) {
+		if (!isErrno(error, "EADDRNOTAVAIL")) throw error;
+		log.warn(`${address} is no address of this machine: listening on all`);
+		return listenTcp(undefined, port);
+	}
+}
+
 /** The memory that a dump leaves where it is, and the socket by which it's asked for. */
 export class LazyGive {
 	private readonly memories = new Map<number, KeptMemory>();
@@ -50,7 +61,7 @@ export class LazyGive {
 				remedy: "leave --page-server out: with --lazy-pages the dump serves pages itself, at --address and --port",
 			});
 		if (psSocket !== undefined) return new LazyGive(psSocket, false, statusFd);
-		const fd = listenTcp(address, port);
+		const fd = listen(address, port);
 		log.info(`Listening for a lazy-pages daemon on ${address ?? "all addresses"}, port ${localPort(fd)}`);
 		return new LazyGive(fd, true, statusFd);
 	}
