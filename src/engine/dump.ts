@@ -377,7 +377,7 @@ export function dump(options: Options, control: RunControl = FREE_RUN): DumpResu
 		closeAllCopies(tasks, context);
 	}
 	faultPoint("dump:end");
-	memory.freeOlder(dir);
+	memory.settle(dir);
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats = dumpStats(pages, timings);
 	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);

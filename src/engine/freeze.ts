@@ -4,9 +4,10 @@
 
 import { backOff, isDead, passOnDeath, readStoppedThread } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno } from "../errors.ts";
-import { readSmaps } from "../kernel/procfs/maps.ts";
+import { readMaps, readSmaps, recallDetails, type SmapsFacts } from "../kernel/procfs/maps.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
+import { listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
 import type { Options } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
@@ -71,8 +72,40 @@ function lookAtDeadLeader(pid: number): { stat: ProcStat; status: ProcStatus; ex
 	return { stat, status: readStatus(pid), exit: (stat.exitCode & 0xff) === 0 ? stat.exitCode : 0 };
 }
 
+/** Mappings by pid, from a look at tasks that ran. */
+export type SeenMappings = ReadonlyMap<number, readonly SmapsFacts[]>;
+
+/**
+ * Looks at the mappings of a tree that runs: smaps of much memory takes long, and less of it is to be read while it stands
+ * still. What isn't there any more isn't missed.
+ */
+export function seeMappings(root: number): SeenMappings {
+	const seen = new Map<number, readonly SmapsFacts[]>();
+	const pids = [root];
+	for (let i = 0; i < pids.length; i++) {
+		const pid = pids[i] as number;
+		try {
+			seen.set(pid, readSmaps(pid));
+			for (const tid of listThreads(pid)) pids.push(...listThreadChildren(pid, tid));
+		} catch (error) {
+			if (!(error instanceof CriuError)) throw error;
+		}
+	}
+	return seen;
+}
+
+function readMappings(pid: number, seen: SeenMappings): SmapsFacts[] {
+	const known = seen.get(pid);
+	return known === undefined ? readSmaps(pid) : recallDetails(readMaps(pid), known);
+}
+
 /** Reads all that can be seen of a stopped process from outside. */
-function look(process: StoppedProcess, order: number, byPid: ReadonlyMap<number, DumpedTask>): DumpedTask {
+function look(
+	process: StoppedProcess,
+	order: number,
+	byPid: ReadonlyMap<number, DumpedTask>,
+	seen: SeenMappings,
+): DumpedTask {
 	const { pidfd, parent, threads, deputy } = process;
 	const pid = deputy ?? process.pid;
 	const status = readStatus(pid);
@@ -89,7 +122,7 @@ function look(process: StoppedProcess, order: number, byPid: ReadonlyMap<number,
 		pidfd,
 		stat: leader === undefined ? readStat(pid) : { ...readStat(pid), exitSignal: leader.stat.exitSignal },
 		status: leader === undefined ? status : { ...status, name: leader.status.name },
-		vmas: readSmaps(pid),
+		vmas: readMappings(pid, seen),
 		thread: readStoppedThread(pid, groupStop, hasPendingHandler(status), status.seccomp),
 		threads: list,
 	};
@@ -145,11 +178,17 @@ function seizeFrozen(freezer: TreeFreezer, root: number, cgroup: FreezerCgroup):
 export type FreezeOptions = Pick<Options, "timeoutSec" | "freezeCgroup">;
 
 /**
- * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still.
+ * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still. What was
+ * `seen` of mappings before is enough where recallDetails is.
  *
  * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError
  */
-export function freezeTree(root: number, options: FreezeOptions, onStop: () => void = () => {}): FrozenTree {
+export function freezeTree(
+	root: number,
+	options: FreezeOptions,
+	onStop: () => void = () => {},
+	seen: SeenMappings = new Map(),
+): FrozenTree {
 	const { timeoutSec, freezeCgroup } = options;
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
 	const cgroup = freezeCgroup === undefined ? undefined : FreezerCgroup.open(freezeCgroup, deadline);
@@ -172,7 +211,8 @@ export function freezeTree(root: number, options: FreezeOptions, onStop: () => v
 		freezer.freezeAll(root);
 		onStop();
 		const byPid = new Map<number, DumpedTask>();
-		for (const process of freezer.processes) byPid.set(process.pid, look(process, freezer.orderOf(process.pid), byPid));
+		for (const process of freezer.processes)
+			byPid.set(process.pid, look(process, freezer.orderOf(process.pid), byPid, seen));
 		const tasks = [...byPid.values()];
 		return {
 			tasks,

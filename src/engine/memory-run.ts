@@ -170,7 +170,8 @@ export class MemoryRun {
 	}
 
 	/** The dump is whole: with --auto-dedup what it has is freed in older images, unless the server does that. */
-	freeOlder(dir: ImageDir): void {
+	settle(dir: ImageDir): void {
+		this.sink.settle();
 		if (!this.options.autoDedup || this.options.pageServer || this.parent === undefined) return;
 		freeAfterwards("older images", () => dedup(dir));
 	}

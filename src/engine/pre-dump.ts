@@ -21,7 +21,7 @@ import { raiseFdLimit } from "../sys/limits.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState } from "./dump-state.ts";
-import { freezeTree, nameLoss } from "./freeze.ts";
+import { freezeTree, nameLoss, seeMappings } from "./freeze.ts";
 import { removeOldImages, writePreDumpInventory } from "./inventory.ts";
 import { MemoryRun, noTracking } from "./memory-run.ts";
 import { writeDumpStats } from "./stats.ts";
@@ -32,9 +32,11 @@ import type { DumpResult } from "./types.ts";
 /** Freezes the tree at an instant when nothing of an earlier dump is left in it. */
 function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timings, control: RunControl) {
 	const hint = guessGadgets(pid);
+	const seen = seeMappings(pid);
+	timings.lap("prepare");
 	for (let round = 0; ; round++) {
 		control.check();
-		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
+		const frozen = freezeTree(pid, options, () => timings.lap("freeze"), seen);
 		try {
 			const { tasks, dead } = frozen;
 			memory.attach(tasks);
@@ -104,7 +106,6 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 	const timings = new Timings();
 	using dir = ImageDir.open(options.imagesDir);
 	using memory = MemoryRun.open(options, dir, true);
-	timings.lap("prepare");
 	const prepared: Prepared[] = [];
 	try {
 		const { frozen: tree, owners, facts } = freeze(pid, options, memory, timings, control);
@@ -112,6 +113,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		timings.lap("facts");
 		removeOldImages(dir);
 		memory.begin();
+		faultPoint("pre-dump:begun");
 		try {
 			for (const task of owners) {
 				control.check();
@@ -133,11 +135,14 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		control.check();
 		faultPoint("pre-dump:copied");
 		timings.lap("memory");
-		writePreDumpInventory(dir, options.preDumpMode, memory.finish(true));
+		const tracker = memory.finish(true);
+		faultPoint("pre-dump:tracked");
+		writePreDumpInventory(dir, options.preDumpMode, tracker);
+		faultPoint("pre-dump:inventory");
 	} finally {
 		for (const { memFd } of prepared) closeFd(memFd);
 	}
-	memory.freeOlder(dir);
+	memory.settle(dir);
 	timings.lap("images");
 	log.info(`Pre-dumped ${describeProcess(target)}`);
 	const counts = prepared.map((one) => one.counts).reduce(addPages, NO_PAGES);

@@ -26,7 +26,7 @@ export class PageClient implements PageSink {
 		private readonly fd: number,
 		/** For what the server has been sent. */
 		private readonly dir: ImageDir,
-		private readonly closing: number,
+		private readonly shared: boolean,
 	) {}
 
 	/**
@@ -35,7 +35,7 @@ export class PageClient implements PageSink {
 	 * @throws CriuError PAGE_CONNECTION
 	 */
 	static start(fd: number, dir: ImageDir, shared: boolean): PageClient {
-		const client = new PageClient(fd, dir, shared ? wire.PS_FORCE_CLOSE : wire.PS_CLOSE);
+		const client = new PageClient(fd, dir, shared);
 		try {
 			client.size = wire.askSize(fd);
 			return client;
@@ -127,12 +127,18 @@ export class PageClient implements PageSink {
 	}
 
 	finish(): void {
-		this.tell({ command: this.closing });
-		const status = wire.receiveAll(this.fd, 4).getInt32(0, true);
+		this.tell({ command: this.shared ? wire.PS_FORCE_CLOSE : wire.PS_CLOSE });
+		// What stays in a connection that others hold would be taken for the answer to the next dump.
+		const take = this.shared ? wire.receiveAll : wire.peekAll;
+		const status = take(this.fd, 4).getInt32(0, true);
 		if (status !== 0)
 			throw new CriuError("PAGE_SERVER", `the page server reports failure ${status}`, {
 				remedy: "look into its log, then dump again",
 			});
+	}
+
+	settle(): void {
+		if (!this.shared) wire.receiveAll(this.fd, 4);
 	}
 
 	[Symbol.dispose](): void {

@@ -9,7 +9,7 @@ import type { ImageWriter } from "../images/writer.ts";
 import { SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
 import { syscall } from "../sys/host.ts";
-import { punchOlder } from "./dedup.ts";
+import { freeAfterwards, punchOlder } from "./dedup.ts";
 import { listHeld, nrPagesFields, PE_LAZY, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import type { Ranges } from "./scan.ts";
 import * as wire from "./wire.ts";
@@ -70,11 +70,24 @@ export class PageReceiver {
 	}
 
 	/**
-	 * Serves until the dump says that it was all. Otherwise nothing of it is left in the directory.
+	 * Serves until the dump says that it was all. Otherwise nothing of it is left in the directory. Older images are only touched
+	 * (`autoDedup`) when the dump, whose pages alone are here, is whole.
 	 *
 	 * @throws CriuError PAGE_CONNECTION, PAGE_STREAM; ImageError
 	 */
 	run(): void {
+		try {
+			const isWhole = this.endsWell(this.receiveAll());
+			if (!this.options.autoDedup || this.parent === undefined) return;
+			if (isWhole) this.freeOlder();
+			else log.warn("nothing is freed in older images, as it isn't known that the dump is whole: criu dedup does it");
+		} finally {
+			this.parent?.close();
+		}
+	}
+
+	/** The message that ended the dump. */
+	private receiveAll(): wire.Message {
 		try {
 			for (;;) {
 				const message = this.next();
@@ -82,15 +95,13 @@ export class PageReceiver {
 					throw new CriuError("PAGE_CONNECTION", "The data were not flushed: the dump ended before it was whole", {
 						remedy: "look into the log of the dump, then dump again",
 					});
-				if (this.handle(message)) return;
+				if (this.handle(message)) return message;
 			}
 		} catch (error) {
 			this.open?.pagemap[Symbol.dispose]();
 			this.open?.pages[Symbol.dispose]();
 			for (const name of this.made) this.dir.removeFile(name);
 			throw error;
-		} finally {
-			this.parent?.close();
 		}
 	}
 
@@ -157,7 +168,9 @@ export class PageReceiver {
 				return false;
 			case wire.PS_CLOSE:
 			case wire.PS_FORCE_CLOSE:
-				this.end(command === wire.PS_FORCE_CLOSE);
+				this.closePagemap();
+				// All is on disk before the dump is told so.
+				wire.send(this.fd, new Uint8Array(4));
 				return true;
 			default:
 				throw refuse(`Unknown command ${command}`);
@@ -240,19 +253,28 @@ export class PageReceiver {
 		}
 	}
 
-	/** All is on disk before the dump is told so. */
-	private end(force: boolean): void {
-		this.closePagemap();
-		if (this.options.autoDedup) for (const { kind, id } of this.received) punchOlder(this.dir, kind, id);
-		wire.send(this.fd, new Uint8Array(4));
+	/**
+	 * Waits for the dump to close the connection: then no port of ours stays busy, and a reset says that it failed after all its
+	 * pages were here. False when that, or nothing, is known.
+	 */
+	private endsWell({ command }: wire.Message): boolean {
 		log.debug(() => `received ${this.counts.received} pages, ${this.counts.inParent} are in the parent images`);
-		if (this.options.shared || force) return;
-		// The dump closes first: then no port of ours stays busy.
+		// Others may hold the connection, which has no end then.
+		if (this.options.shared || command === wire.PS_FORCE_CLOSE) return false;
 		try {
-			if (wire.receive(this.fd, new Uint8Array(1)) !== 0) log.warn("Unexpected data after the end of the dump");
+			if (wire.receive(this.fd, new Uint8Array(1)) === 0) return true;
+			log.warn("Unexpected data after the end of the dump");
 		} catch (error) {
 			if (!(error instanceof CriuError)) throw error;
+			log.warn(`the dump failed when all its pages were here, or the connection did: ${error.message}`);
 		}
+		return false;
+	}
+
+	private freeOlder(): void {
+		freeAfterwards("older images", () =>
+			this.received.reduce((freed, { kind, id }) => freed + punchOlder(this.dir, kind, id), 0n),
+		);
 	}
 }
 

@@ -44,6 +44,8 @@ export interface PageSink {
 	writeSegment(pages: SegmentPages): void;
 	/** All is where it belongs. @throws CriuError when it isn't */
 	finish(): void;
+	/** The dump is whole: until now the other side may have to do without it, and keeps what is older. */
+	settle(): void;
 	/** Gives up, or forgets a finished one. */
 	[Symbol.dispose](): void;
 }
@@ -102,6 +104,8 @@ export class LocalSink implements PageSink {
 	}
 
 	finish(): void {}
+
+	settle(): void {}
 
 	[Symbol.dispose](): void {}
 }

@@ -3,6 +3,7 @@
 // ones of 24; the first message tells which.
 
 import { CriuError, KernelError } from "../errors.ts";
+import { MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL } from "../kernel/abi/socket.ts";
 import { SYS_poll, SYS_recvfrom, SYS_sendto } from "../kernel/abi/syscalls.x86_64.ts";
 import { syscall } from "../sys/host.ts";
 
@@ -19,8 +20,6 @@ export const PS_FORCE_CLOSE = 0x1024;
 export const TYPE_TASK = 1;
 export const TYPE_SEGMENT = 2;
 
-const MSG_NOSIGNAL = 0x4000;
-const MSG_WAITALL = 0x100;
 const EINTR = 4;
 const SHORT = 24;
 const LONG = 32;
@@ -93,15 +92,33 @@ export function send(fd: number, bytes: Uint8Array): void {
 
 /** Receives so many bytes; fewer only at the end of the stream. @throws CriuError PAGE_CONNECTION */
 export function receive(fd: number, bytes: Uint8Array): number {
+	return receiveBy(fd, bytes, MSG_WAITALL);
+}
+
+function receiveBy(fd: number, bytes: Uint8Array, flags: number): number {
 	let done = 0;
 	while (done < bytes.length) {
-		const ret = syscall(SYS_recvfrom, fd, bytes.subarray(done), bytes.length - done, MSG_WAITALL, 0, 0);
+		const ret = syscall(SYS_recvfrom, fd, bytes.subarray(done), bytes.length - done, flags, 0, 0);
 		if (ret === -EINTR) continue;
 		if (ret < 0) throw cutConnection(new KernelError("recvfrom", -ret, "on the connection"));
 		if (ret === 0) break;
+		// Another look would begin at the front again.
+		if ((flags & MSG_PEEK) !== 0) return ret;
 		done += ret;
 	}
 	return done;
+}
+
+/**
+ * Looks at so many bytes and leaves them in the socket: closed like that, by whatever ends us, it resets the connection, so that
+ * the other side doesn't take the end for one that was meant. Source: RFC 2525 2.17; unix(7), net/unix/af_unix.c.
+ *
+ * @throws CriuError PAGE_CONNECTION
+ */
+export function peekAll(fd: number, length: number): DataView {
+	const bytes = new Uint8Array(length);
+	if (receiveBy(fd, bytes, MSG_PEEK | MSG_WAITALL) < length) throw cutConnection();
+	return new DataView(bytes.buffer);
 }
 
 /** Receives exactly so many bytes. @throws CriuError PAGE_CONNECTION */

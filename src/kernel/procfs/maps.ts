@@ -224,33 +224,60 @@ export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
 	const details = new SmapsDetails(text);
 	while (!text.atEnd()) {
 		const line = text.area();
-		const vma: SmapsFacts = {
-			start: line.start,
-			end: line.end,
-			prot: line.prot,
-			shared: line.shared,
-			pgoff: line.pgoff,
-			devMajor: line.devMajor,
-			devMinor: line.devMinor,
-			ino: line.ino,
-			name: line.name,
-			vmFlags: NO_FLAGS,
-			kernelPageSizeKb: 4,
-			rssKb: 0,
-			anonymousKb: 0,
-			swapKb: 0,
-			lockedKb: 0,
-			sharedCleanKb: 0,
-			sharedDirtyKb: 0,
-			anonHugePagesKb: 0,
-			privateHugetlbKb: 0,
-			sharedHugetlbKb: 0,
-			protectionKey: 0,
-		};
+		const vma = withoutDetails(line, NO_FLAGS);
 		details.readInto(vma);
 		vmas.push(vma);
 	}
 	return vmas;
+}
+
+function withoutDetails(line: VmaFacts, vmFlags: ReadonlySet<string>): SmapsFacts {
+	return {
+		start: line.start,
+		end: line.end,
+		prot: line.prot,
+		shared: line.shared,
+		pgoff: line.pgoff,
+		devMajor: line.devMajor,
+		devMinor: line.devMinor,
+		ino: line.ino,
+		name: line.name,
+		vmFlags,
+		kernelPageSizeKb: 4,
+		rssKb: 0,
+		anonymousKb: 0,
+		swapKb: 0,
+		lockedKb: 0,
+		sharedCleanKb: 0,
+		sharedDirtyKb: 0,
+		anonHugePagesKb: 0,
+		privateHugetlbKb: 0,
+		sharedHugetlbKb: 0,
+		protectionKey: 0,
+	};
+}
+
+/** Of a mapping of which only its line is known: that of memory which the kernel may drop, so that nobody counts on it. */
+const UNKNOWN_FLAGS: ReadonlySet<string> = new Set(["dp"]);
+
+/** True when two lines are of one mapping, as far as they can tell; it may have grown at its end. */
+function isSameMapping(a: VmaFacts, b: VmaFacts): boolean {
+	const isAlike = a.start === b.start && a.prot === b.prot && a.shared === b.shared && a.pgoff === b.pgoff;
+	return isAlike && a.ino === b.ino && a.devMinor === b.devMinor && Buffer.compare(a.name, b.name) === 0;
+}
+
+/**
+ * The VMAs of a task with what an earlier look at its smaps told of them, which costs no page table walk. What has come since
+ * has the flag `dp` alone. Good where a wrong guess only costs time: a mapping may have been replaced by one with the same line.
+ */
+export function recallDetails(lines: readonly VmaFacts[], seen: readonly SmapsFacts[]): SmapsFacts[] {
+	const byStart = new Map(seen.map((vma) => [vma.start, vma]));
+	return lines.map((line) => {
+		const known = byStart.get(line.start);
+		return known !== undefined && isSameMapping(known, line)
+			? { ...known, end: line.end }
+			: withoutDetails(line, UNKNOWN_FLAGS);
+	});
 }
 
 /** The VMAs of a task. @throws KernelError, CriuError PROC_PARSE */
