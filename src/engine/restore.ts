@@ -13,6 +13,7 @@ import type { Options } from "../options.ts";
 import { freeAfterwards, freeAll } from "../pages/dedup.ts";
 import { LazyHandover } from "../pages/lazy/protocol.ts";
 import { describePlan } from "../plan/describe-plan.ts";
+import type { DumpImages } from "../plan/model.ts";
 import { type PlannedTree, planTree } from "../plan/plan-tree.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
@@ -113,6 +114,20 @@ function tellHook(control: RunControl, name: HookName, facts: HookFacts): void {
 	}
 }
 
+/** Plans, and hands the masters of terminals that get new ones to the caller; without his consent terminals have to be given. */
+function planWithTerminals(options: Options, dir: ImageDir, images: DumpImages, control: RunControl): PlannedTree {
+	const tree = planTree(options, dir, images);
+	try {
+		for (const fd of tree.orphanMasters) control.runHook("orphan-pts-master", { imagesFd: dir.descriptor, fd });
+		return tree;
+	} catch (error) {
+		tree.numbers.closePasses();
+		if (!(error instanceof HookError)) throw error;
+		log.warn(`${error.message}: the terminal has to be given otherwise`);
+		return planTree({ ...options, orphanPtsMaster: false }, dir, images);
+	}
+}
+
 /**
  * Restores a dump.
  *
@@ -130,7 +145,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	const imagesFd = dir.descriptor;
 	control.runHook("pre-restore", { imagesFd });
 	control.check();
-	const tree = planTree(options, dir, images);
+	const tree = planWithTerminals(options, dir, images, control);
 	timings.lap("plan");
 	const lazy = options.lazyPages ? connectLazy(tree) : undefined;
 	let started: Started;

@@ -223,6 +223,8 @@ export interface TaskPlan extends ThreadPlan {
 	readonly temporaryPaths: Uint8Array[];
 	/** What takes back, once the new processes are gone, what a failed restore leaves besides. */
 	readonly undo: (() => void)[];
+	/** Masters of new terminals whose own were outside of the dump: for the caller, as long as nothing has been made. */
+	readonly orphanMasters: number[];
 }
 
 /** What all kinds see of a restore. */

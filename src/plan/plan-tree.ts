@@ -111,6 +111,8 @@ export interface PlannedTree {
 	readonly execFd: number;
 	readonly temporaryPaths: readonly Uint8Array[];
 	readonly undo: readonly (() => void)[];
+	/** Open until `numbers` closes what is passed. */
+	readonly orphanMasters: readonly number[];
 }
 
 /**
@@ -263,7 +265,7 @@ function takeTurns(tasks: readonly PlannedTask[]): void {
 	}
 }
 
-type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths" | "undo">;
+type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths" | "undo" | "orphanMasters">;
 
 /** A plan with room for programs of that size, whether all of them fit or not. */
 function planWithin(room: number, context: Restore, images: DumpImages): PlannedTree {
@@ -280,6 +282,7 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 		scratch: (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n),
 		temporaryPaths: [],
 		undo: [],
+		orphanMasters: [],
 	};
 	const slots = new SlotCounter();
 	const tasks = new Map(inOrder(images, steps).map((image) => [image.tid, newTask(image, table, slots, shared)]));
@@ -302,6 +305,7 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 		execFd: table.reserve("agent executable"),
 		temporaryPaths: shared.temporaryPaths,
 		undo: shared.undo,
+		orphanMasters: shared.orphanMasters,
 	};
 	try {
 		planAll(tree, context, images);

@@ -124,7 +124,10 @@ async function carryOutDump(job: Job, { options }: Workplace): Promise<Done> {
 	const { dump } = await import("../engine/dump.ts");
 	const onlyUser = job.isRestricted ? { uid: job.client.uid, gid: job.client.gid } : undefined;
 	const found = await findServer(options);
-	const result = dump({ ...found, pid, onlyUser, clientSocket: inodeOf(job.socket) }, controlOf(job, opts, options));
+	const result = dump(
+		{ ...found, pid, onlyUser, clientSocket: inodeOf(job.socket), orphanPtsMaster: opts.orphanPtsMaster },
+		controlOf(job, opts, options),
+	);
 	log.info("Dumping finished successfully");
 	if (options.displayStats && result.stats !== undefined) job.print(`${describeDumpStats(result.stats).join("\n")}\n`);
 	// A client that was killed reads nothing.
@@ -159,7 +162,9 @@ async function carryOutRestore(job: Job, { options }: Workplace): Promise<Done> 
 	const words = opts.execCmd.map((word) => requestText(word));
 	const program = words[0] === undefined ? undefined : findProgram(words[0], process.env);
 	const { restore } = await import("../engine/restore.ts");
-	const result = restore({ ...options, restoreDetached: true }, controlOf(job, opts, options));
+	// Who isn't notified can't take a master.
+	const orphanPtsMaster = opts.orphanPtsMaster && opts.notifyScripts;
+	const result = restore({ ...options, restoreDetached: true, orphanPtsMaster }, controlOf(job, opts, options));
 	log.info("Restore finished successfully. Tasks resumed.");
 	if (options.displayStats && result.stats !== undefined)
 		job.print(`${describeRestoreStats(result.stats).join("\n")}\n`);

@@ -11,8 +11,10 @@ import {
 	openSync,
 	readdirSync,
 	readFileSync,
+	readlinkSync,
 	readSync,
 	writeFileSync,
+	writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
@@ -22,6 +24,8 @@ import { makePipe } from "../../src/sys/pipe.ts";
 import { describeAsRoot } from "../as-root.ts";
 import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
+const python = Bun.which("python3", { PATH: "/usr/bin:/bin:/usr/local/bin" });
+const noPython = python === null ? " (skipped: needs python3)" : "";
 const ESRCH = 3;
 const EBADRQC = 56;
 const EEXIST = 17;
@@ -260,6 +264,59 @@ describeAsRoot("a worker", () => {
 			process.kill(target.pid, "SIGKILL");
 		} finally {
 			await target.kill();
+		}
+	});
+
+	test.skipIf(python === null)(`hands over the master of a terminal whose own was outside${noPython}`, async () => {
+		using images = makeImagesDir();
+		const keeper = Bun.spawn([`${python}`, join(import.meta.dir, "terminal-keeper.py")], {
+			stdio: ["pipe", "pipe", "inherit"],
+		});
+		try {
+			const output = keeper.stdout.getReader();
+			const read = async () => new TextDecoder().decode((await output.read()).value).trim();
+			const pid = Number(await read());
+			const opts = { imagesDirFd: images.fd, orphanPtsMaster: true };
+			const refused = startWorker().request(Type.DUMP, { imagesDirFd: images.fd, pid });
+			expect(refused?.crErrmsg).toContain("is a terminal whose other end is outside of the dumped tree");
+			expect(startWorker().request(Type.DUMP, { ...opts, pid })).toMatchObject({ success: true });
+			expect(await read()).toBe("closed");
+			const silent = startWorker().request(Type.RESTORE, opts);
+			expect(silent?.crErrmsg).toContain("the dumped program had a terminal of a shell");
+			for (const answer of [NACK, ACK]) {
+				const client = startWorker();
+				let response = client.request(Type.RESTORE, { ...opts, notifyScripts: true });
+				const seen: string[] = [];
+				let master = -1;
+				for (; response?.type === Type.NOTIFY; response = client.receive()) {
+					const script = response.notify?.script ?? "";
+					seen.push(script);
+					if (script === "orphan-pts-master") master = response.passed ?? -1;
+					client.send(script === "orphan-pts-master" ? answer : ACK);
+				}
+				client.close();
+				expect(response?.crErrmsg ?? "").toContain(answer === ACK ? "" : "had a terminal of a shell");
+				expect(response?.success).toBe(answer === ACK);
+				expect(seen.slice(0, 3)).toEqual([
+					"pre-restore",
+					"orphan-pts-master",
+					...(answer === ACK ? ["post-restore"] : []),
+				]);
+				expect(readlinkSync(`/proc/self/fd/${master}`)).toMatch(/ptmx$/);
+				if (answer === NACK) closeFd(master);
+				else {
+					writeSync(master, "hello\n");
+					const bytes = Buffer.alloc(4096);
+					let text = "";
+					while (!text.includes("got hello")) text += bytes.toString("latin1", 0, readSync(master, bytes));
+					closeFd(master);
+				}
+			}
+			// Its terminal is gone with the master.
+			while (isAlive(pid)) await Bun.sleep(3);
+		} finally {
+			keeper.kill("SIGKILL");
+			await keeper.exited;
 		}
 	});
 

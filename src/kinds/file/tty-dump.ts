@@ -73,7 +73,7 @@ function isOfShellJob(index: number, context: DumpContext): boolean {
 }
 
 function findOutsideBlockers(file: FdFacts, index: number, context: DumpContext): CriuError[] {
-	if (isOfShellJob(index, context)) return [];
+	if (context.options.orphanPtsMaster || isOfShellJob(index, context)) return [];
 	const holders = context.once(`master-holders:${index}`, () => showMasterHolders(index, context));
 	const key = keyOfTtyFile(file);
 	const external = `--external ${key} at dump and --inherit-fd fd[N]:${key} at restore`;

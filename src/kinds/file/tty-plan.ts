@@ -43,7 +43,8 @@ function sourceOf(info: tty_info_entry, context: RestoreContext): Source {
 		case TtyType.PTY: {
 			const hasMaster = (info.id & 1) !== 0 || readInfos(context).has(info.id + 1);
 			// A slave without settings was hung up: a new one will be, too.
-			return hasMaster || info.termios === undefined ? "made" : "shell";
+			if (hasMaster || info.termios === undefined) return "made";
+			return context.options.orphanPtsMaster ? "made" : "shell";
 		}
 		case TtyType.CTTY:
 			return "current";

@@ -184,6 +184,7 @@ export function getPty(index: number, plan: TaskPlan, context: RestoreContext): 
 		const kept = keptFilesOf(plan);
 		const names = { master: `master of terminal ${index}`, slave: `slave of terminal ${index}` };
 		const master = kept.pass(names.master, () => made.master);
+		if (image.master === undefined && image.slave?.termios !== undefined) plan.orphanMasters.push(master);
 		const slave = made.slave === undefined ? undefined : kept.pass(names.slave, () => made.slave ?? -1);
 		const directory = parentOf(path);
 		const own = [join(directory, `pts/${index}`), join(directory, `${index}`)].map(showPath);

@@ -137,6 +137,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 		area: { start: 0n, end: 0n },
 		scratch: 0n,
 		temporaryPaths: [],
+		orphanMasters: [],
 		undo: [],
 	};
 }
