@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: LGPL-2.1-only
+// From the library's options to the fields of a request.
+
+import { closeSync, constants, openSync } from "node:fs";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { criu_optsSchema } from "../images/gen/rpc_pb.ts";
+import { FIRST_INHERITED } from "./conversation.ts";
+import type { DumpOptions, ImagesOptions, RestoreOptions } from "./types.ts";
+
+type Fields = Record<string, unknown>;
+
+/** Options that are fields of the same name. */
+const SAME = [
+	...["logLevel", "shellJob", "fileLocks", "tcpEstablished", "tcpClose", "tcpSkipInFlight", "evasiveDevices"],
+	...["linkRemap", "autoDedup", "unprivileged", "orphanPtsMaster", "pid", "leaveRunning", "leaveStopped", "extUnixSk"],
+	...["forceIrmap", "trackMem", "ghostLimit", "timeout", "skipFileRwxCheck", "weakSysctls"],
+];
+/** Options that are texts, with their fields. */
+const TEXTS = { logFile: "logFile", configFile: "configFile", parentImages: "parentImg", root: "root" } as const;
+const MORE_TEXTS = { freezeCgroup: "freezeCgroup" } as const;
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A request's fields, with the directories that have to stay open while it's carried out. */
+export interface OpenRequest {
+	readonly opts: Exclude<MessageInitShape<typeof criu_optsSchema>, { $typeName: string }>;
+	/** Descriptors that a worker inherits, in this order. */
+	readonly inherited: readonly number[];
+	close(): void;
+}
+
+/** Opens the directories. @throws Error of node:fs when one isn't there */
+export function openRequest(options: ImagesOptions & Partial<DumpOptions> & Partial<RestoreOptions>): OpenRequest {
+	const held: number[] = [];
+	const close = () => {
+		for (const fd of held.splice(0)) closeSync(fd);
+	};
+	const openDirectory = (path: string) => {
+		const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+		held.push(fd);
+		return fd;
+	};
+	try {
+		const given = options as unknown as Fields;
+		const fields: Fields = { imagesDirFd: openDirectory(options.imagesDir) };
+		if (options.workDir !== undefined) fields["workDirFd"] = openDirectory(options.workDir);
+		for (const name of SAME) if (given[name] !== undefined) fields[name] = given[name];
+		for (const [name, field] of Object.entries({ ...TEXTS, ...MORE_TEXTS }))
+			if (typeof given[name] === "string") fields[field] = bytes(given[name]);
+		if (options.external !== undefined) fields["external"] = options.external.map(bytes);
+		if (options.pageServer !== undefined) fields["ps"] = { ...options.pageServer };
+		if (options.onEvent !== undefined) fields["notifyScripts"] = true;
+		const inherited = options.inheritFds ?? [];
+		fields["inheritFd"] = inherited.map(({ key }, index) => ({ key: bytes(key), fd: FIRST_INHERITED + index }));
+		return { opts: fields as OpenRequest["opts"], inherited: inherited.map(({ fd }) => fd), close };
+	} catch (error) {
+		close();
+		throw error;
+	}
+}
