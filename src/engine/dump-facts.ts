@@ -46,7 +46,14 @@ export function guessGadgets(pid: number): Gadgets | undefined {
 /** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
 export const CURE_ROUNDS = 40;
 
-export const NO_PAGES: PagesWritten = { scanned: 0n, written: 0n, skipped: 0n, lazy: 0n };
+export const NO_PAGES: PagesWritten = {
+	scanned: 0n,
+	written: 0n,
+	skipped: 0n,
+	lazy: 0n,
+	sharedScanned: 0n,
+	sharedWritten: 0n,
+};
 
 /** Sums up what was done for several tasks. */
 export function addPages(a: PagesWritten, b: PagesWritten): PagesWritten {
@@ -55,6 +62,8 @@ export function addPages(a: PagesWritten, b: PagesWritten): PagesWritten {
 		written: a.written + b.written,
 		skipped: a.skipped + b.skipped,
 		lazy: a.lazy + b.lazy,
+		sharedScanned: a.sharedScanned + b.sharedScanned,
+		sharedWritten: a.sharedWritten + b.sharedWritten,
 	};
 }
 
@@ -70,5 +79,7 @@ export function dumpStats(pages: PagesWritten, timings: Timings): DumpStats {
 		pagesSkippedParent: pages.skipped,
 		pagesWritten: pages.written,
 		pagesLazy: pages.lazy,
+		sharedPagesScanned: pages.sharedScanned,
+		sharedPagesWritten: pages.sharedWritten,
 	};
 }

@@ -132,8 +132,9 @@ function copyMemory(
 	control: RunControl,
 	give: LazyGive | undefined,
 ): PagesWritten {
+	let shared = NO_PAGES;
 	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
-		dumpSegmentPages(segment, memory.sink);
+		shared = addPages(shared, { ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) });
 		closeFd(segment.fd);
 	}
 	return collected
@@ -143,7 +144,7 @@ function copyMemory(
 			const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
 			return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
 		})
-		.reduce(addPages, NO_PAGES);
+		.reduce(addPages, shared);
 }
 
 /** What only standing tasks can tell and no kind owns. */

@@ -43,9 +43,9 @@ export function writeDumpStats(workDir: string, stats: DumpStats, timings: Timin
 		pagesLazy: stats.pagesLazy,
 		pagePipes: 0n,
 		pagePipeBufs: 0n,
-		shpagesScanned: 0n,
+		shpagesScanned: stats.sharedPagesScanned,
 		shpagesSkippedParent: 0n,
-		shpagesWritten: 0n,
+		shpagesWritten: stats.sharedPagesWritten,
 		stages: timings.encode(),
 	});
 	writeStats(workDir, "dump", makeEntry({ dump }));

@@ -17,6 +17,8 @@ export interface DumpStats {
 	pagesSkippedParent: bigint;
 	pagesWritten: bigint;
 	pagesLazy: bigint;
+	sharedPagesScanned: bigint;
+	sharedPagesWritten: bigint;
 }
 
 /** Figures of a restore; times in microseconds. The fields of `restore_stats_entry`. */

@@ -52,6 +52,8 @@ describe("dump", () => {
 					pagesSkippedParent: 0n,
 					pagesWritten: 0n,
 					pagesLazy: 0n,
+					sharedPagesScanned: 0n,
+					sharedPagesWritten: 0n,
 				},
 			};
 		},

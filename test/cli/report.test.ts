@@ -99,6 +99,8 @@ describe("statistics", () => {
 			pagesSkippedParent: 0n,
 			pagesWritten: 16n,
 			pagesLazy: 0n,
+			sharedPagesScanned: 0n,
+			sharedPagesWritten: 0n,
 		});
 		expect(lines).toEqual([
 			"Displaying dump stats:",

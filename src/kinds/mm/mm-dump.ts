@@ -179,6 +179,9 @@ export interface PagesWritten {
 	/** Left to the parent images. */
 	skipped: bigint;
 	lazy: bigint;
+	/** Of shared memory, which counts apart. */
+	sharedScanned: bigint;
+	sharedWritten: bigint;
 }
 
 /** Private mappings whose changes can be noted. Huge pages are copied whole: they would be noted as such only. */
@@ -205,7 +208,14 @@ export function planPages(
 	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
 	let lazy = 0n;
 	for (const { start, end } of plan.later) lazy += (end - start) / 4096n;
-	const pages: PagesWritten = { scanned, written: plan.bytes / 4096n, skipped: plan.inParent / 4096n, lazy };
+	const pages: PagesWritten = {
+		scanned,
+		written: plan.bytes / 4096n,
+		skipped: plan.inParent / 4096n,
+		lazy,
+		sharedScanned: 0n,
+		sharedWritten: 0n,
+	};
 	return { plan, pages };
 }
 

@@ -145,14 +145,17 @@ export interface SegmentContent {
 	readonly size: bigint;
 }
 
-/** Writes the pages of a segment. */
+/** Writes the pages of a segment. Gives how many it has and how many hold data. */
 export function dumpSegmentPages(
 	segment: { readonly inode: SegmentContent; readonly fd: number },
 	sink: PageSink,
-): void {
+): { sharedScanned: bigint; sharedWritten: bigint } {
 	const { shmid, size } = segment.inode;
-	if (size === 0n) return;
-	sink.writeSegment({ shmid, fd: segment.fd, size, ranges: findDataRanges(segment.fd, size) });
+	if (size === 0n) return { sharedScanned: 0n, sharedWritten: 0n };
+	const ranges = findDataRanges(segment.fd, size);
+	sink.writeSegment({ shmid, fd: segment.fd, size, ranges });
+	const sharedWritten = ranges.reduce((sum, { start, end }) => sum + (end - start) / PAGE, 0n);
+	return { sharedScanned: (size + PAGE - 1n) / PAGE, sharedWritten };
 }
 
 const MAX_SEGMENT = 1n << 45n;
