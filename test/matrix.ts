@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { compareCrit } from "./matrix/crit.ts";
 import { findLack, restoreMachine } from "./matrix/machine.ts";
+import { checkPageCounts } from "./matrix/page-counts.ts";
 import { CritReader } from "./matrix/peer.ts";
 import { refusalCodes } from "./matrix/refusals.ts";
 import { allStopped, Run } from "./matrix/run.ts";
@@ -226,6 +227,7 @@ async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefin
 	if (tracked) args.push("--track-mem");
 	if (leave !== undefined) args.push(leave === "running" ? "--leave-running" : "--leave-stopped");
 	await run.criu(by, join(run.images, "dump.log"), args);
+	if (by === "ours") checkPageCounts(run.images);
 	if (leave === undefined) {
 		const ending = await run.stage.died(run.pid, 10_000);
 		if (ending.how !== "signal" || ending.code !== 9)

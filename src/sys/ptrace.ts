@@ -98,6 +98,7 @@ export function isBeforeCall(tid: number): boolean {
 
 const PEEK_BATCH = 64;
 const SIGINFO_SIZE = 128;
+const peeked = new Uint8Array(PEEK_BATCH * SIGINFO_SIZE);
 
 /** All queued signals in queue order, 128-byte siginfo_t each: of the whole process, or private to the thread. */
 export function peekSiginfo(tid: number, shared: boolean): Uint8Array[] {
@@ -106,9 +107,8 @@ export function peekSiginfo(tid: number, shared: boolean): Uint8Array[] {
 		peekArgs.setBigUint64(0, BigInt(found.length), true);
 		peekArgs.setUint32(8, shared ? 1 : 0, true);
 		peekArgs.setInt32(12, PEEK_BATCH, true);
-		const buffer = new Uint8Array(PEEK_BATCH * SIGINFO_SIZE);
-		const count = ptrace(PTRACE_PEEKSIGINFO, tid, addressOf(peekArgs), addressOf(buffer));
-		for (let i = 0; i < count; i++) found.push(buffer.slice(i * SIGINFO_SIZE, (i + 1) * SIGINFO_SIZE));
+		const count = ptrace(PTRACE_PEEKSIGINFO, tid, addressOf(peekArgs), addressOf(peeked));
+		for (let i = 0; i < count; i++) found.push(peeked.slice(i * SIGINFO_SIZE, (i + 1) * SIGINFO_SIZE));
 		if (count < PEEK_BATCH) return found;
 	}
 }

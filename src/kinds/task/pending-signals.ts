@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Signals that wait, of the whole task and of its thread, with their siginfo and in their order.
+// Signals that wait, of the whole task and of its thread, with their siginfo and in their order. More come while the task
+// stands still: they are looked at again and again, and what a timer has sent must fit to what is noted of that timer.
 // Source: ptrace(2) PTRACE_PEEKSIGINFO, rt_sigqueueinfo(2). Images: core-PID.img, signal_queue_entry.
 
 import { siginfo_entrySchema, type signal_queue_entry, signal_queue_entrySchema } from "../../images/gen/core_pb.ts";
 import { create } from "../../images/index.ts";
 import { parseSiginfoHead, SIGINFO_SIZE } from "../../kernel/abi/siginfo.ts";
-import { _NSIG, SI_TIMER, SIGKILL, SIGSTOP, signalName } from "../../kernel/abi/signal.ts";
+import {
+	_NSIG,
+	SI_KERNEL,
+	SI_TIMER,
+	SIGALRM,
+	SIGKILL,
+	SIGPROF,
+	SIGSTOP,
+	SIGVTALRM,
+	signalName,
+} from "../../kernel/abi/signal.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
 import {
 	SYS_rt_sigqueueinfo,
 	SYS_rt_tgsigqueueinfo,
@@ -37,6 +49,10 @@ const STOP_TIMEOUT_MS = 1000;
 const MAX_PENDING = 1 << 18;
 /** Where a timer's siginfo keeps si_sys_private, by which older kernels find the timer to arm again. */
 const SYS_PRIVATE = 32;
+/** Where it keeps si_timerid. Source: siginfo.h. */
+const SI_TIMERID = 16;
+/** What interval timers send. */
+const INTERVAL_SIGNALS = new Set([SIGALRM, SIGVTALRM, SIGPROF]);
 
 function encodeQueue(infos: readonly Uint8Array[]): signal_queue_entry {
 	return create(signal_queue_entrySchema, {
@@ -44,16 +60,67 @@ function encodeQueue(infos: readonly Uint8Array[]): signal_queue_entry {
 	});
 }
 
+const drafts = new WeakMap<DumpedThread, ThreadDraft>();
+
 function dumpShared(task: DumpedTask, draft: TaskDraft): undefined {
 	const { tc } = draft.core;
 	if (tc !== undefined) tc.signalsS = encodeQueue(peekSiginfo(task.thread.tid, true));
 	return undefined;
 }
 
-function dumpPrivate({ tid }: DumpedThread, draft: ThreadDraft): undefined {
+function dumpPrivate(thread: DumpedThread, draft: ThreadDraft): undefined {
 	const { threadCore } = draft.core;
-	if (threadCore !== undefined) threadCore.signalsP = encodeQueue(peekSiginfo(tid, false));
+	if (threadCore !== undefined) threadCore.signalsP = encodeQueue(peekSiginfo(thread.tid, false));
+	drafts.set(thread, draft);
 	return undefined;
+}
+
+/** A timer as sender of signals: a POSIX timer by its id, or an interval timer by its signal. */
+export type TimerName = `posix ${number}` | `interval ${number}`;
+
+/** Which timer has sent a signal; undefined for any other sender. Each of them has at most one signal waiting. */
+function timerOf(info: Uint8Array): TimerName | undefined {
+	const { signo, code } = parseSiginfoHead(info);
+	if (code === SI_TIMER) return `posix ${viewOf(info).getInt32(SI_TIMERID, true)}`;
+	return code === SI_KERNEL && INTERVAL_SIGNALS.has(signo) ? `interval ${signo}` : undefined;
+}
+
+/** True for a signal of a timer that had sent none when the queue was looked at before. */
+function isNewFromTimer(info: Uint8Array, before: signal_queue_entry | undefined): boolean {
+	const timer = timerOf(info);
+	return timer !== undefined && !(before?.signals ?? []).some(({ siginfo }) => timerOf(siginfo) === timer);
+}
+
+/** Looks at all queues of a task again. `update` gives what to note of a queue, from what was noted and what is there now. */
+function lookAgain(
+	task: DumpedTask,
+	draft: TaskDraft,
+	update: (before: signal_queue_entry | undefined, now: readonly Uint8Array[]) => signal_queue_entry,
+): void {
+	const { tc } = draft.core;
+	if (tc !== undefined) tc.signalsS = update(tc.signalsS, peekSiginfo(task.thread.tid, true));
+	for (const thread of task.threads) {
+		const core = drafts.get(thread)?.core.threadCore;
+		if (core !== undefined) core.signalsP = update(core.signalsP, peekSiginfo(thread.tid, false));
+	}
+}
+
+/** Notes all signals that wait by now for a task that stands still. Gives the timers that have gone off since the last look. */
+export function renewPending(task: DumpedTask, draft: TaskDraft): Set<TimerName> {
+	const fired = new Set<TimerName>();
+	lookAgain(task, draft, (before, now) => {
+		for (const info of now) {
+			const timer = timerOf(info);
+			if (timer !== undefined && isNewFromTimer(info, before)) fired.add(timer);
+		}
+		return encodeQueue(now);
+	});
+	return fired;
+}
+
+/** Notes what has come since, but for signals of timers: by what was noted of them, their time comes after the restore. */
+function addLate(task: DumpedTask, draft: TaskDraft): void {
+	lookAgain(task, draft, (before, now) => encodeQueue(now.filter((info) => !isNewFromTimer(info, before))));
 }
 
 /** Calls `queue` for each signal; gives whether SIGSTOP was among them, which can't be queued as it can't be blocked. */
@@ -137,6 +204,7 @@ export const pendingSignals: TaskKind = {
 	name: "pending-signals",
 	dump: dumpShared,
 	dumpThread: dumpPrivate,
+	conclude: addLate,
 	plan: planShared,
 	planThread: planPrivate,
 };

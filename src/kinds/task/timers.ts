@@ -12,7 +12,16 @@ import {
 	task_timers_entrySchema,
 } from "../../images/gen/core_pb.ts";
 import { create, hasField } from "../../images/index.ts";
-import { _NSIG, SIGEV_NONE, SIGEV_SIGNAL, SIGEV_THREAD, SIGEV_THREAD_ID } from "../../kernel/abi/signal.ts";
+import {
+	_NSIG,
+	SIGALRM,
+	SIGEV_NONE,
+	SIGEV_SIGNAL,
+	SIGEV_THREAD,
+	SIGEV_THREAD_ID,
+	SIGPROF,
+	SIGVTALRM,
+} from "../../kernel/abi/signal.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { ITIMER_PROF, ITIMER_REAL, ITIMER_VIRTUAL, Itimerspec, Itimerval } from "../../kernel/abi/time.ts";
@@ -28,17 +37,19 @@ import type {
 	TaskPlan,
 } from "../kind.ts";
 import { checkRange, corruptCore, getTaskCore } from "./image-checks.ts";
+import { renewPending } from "./pending-signals.ts";
 import { planTimerIds } from "./timer-ids.ts";
 
 const SEC_MAX = (1n << 63n) - 1n;
 const USEC_MAX = 999_999n;
 const NSEC_MAX = 999_999_999n;
+const SECOND = 1_000_000_000n;
 const MAX_TIMERS = 1 << 16;
 const ID_MAX = 0x7fffffff;
 const INTERVAL_TIMERS = [
-	{ which: ITIMER_REAL, name: "real" },
-	{ which: ITIMER_VIRTUAL, name: "virt" },
-	{ which: ITIMER_PROF, name: "prof" },
+	{ which: ITIMER_REAL, name: "real", signo: SIGALRM },
+	{ which: ITIMER_VIRTUAL, name: "virt", signo: SIGVTALRM },
+	{ which: ITIMER_PROF, name: "prof", signo: SIGPROF },
 ] as const;
 
 function findTimerBlockers(task: DumpedTask): CriuError[] {
@@ -100,6 +111,33 @@ function decodeItimer(bytes: Uint8Array): itimer_entry {
 	});
 }
 
+/** Time left until a timer's next expiry and between later ones, in nanoseconds. */
+interface TimerTimes {
+	readonly value: bigint;
+	readonly interval: bigint;
+}
+
+/**
+ * What is left of a timer that has gone off after a first look at the signals, so that its signal is noted: it must not come
+ * once more. The timer was asked in between, at most `elapsed` nanoseconds ago, before or after that instant.
+ */
+export function leftAfterFiring({ value, interval }: TimerTimes, elapsed: bigint): bigint {
+	if (interval === 0n) return 0n;
+	return value > 0n && value <= elapsed ? value + interval : value;
+}
+
+function mendItimer(entry: itimer_entry, elapsed: bigint): void {
+	const [value, interval] = [entry.vsec * SECOND + entry.vusec * 1000n, entry.isec * SECOND + entry.iusec * 1000n];
+	const left = leftAfterFiring({ value, interval }, elapsed);
+	[entry.vsec, entry.vusec] = [left / SECOND, (left % SECOND) / 1000n];
+}
+
+function mendPosixTimer(entry: posix_timer_entry, elapsed: bigint): void {
+	const [value, interval] = [entry.vsec * SECOND + entry.vnsec, entry.isec * SECOND + entry.insec];
+	const left = leftAfterFiring({ value, interval }, elapsed);
+	[entry.vsec, entry.vnsec] = [left / SECOND, left % SECOND];
+}
+
 function dumpTimers(task: DumpedTask, draft: TaskDraft, ask: Program, _context: DumpContext): Completion {
 	const itimers = INTERVAL_TIMERS.map(({ which, name }) => {
 		const out = ask.out(Itimerval.size);
@@ -115,16 +153,26 @@ function dumpTimers(task: DumpedTask, draft: TaskDraft, ask: Program, _context: 
 			overrun: ask.syscall(`ask for overruns of timer ${timer.id}`, nr.SYS_timer_getoverrun, [timer.id]),
 		};
 	});
+	const start = performance.now();
 	return (answers) => {
 		const { tc } = draft.core;
 		if (tc === undefined) return;
-		const [real, virt, prof] = itimers.map((out) => decodeItimer(answers.out(out)));
+		const fired = renewPending(task, draft);
+		const elapsed = BigInt(Math.ceil((performance.now() - start) * 1e6));
+		const [real, virt, prof] = itimers.map((out, i) => {
+			const entry = decodeItimer(answers.out(out));
+			if (fired.has(`interval ${INTERVAL_TIMERS[i]?.signo ?? 0}`)) mendItimer(entry, elapsed);
+			return entry;
+		});
 		tc.timers = create(task_timers_entrySchema, {
 			...(real === undefined || virt === undefined || prof === undefined ? {} : { real, virt, prof }),
 			posix: posix
-				.map(({ timer, out, overrun }) =>
-					encodePosixTimer(task, timer, Itimerspec.read(viewOf(answers.out(out))), answers.result(overrun)),
-				)
+				.map(({ timer, out, overrun }) => {
+					const spec = Itimerspec.read(viewOf(answers.out(out)));
+					const entry = encodePosixTimer(task, timer, spec, answers.result(overrun));
+					if (fired.has(`posix ${timer.id}`)) mendPosixTimer(entry, elapsed);
+					return entry;
+				})
 				.reverse(),
 		});
 	};
