@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Bound sockets: abstract and path names, relative ones, listening ones with a connection that waits, clients that are
+// Sockets without a peer and bound ones: abstract and path names, relative ones, listening ones with a connection that waits, clients that are
 // connected; the file keeps its owner and mode.
 #include "unix.h"
 
@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 	int not_yet = bound_socket(SOCK_STREAM, hidden);
 	must(chdir("/"));
 	int fresh = must(socket(AF_UNIX, SOCK_STREAM, 0));
+	int fresh_packet = must(socket(AF_UNIX, SOCK_SEQPACKET, 0)), bound_packet = bound_socket(SOCK_SEQPACKET, abstract_address("bound"));
 	ready();
 	wait_for_trigger();
 	struct stat st;
@@ -45,6 +46,10 @@ int main(int argc, char **argv)
 	expect_name("abstract name", not_yet, hidden);
 	must(chdir(dir));
 	int packet = connected_socket(SOCK_SEQPACKET, relative);
+	must(listen(bound_packet, 1));
+	struct address bound = abstract_address("bound");
+	must(connect(fresh_packet, (struct sockaddr *)&bound.un, bound.length));
+	expect_talk("listener that was bound only", fresh_packet, must(accept(bound_packet, NULL, NULL)));
 	expect_talk("relative listener", packet, must(accept(packets, NULL, NULL)));
 	must(listen(not_yet, 1));
 	must(connect(fresh, (struct sockaddr *)&hidden.un, hidden.length));

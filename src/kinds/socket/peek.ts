@@ -20,6 +20,8 @@ const NAME_SIZE = 256;
 /** What the kernel shows for ids that it can't tell (sysctl fs.overflowuid). */
 const NOBODY = 65534;
 const EAGAIN = errnoNumber("EAGAIN");
+/** What sockets for messages in order give that have no peer yet: nothing can wait there. */
+const ENOTCONN = errnoNumber("ENOTCONN");
 const EFAULT = errnoNumber("EFAULT");
 const FLAGS = so.MSG_PEEK | so.MSG_DONTWAIT | so.MSG_CMSG_CLOEXEC;
 /** Where things lie in the room. */
@@ -135,7 +137,7 @@ export function peekOnce(
 		msg_flags: 0,
 	});
 	const length = syscall(nr.SYS_recvmsg, fd, address + AT.header, FLAGS | (whole ? so.MSG_TRUNC : 0));
-	if (length === -EAGAIN) return undefined;
+	if (length === -EAGAIN || length === -ENOTCONN) return undefined;
 	if (length < 0) throw new KernelError("recvmsg", -length, "of what waits in a socket");
 	const { msg_namelen, msg_controllen, msg_flags } = so.Msghdr.read(view, AT.header);
 	const control = bytes.subarray(AT.control, AT.control + (withFiles ? Number(msg_controllen) : 0));
