@@ -229,7 +229,7 @@ async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefin
 	await run.criu(by, join(run.images, "dump.log"), args);
 	if (by === "ours") checkPageCounts(run.images);
 	if (leave === undefined) {
-		const ending = await run.stage.died(run.pid, 10_000);
+		const ending = await run.stage.died(run.pid, 60_000);
 		if (ending.how !== "signal" || ending.code !== 9)
 			throw new Error(`after the dump the program ended by ${showEnding(ending)}`);
 		await run.expectGone();

@@ -15,7 +15,7 @@ const buildDir = join(root, "build/faults");
 const SIGUSR1 = 10;
 const SIGCONT = 18;
 const SIGSTOP = 19;
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 30_000;
 /** After this long a group-stopped target is continued: it finishes the cure then at the latest. */
 const NUDGE_MS = 100;
 

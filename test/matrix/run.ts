@@ -118,7 +118,7 @@ export class Run {
 
 	/** After a dump that ends the tree: none of it may live on. */
 	async expectGone(): Promise<void> {
-		const left = await waitForNone(() => listSurvivors(this.proc, this.pid, this.before), 10_000);
+		const left = await waitForNone(() => listSurvivors(this.proc, this.pid, this.before), 60_000);
 		if (left.length > 0) throw new Error(`left after the dump: ${left.slice(0, 20).join(", ")}`);
 	}
 

@@ -45,7 +45,7 @@ export class Stage {
 		const child = Bun.spawn(args, { env: process.env, stdin: "pipe", stdout: "pipe", stderr: logFd });
 		const stage = new Stage(child, logFd);
 		void stage.listen();
-		const hello = await stage.next((line) => line[0] === "stage", "the stage's start", 10_000);
+		const hello = await stage.next((line) => line[0] === "stage", "the stage's start", 60_000);
 		stage.outerPid = Number(hello[1]);
 		return stage;
 	}
@@ -113,7 +113,7 @@ export class Stage {
 	/** Starts a target with its stdio on /dev/null (or the pty), leader of its own session; gives its pid. */
 	async start(out: string, cwd: string, argv: readonly string[]): Promise<number> {
 		this.say("start", out, cwd, ...argv);
-		const line = await this.next((l) => l[0] === "started", "the target's pid", 10_000);
+		const line = await this.next((l) => l[0] === "started", "the target's pid", 60_000);
 		return Number(line[1]);
 	}
 
@@ -141,7 +141,7 @@ export class Stage {
 	/** Sends a signal; gives the errno, 0 for none. */
 	async kill(pid: number, signal: number): Promise<number> {
 		this.say("kill", pid, signal);
-		return Number((await this.next((l) => l[0] === "killed", "the kill", 10_000))[1]);
+		return Number((await this.next((l) => l[0] === "killed", "the kill", 60_000))[1]);
 	}
 
 	/** Ends the namespace with all that's in it. */
