@@ -102,8 +102,9 @@ function applyItems(items: readonly Item[], line: CommandLine, source: OptionUse
  * Throws for the first option that asks for something which this version lacks. `letter` is the command's letter of
  * the table: options that don't concern the command are let through, as CRIU does.
  */
-export function refuseLaterOptions(seen: readonly SeenOption[], letter: string): void {
+export function refuseLaterOptions({ seen, options }: Pick<CommandLine, "seen" | "options">, letter: string): void {
 	for (const { spec, use } of seen) {
+		if (spec.isMoot?.(options, letter) === true) continue;
 		if (spec.since !== "later" || !(spec.commands === "*" || spec.commands.includes(letter))) continue;
 		const decisive = spec.list === true ? use : (seen.findLast((other) => other.spec === spec)?.use ?? use);
 		if (!decisive.on || spec.accepts?.(decisive.value) === true) continue;

@@ -55,6 +55,8 @@ export interface OptionSpec {
 	readonly since: "foundation" | "later";
 	/** Of a `later` option: values that are nevertheless fine, since they ask for nothing that is missing. */
 	accepts?(value: string | undefined): boolean;
+	/** Of a `later` option: true where other options, or the images, leave it without any effect for the command. */
+	isMoot?(options: Options, letter: string): boolean;
 	/** An addition of ours. */
 	readonly ours?: boolean;
 	/** Repeats accumulate. */
@@ -68,7 +70,7 @@ type ListKey = { [K in keyof Options]-?: Options[K] extends string[] ? K : never
 
 /** What a table line says beside name, key and help; defaults: no short form, generic group, `foundation`. */
 export type SpecExtras = Partial<
-	Pick<OptionSpec, "short" | "rpc" | "fromRequest" | "since" | "ours" | "negatable" | "metavar">
+	Pick<OptionSpec, "short" | "rpc" | "fromRequest" | "since" | "isMoot" | "ours" | "negatable" | "metavar">
 > &
 	Pick<OptionSpec, "commands" | "group">;
 

@@ -310,7 +310,8 @@ const settings: readonly OptionSpec[] = [
 		// A mask of flags; zero asks for nothing.
 		fromRequest: ({ emptyNs }) =>
 			emptyNs === 0 ? [] : [emptyNs === CLONE_NEWNET ? "net" : `0x${emptyNs.toString(16)}`],
-		since: "later",
+		// Trees with a network namespace of their own are refused so far; for others it has no meaning.
+		since: "foundation",
 		help: "make this namespace but leave its contents to scripts; only net",
 		apply: (options, use) => {
 			if (use.value !== "net") throw badArgument(use, "only net can be given");

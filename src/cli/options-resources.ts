@@ -15,9 +15,16 @@ import {
 } from "./option-spec.ts";
 import { chosen, requestText } from "./request-values.ts";
 
+const CGROUP_IMAGE = "cgroup.img";
 const dump = { commands: "D", group: "resources" } as const;
 const both = { commands: "DR", group: "resources" } as const;
 const cgroups = { commands: "DR", group: "cgroups" } as const;
+/** Nothing is done with cgroups: because it was said so, or because a restore finds none in the images. */
+function hasNoCgroups({ manageCgroups, imagesDir }: Options, letter: string): boolean {
+	return manageCgroups === "ignore" || (letter === "R" && !existsSync(`${imagesDir}/${CGROUP_IMAGE}`));
+}
+
+const unlessIgnored = { ...cgroups, since: "later", isMoot: hasNoCgroups } as const;
 const memory = { commands: "DPSL", group: "memory" } as const;
 
 /** Kinds of `--external` that are there, or that name mounts, sockets or devices which a process in the host's namespaces can't have. */
@@ -210,6 +217,7 @@ export const cgroupOptions: readonly OptionSpec[] = [
 				: chosen(opts, "manageCgroupsMode", CGROUP_MODES),
 		since: "later",
 		accepts: (value) => value === "ignore" || value === "none",
+		isMoot: hasNoCgroups,
 		help: "how to restore cgroups: none, props, soft (default), full, strict; ignore: not at all",
 		apply: (options, use) => {
 			options.manageCgroups = readCgroupMode(use);
@@ -220,33 +228,28 @@ export const cgroupOptions: readonly OptionSpec[] = [
 		arg: "required",
 		metavar: "[CTRL:]PATH",
 		list: true,
-		...cgroups,
+		...unlessIgnored,
 		rpc: "cg_root",
 		fromRequest: ({ cgRoot }) =>
 			cgRoot.map(({ ctrl, path }) => (ctrl === "" ? requestText(path) : `${ctrl}:${requestText(path)}`)),
-		since: "later",
 		help: "the cgroup below which directories are recorded, or put back",
 		apply: addCgroupRoot,
 	},
 	text("cgroup-props", "cgroupProps", "TEXT", "which cgroup properties to keep", {
-		...cgroups,
+		...unlessIgnored,
 		rpc: "cgroup_props",
-		since: "later",
 	}),
 	text("cgroup-props-file", "cgroupPropsFile", "FILE", "the same, from a file", {
-		...cgroups,
+		...unlessIgnored,
 		rpc: "cgroup_props_file",
-		since: "later",
 	}),
 	list("cgroup-dump-controller", "cgroupDumpControllers", "NAME", "keep the properties of this controller only", {
-		...cgroups,
+		...unlessIgnored,
 		rpc: "cgroup_dump_controller",
-		since: "later",
 	}),
 	text("cgroup-yard", "cgroupYard", "DIR", "find the cgroup hierarchies mounted below DIR", {
-		...cgroups,
+		...unlessIgnored,
 		rpc: "cgroup_yard",
-		since: "later",
 	}),
 ];
 

@@ -187,7 +187,7 @@ function checkConsistency(command: CommandSpec, { seen }: CommandLine, options: 
 			remedy: `name with --prev-images-dir the images of the dump before, relative to ${options.imagesDir}`,
 		});
 	}
-	refuseLaterOptions(seen, command.letter);
+	refuseLaterOptions({ seen, options }, command.letter);
 }
 
 function describeHost(): string {

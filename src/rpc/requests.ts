@@ -69,7 +69,7 @@ function setUp(job: Job): Place {
 			throw new UsageError("PRIVILEGES", missing.trim().replaceAll("\n", " "), { remedy: "set unprivileged" });
 		if (line.options.mntnsCompatMode && request.type !== criu_req_type.RESTORE)
 			throw new UsageError("RESTORE_ONLY", "mntns_compat_mode is for restores only", { remedy: "leave it out" });
-		refuseLaterOptions(line.seen, LETTERS.get(request.type) ?? "");
+		refuseLaterOptions({ ...line, options: workplace.options }, LETTERS.get(request.type) ?? "");
 		checkPidfdStore(opts, client);
 		const status = openStatusFd(opts, client);
 		const close = () => {

@@ -125,12 +125,13 @@ describe("readCommandLine", () => {
 });
 
 describe("refuseLaterOptions", () => {
-	const refuse = (line: string, letter: string) => () => refuseLaterOptions(read(line).seen, letter);
+	const refuse = (line: string, letter: string) => () => refuseLaterOptions(read(line), letter);
 
 	test.each([
 		["dump --stream", "D"],
 		["dump --tls", "D"],
 		["dump --manage-cgroups", "D"],
+		["dump --cgroup-root /x", "D"],
 		["dump --manage-cgroups=full", "D"],
 		["dump --external net[12]:key", "D"],
 		["dump --external net[12]:key --external mnt[/a]:b", "D"],
@@ -144,6 +145,8 @@ describe("refuseLaterOptions", () => {
 		["dump --manage-cgroups=ignore", "D"],
 		["dump --manage-cgroups=full --manage-cgroups=none", "D"],
 		["dump --stream --no-stream", "D"],
+		["dump --cgroup-root /x --manage-cgroups=ignore", "D"],
+		["restore --cgroup-root /x --manage-cgroups=soft -D /nonexistent", "R"],
 		["dump --external mnt[/a]:b", "D"],
 		["check --lazy-pages", "C"],
 		["dump -J net:5", "D"],
