@@ -128,6 +128,8 @@ export interface Options {
 	/** Relative to the images directory. */
 	prevImagesDir: string | undefined;
 	autoDedup: boolean;
+	/** The tree stands still only until its memory is protected. */
+	snapshot: boolean;
 	preDumpMode: PreDumpMode;
 	pageServer: boolean;
 	lazyPages: boolean;
@@ -268,6 +270,7 @@ function defaultMemoryOptions() {
 		trackMem: false,
 		prevImagesDir: undefined,
 		autoDedup: false,
+		snapshot: false,
 		preDumpMode: "splice",
 		pageServer: false,
 		lazyPages: false,

@@ -58,6 +58,37 @@ struct cr_pump {
 /* The pieces are sent one after the other, by one thread. */
 #define CR_PUMP_STREAM 2u
 
+/* Memory that is copied while its process runs on: it's write-protected until then. */
+struct cr_late {
+	uint64_t address;
+	uint64_t bytes;
+	uint64_t offset;     /* where in the file it goes */
+	uint64_t flags;      /* CR_LATE_* */
+};
+
+/* As CR_PIECE_SHARED. */
+#define CR_LATE_SHARED 1u
+/* It consists of huge pages, which stay whole. */
+#define CR_LATE_HUGE 2u
+
+struct cr_late_task {
+	uint64_t pieces;     /* address of struct cr_late[nr_pieces], ascending */
+	uint64_t nr_pieces;
+	int32_t pid;
+	int32_t mem_fd;      /* /proc/PID/mem */
+	int32_t out_fd;      /* a regular file */
+	int32_t uffd;        /* all pieces are registered with it */
+};
+
+struct cr_snapshot {
+	uint64_t tasks;      /* address of struct cr_late_task[nr_tasks] */
+	uint64_t nr_tasks;
+	uint64_t handle;     /* between start and end; all of this stays where it is meanwhile */
+	uint64_t failed_at;  /* out: address of memory */
+	int32_t failed_write; /* out: 1 when writing failed */
+	int32_t pad;
+};
+
 struct cr_seize {
 	uint64_t tids;       /* address of int32_t[nr_tids], threads of one process */
 	uint64_t results;    /* out: address of int32_t[nr_tids]: 0 or -errno for each */
@@ -214,6 +245,8 @@ struct cr_launch {
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
+CR_EXPORT int64_t cr_snapshot_start(struct cr_snapshot *request);
+CR_EXPORT int64_t cr_snapshot_end(struct cr_snapshot *request, int32_t cancel);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);

@@ -274,6 +274,11 @@ export const memoryOptions: readonly OptionSpec[] = [
 			rpc: "auto_dedup",
 		},
 	),
+	flag("snapshot", "snapshot", "with --leave-running: copy memory while the processes run on", {
+		commands: "D",
+		group: "memory",
+		ours: true,
+	}),
 	{
 		name: "pre-dump-mode",
 		arg: "required",

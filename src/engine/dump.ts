@@ -8,7 +8,7 @@ import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { BlockedError, BugError, type CriuError, PassingError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, PassingError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -36,6 +36,7 @@ import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import type { Ranges } from "../pages/scan.ts";
+import type { Snapshot } from "../pages/snapshot.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
@@ -47,6 +48,7 @@ import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
+import { adoptForSnapshot, checkSnapshotOptions, openSnapshot } from "./snapshot.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
@@ -88,7 +90,13 @@ function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, cont
 }
 
 /** Lets all kinds fill the drafts; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts, memory: MemoryRun): CollectedTask {
+function collectTask(
+	task: DumpedTask,
+	context: DumpState,
+	facts: InjectionFacts,
+	memory: MemoryRun,
+	snapshot: Snapshot | undefined,
+): CollectedTask {
 	const draft = newDraft();
 	const ask = new Program();
 	const [leader, ...others] = task.threads;
@@ -113,7 +121,10 @@ function collectTask(task: DumpedTask, context: DumpState, facts: InjectionFacts
 			finish.push({ completions: rest[index]?.completions ?? [], answers });
 		const answers = agent.programs.run(ask);
 		finish.push({ completions, answers });
-		if (!hasSharedMemory(task, context)) memory.adopt(task, agent);
+		if (!hasSharedMemory(task, context)) {
+			memory.adopt(task, agent);
+			if (snapshot !== undefined) adoptForSnapshot(snapshot, task, agent);
+		}
 		for (const kind of TASK_KINDS) kind.converse?.(task, draft, (program) => agent.programs.run(program), context);
 	} catch (error) {
 		agent.undo(error);
@@ -189,6 +200,7 @@ function writeImages(
 	dir: ImageDir,
 	identity: ReturnType<typeof collectIdentity>,
 	memory: MemoryRun,
+	snapshot: Snapshot | undefined,
 ): void {
 	const { rootIds, ids, clocks } = identity;
 	const tables = new Set<number>();
@@ -213,6 +225,8 @@ function writeImages(
 	const [rootTaskIds] = ids;
 	if (rootTaskIds !== undefined) dir.writeEntry(KINDS.TIMENS, timeImageId(rootIds, rootTaskIds), clocks);
 	faultPoint("dump:images");
+	snapshot?.finish();
+	faultPoint("snapshot:copied");
 	const { tcpClose, leaveRunning, leaveStopped } = context.options;
 	const tracker = memory.finish(leaveRunning || leaveStopped);
 	writeInventory(dir, rootIds, { tcpClose, uprobes: hasMetUprobes(context), tracker });
@@ -230,6 +244,7 @@ function carryOut(
 	memory: MemoryRun,
 	control: RunControl,
 	give: LazyGive | undefined,
+	snapshot: Snapshot | undefined,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
@@ -237,7 +252,7 @@ function carryOut(
 		control.check();
 		const own = facts[index];
 		if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
-		return collectTask(task, context, own, memory);
+		return collectTask(task, context, own, memory, snapshot);
 	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
@@ -250,11 +265,14 @@ function carryOut(
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
 	const early = livesOn && !control.hasHooks && give === undefined;
+	snapshot?.start();
+	faultPoint("snapshot:armed");
 	if (early) {
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
 	}
-	writeImages(collected, dead, context, dir, identity, memory);
+	faultPoint("snapshot:running");
+	writeImages(collected, dead, context, dir, identity, memory, snapshot);
 	timings.lap("images");
 	if (!early) {
 		const facts = { rootPid: tasks[0]?.pid, imagesFd: dir.descriptor };
@@ -337,12 +355,29 @@ function freezeAndLook(
 }
 
 /**
- * Dumps a tree of processes.
+ * Dumps a tree of processes. A snapshot that fails because of what the tree does meanwhile is followed by a plain dump.
  *
  * @throws BlockedError before anything is done to the target; HookError, CancelledError, CriuError, KernelError, ImageError: the
  * target runs on as before
  */
 export function dump(options: Options, control: RunControl = FREE_RUN): DumpResult {
+	if (!options.snapshot) return dumpOnce(options, control);
+	checkSnapshotOptions(options);
+	try {
+		return dumpOnce(options, control);
+	} catch (error) {
+		if (!(error instanceof CriuError) || error.code !== "SNAPSHOT_LOST") throw error;
+		log.warn(`the snapshot failed, a plain dump follows: ${error.message}`);
+		try {
+			return dumpOnce({ ...options, snapshot: false }, control);
+		} catch (again) {
+			if (again instanceof CriuError) again.undo.push(error);
+			throw again;
+		}
+	}
+}
+
+function dumpOnce(options: Options, control: RunControl): DumpResult {
 	const { pid } = options;
 	if (pid === undefined) throw new UsageError("NO_PID", "no pid was given", { remedy: "name the process with -t PID" });
 	loadHost();
@@ -368,10 +403,11 @@ export function dump(options: Options, control: RunControl = FREE_RUN): DumpResu
 	faultPoint("dump:checked");
 	removeOldImages(dir);
 
+	using snapshot = openSnapshot(options, control, memory);
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give);
+		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give, snapshot);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(error, tasks);

@@ -144,7 +144,7 @@ export class MemoryRun {
 	/** Has the agent make the userfaultfd of a task. Without one it's dumped in full. @throws UnsupportedError */
 	adopt(task: DumpedTask, agent: InjectedAgent): void {
 		if (!this.wants(task)) return;
-		const uffd = borrowUserfault(task, agent);
+		const uffd = borrowUserfault(task, agent, enableTracking);
 		if (uffd === undefined) return;
 		this.release(task.pid);
 		this.hold({ pid: task.pid, start: String(task.stat.starttime), uffd }, false);
@@ -255,7 +255,12 @@ function hasUserfault({ pid }: DumpedTask): boolean {
 	return listFds(pid).some((fd) => latin1.decode(readLink(`/proc/${pid}/fd/${fd}`)) === "anon_inode:[userfaultfd]");
 }
 
-function borrowUserfault(task: DumpedTask, agent: InjectedAgent): number | undefined {
+/** Has the agent make a userfaultfd of a task, ours alone in the end; undefined where that isn't possible. @throws UnsupportedError */
+export function borrowUserfault(
+	task: DumpedTask,
+	agent: InjectedAgent,
+	enable: (uffd: number) => void,
+): number | undefined {
 	const { rules } = task.thread;
 	// Should we die, the agent closes it, subject to seccomp again.
 	if (hasUserfault(task) || (rules !== undefined && rules.judge(SYS_close) !== "runs")) return undefined;
@@ -275,7 +280,7 @@ function borrowUserfault(task: DumpedTask, agent: InjectedAgent): number | undef
 		agent.programs.run(back);
 	}
 	try {
-		enableTracking(uffd);
+		enable(uffd);
 		return uffd;
 	} catch (error) {
 		closeFd(uffd);

@@ -12,7 +12,7 @@ import { earlier, nrPagesFields, PE_PRESENT } from "./pagemap.ts";
 import type { Ranges } from "./scan.ts";
 
 const PAGE = 4096n;
-const PUMP_THREADS = 2;
+export const PUMP_THREADS = 2;
 
 /** The private pages of a task, as planPagemap gives them. */
 export interface TaskPages {
@@ -64,9 +64,16 @@ export function copySegmentRange(pages: SegmentPages, start: bigint, end: bigint
 	if (last < end) writeAll(to, new Uint8Array(Number(end - last)));
 }
 
+function copyPages({ pid, memFd, pieces, live }: TaskPages, outFd: number, offset: number): void {
+	const flags = live ? PUMP_LIVE : 0;
+	pump({ pid, memFd, outFd, offset: BigInt(offset), pieces, threads: PUMP_THREADS, flags });
+}
+
 /** Images in a directory. */
 export class LocalSink implements PageSink {
 	private nextId = 1;
+	/** Copies the pages of a task into a pages file, from an offset on. */
+	copy = copyPages;
 
 	constructor(
 		private readonly dir: ImageDir,
@@ -78,12 +85,12 @@ export class LocalSink implements PageSink {
 		return this.parent?.exists(KINDS.PAGEMAP, vpid) ?? false;
 	}
 
-	writeTask({ pid, vpid, memFd, entries, pieces, live }: TaskPages): void {
+	writeTask(task: TaskPages): void {
+		const { vpid, entries } = task;
 		const pagesId = this.nextId++;
 		using pages = this.dir.writer(KINDS.PAGES, pagesId);
 		const { fd, offset } = pages.openStream();
-		const flags = live ? PUMP_LIVE : 0;
-		pump({ pid, memFd, outFd: fd, offset: BigInt(offset), pieces, threads: PUMP_THREADS, flags });
+		this.copy(task, fd, offset);
 		pages.close();
 		using pagemap = this.dir.writer(KINDS.PAGEMAP, vpid);
 		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));

@@ -53,6 +53,38 @@ export const CrPump = defineStruct("cr_pump", 56, {
 	flags: ["u32", 52],
 });
 
+/** Mirrors CR_LATE_SHARED and CR_LATE_HUGE (cparts/host/host.h). */
+export const LATE_SHARED = 1;
+export const LATE_HUGE = 2;
+
+/** `struct cr_late`. */
+export const CrLate = defineStruct("cr_late", 32, {
+	address: ["u64", 0],
+	bytes: ["u64", 8],
+	offset: ["u64", 16],
+	flags: ["u64", 24],
+});
+
+/** `struct cr_late_task`. */
+export const CrLateTask = defineStruct("cr_late_task", 32, {
+	pieces: ["u64", 0],
+	nr_pieces: ["u64", 8],
+	pid: ["i32", 16],
+	mem_fd: ["i32", 20],
+	out_fd: ["i32", 24],
+	uffd: ["i32", 28],
+});
+
+/** `struct cr_snapshot`. */
+export const CrSnapshot = defineStruct("cr_snapshot", 40, {
+	tasks: ["u64", 0],
+	nr_tasks: ["u64", 8],
+	handle: ["u64", 16],
+	failed_at: ["u64", 24],
+	failed_write: ["i32", 32],
+	pad: ["i32", 36],
+});
+
 /** `struct cr_seize`. */
 export const CrSeize = defineStruct("cr_seize", 40, {
 	tids: ["u64", 0],

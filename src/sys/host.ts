@@ -16,6 +16,8 @@ const SYMBOLS = {
 	},
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_snapshot_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_snapshot_end: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_lazy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
@@ -204,6 +206,16 @@ export function pump(request: PumpRequest): number {
 			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at ${at}`);
 	}
 	return bytes;
+}
+
+/** Protects memory of tasks that stand still and begins to copy it; `address`: of a struct cr_snapshot that stays. Gives 0 or -errno. */
+export function startSnapshot(address: number): number {
+	return Number((library ?? loadLibrary()).symbols.cr_snapshot_start(address as Pointer));
+}
+
+/** Waits until all is copied, or ends it. Gives 0 or -errno. */
+export function endSnapshot(address: number, cancel: boolean): number {
+	return Number((library ?? loadLibrary()).symbols.cr_snapshot_end(address as Pointer, cancel ? 1 : 0));
 }
 
 /**

@@ -15,7 +15,7 @@ const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
 const isRoot = process.getuid?.() === 0;
 if (!isRoot) console.log("faults: skipped, since checkpointing needs root");
 
-const dumpPoints = FAULT_POINTS.filter((point) => !/^(restore|freeze|look|pre-dump):/.test(point));
+const dumpPoints = FAULT_POINTS.filter((point) => !/^(restore|freeze|look|pre-dump|snapshot):/.test(point));
 /** A dump that leaves the target running differs there only. */
 const leaving: readonly FaultPoint[] = ["dump:collected", "dump:pages", "dump:images", "dump:inventory", "dump:end"];
 /** What a restore says to the images that are there at some points; to those of all others that there are none. */

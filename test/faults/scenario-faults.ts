@@ -23,7 +23,7 @@ import { criu } from "./victim.ts";
 const SIGTERM = 15;
 
 const SIGKILL = 9;
-const dumpPoints = FAULT_POINTS.filter((point) => !/^(restore|pre-dump):/.test(point));
+const dumpPoints = FAULT_POINTS.filter((point) => !/^(restore|pre-dump|snapshot):/.test(point));
 
 export interface FaultCase {
 	/** Of a scenario. */

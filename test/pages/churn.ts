@@ -40,15 +40,16 @@ const COMMANDS = { write: 1n, churn: 2n, verify: 3n };
 
 let program: Promise<string> | undefined;
 
-async function build(): Promise<string> {
+/** Compiles a C program of this folder; gives its path. */
+export async function build(name: string): Promise<string> {
 	const dir = join(root, "build/pages");
 	mkdirSync(dir, { recursive: true });
-	const target = join(dir, "churn");
+	const target = join(dir, name);
 	const draft = `${target}.${process.pid}`;
-	const args = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", join(import.meta.dir, "churn.c")];
+	const args = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", join(import.meta.dir, `${name}.c`)];
 	const child = Bun.spawn(["gcc", ...args, "-o", draft], { stdout: "ignore", stderr: "pipe" });
 	const text = await new Response(child.stderr).text();
-	if ((await child.exited) !== 0) throw new Error(`cannot compile churn.c:\n${text}`);
+	if ((await child.exited) !== 0) throw new Error(`cannot compile ${name}.c:\n${text}`);
 	renameSync(draft, target);
 	return target;
 }
@@ -82,7 +83,7 @@ export class Churn {
 		const dir = mkdtempSync(join(tmpdir(), "churn-"));
 		const stage = await Stage.open({ program: await buildStage(), log: join(dir, "stage.log") });
 		const churn = new Churn(stage, dir);
-		program ??= build();
+		program ??= build("churn");
 		churn.pid = await stage.start(join(dir, "out"), dir, [await program, churn.bookPath, String(pages)]);
 		await churn.until(
 			"its start",
