@@ -31,7 +31,16 @@ describe("optionTable", () => {
 				return `${spec.short === undefined ? "" : `${spec.short}:`}${spec.name}${spec.negatable ? "!" : argument}`;
 			});
 		expect(theirs.sort()).toEqual([...KNOWN].sort());
-		expect(ours.sort()).toEqual(["drop-unread", "dry-run", "html", "json", "log-format", "new-pidns", "pid", "snapshot"]);
+		expect(ours.sort()).toEqual([
+			"drop-unread",
+			"dry-run",
+			"html",
+			"json",
+			"log-format",
+			"new-pidns",
+			"pid",
+			"snapshot",
+		]);
 	});
 
 	test("has each name and each letter once", () => {
