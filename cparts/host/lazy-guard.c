@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Memory that is still missing reads as zeros once the last descriptor of its userfaultfd is closed. A child that shares
  * memory and descriptors with us, but not our end, keeps them open when we end before all pages are there: it ends the
- * processes that wait for pages, so that none goes on with wrong memory. Source: userfaultfd(2), pidfd_send_signal(2). */
+ * processes that wait for pages, so that none goes on with wrong memory. Source: userfaultfd(2), pidfd_send_signal(2),
+ * ioctl_userfaultfd(2) UFFDIO_POISON. */
 #define _GNU_SOURCE
 #include "apart.h"
 #include "host.h"
@@ -12,9 +13,20 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <time.h>
+
+/* How many more of them are taken on. */
+#define MAX_FORKS 4096
+
+/* Of Linux 6.6; headers may be older. */
+struct poison {
+	struct uffdio_range range;
+	uint64_t mode;
+	int64_t updated;
+};
+#define POISON _IOWR(UFFDIO, 0x08, struct poison)
 
 static int64_t raw(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d)
 {
@@ -40,11 +52,63 @@ static int lives(int32_t uffd)
 	return raw(SYS_ioctl, uffd, (int64_t)UFFDIO_ZEROPAGE, (int64_t)&probe, 0) != -ESRCH;
 }
 
+/* Whoever waits for a page gets SIGBUS. While mappings change it has to ask again; before Linux 6.6 it goes on waiting. */
+static void refuse_page(int32_t uffd, uint64_t address)
+{
+	struct uffdio_range range = { .start = address & ~4095ull, .len = 4096 };
+	struct poison poison = { .range = range };
+	int64_t ret = raw(SYS_ioctl, uffd, (int64_t)POISON, (int64_t)&poison, 0);
+	if (ret == -EAGAIN || ret == -EEXIST)
+		raw(SYS_ioctl, uffd, (int64_t)UFFDIO_WAKE, (int64_t)&range, 0);
+}
+
+/* Reads what a userfaultfd tells; how many forked memories are added to the list. */
+static uint32_t listen_to(int32_t uffd, struct pollfd *forked, uint32_t room)
+{
+	struct uffd_msg messages[16];
+	uint32_t added = 0;
+	int64_t got = raw(SYS_read, uffd, (int64_t)messages, sizeof(messages), 0);
+	for (int64_t i = 0; got > 0 && i < got / (int64_t)sizeof(messages[0]); i++) {
+		if (messages[i].event == UFFD_EVENT_PAGEFAULT)
+			refuse_page(uffd, messages[i].arg.pagefault.address);
+		else if (messages[i].event == UFFD_EVENT_FORK && added < room)
+			forked[added++] = (struct pollfd){ .fd = (int)messages[i].arg.fork.ufd, .events = POLLIN };
+	}
+	return added;
+}
+
+/* Forked processes that nobody knows by their pids: none gets a page any more. */
+static void serve_nothing(const struct cr_lazy_fd *list, uint32_t nr)
+{
+	uint32_t room = nr + MAX_FORKS, used = 0, living = 1;
+	int64_t at = cr_syscall(SYS_mmap, 0, room * sizeof(struct pollfd), PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pollfd *set = (struct pollfd *)at;
+	if (at < 0)
+		return;
+	for (uint32_t i = 0; i < nr; i++)
+		if (!list[i].is_pidfd)
+			set[used++] = (struct pollfd){ .fd = list[i].fd, .events = POLLIN };
+	while (living) {
+		living = 0;
+		for (uint32_t i = 0; i < used; i++) {
+			if (set[i].fd < 0)
+				continue;
+			used += listen_to(set[i].fd, set + used, room - used);
+			if (lives(set[i].fd))
+				living = 1;
+			else
+				set[i].fd = -1;
+		}
+		if (living)
+			raw(SYS_poll, at, used, 20, 0);
+	}
+}
+
 static void watch(void *arg, const void *unused)
 {
 	const struct cr_lazy_guard *guard = arg;
 	struct pollfd end = { .fd = guard->pidfd, .events = POLLIN };
-	struct timespec pause = { .tv_nsec = 20000000 };
 	(void)unused;
 	raw(SYS_prctl, PR_SET_NAME, (int64_t)"criu-guard", 0, 0);
 	while (raw(SYS_poll, (int64_t)&end, 1, -1, 0) != 1)
@@ -55,10 +119,7 @@ static void watch(void *arg, const void *unused)
 		if (list[i].is_pidfd)
 			raw(SYS_pidfd_send_signal, list[i].fd, SIGKILL, 0, 0);
 	close_others(list, nr);
-	/* Forked ones that nobody knows by their pids stand still where pages are missing, for as long as they live. */
-	for (uint32_t i = 0; i < nr; i++)
-		while (!list[i].is_pidfd && lives(list[i].fd))
-			raw(SYS_nanosleep, (int64_t)&pause, 0, 0, 0);
+	serve_nothing(list, nr);
 }
 
 /* Gives the child's pid; the caller ends it, and waits for that, before it lets go of the memory. */
