@@ -60,12 +60,22 @@ async function runTimed(stage: Stage, name: "dump" | "restore", folder: string, 
 	return { ...cost, ...readStats(stage.outerPath(folder), name) };
 }
 
+/** It ends by itself when it has brought all. */
+async function startDaemon(stage: Stage, folder: string, criu: Command): Promise<void> {
+	const printed = join(stage.tmpfs, "lazy.out");
+	const { status } = await stage.run(printed, [...criu, "lazy-pages", "-d", "-D", folder, "-o", "lazy.log"]);
+	if (status !== 0)
+		throw new RoundError(`lazy-pages: ${showWaitStatus(status)}: ${readComplaint(stage, folder, printed)}`);
+}
+
 /** What one round is made of. */
 export interface Setting {
 	readonly criu: Command;
 	readonly target: readonly string[];
 	/** Empty /run before each command. */
 	readonly cold: boolean;
+	/** A lazy-pages daemon brings the memory. */
+	readonly lazy: boolean;
 }
 
 /**
@@ -73,7 +83,7 @@ export interface Setting {
  *
  * @throws RoundError for a failure of criu, StageError for one of the stage; both leave the stage unusable
  */
-export async function runRound(stage: Stage, { criu, target, cold }: Setting): Promise<Round> {
+export async function runRound(stage: Stage, { criu, target, cold, lazy }: Setting): Promise<Round> {
 	const folder = join(stage.tmpfs, "images");
 	const cwd = `${stage.tmpfs}-cwd`; // On disk: what a tmpfs holds would travel in the images.
 	await stage.empty(stage.tmpfs);
@@ -87,7 +97,9 @@ export async function runRound(stage: Stage, { criu, target, cold }: Setting): P
 	]);
 	await stage.reap(pid);
 	if (cold) await stage.empty("/run");
-	const restore = await runTimed(stage, "restore", folder, [...criu, "restore", "-d", "-D", folder, "-o", LOG]);
+	if (lazy) await startDaemon(stage, folder, criu);
+	const args = ["restore", "-d", "-D", folder, "-o", LOG, ...(lazy ? ["--lazy-pages"] : [])];
+	const restore = await runTimed(stage, "restore", folder, [...criu, ...args]);
 	let verdict: number;
 	try {
 		verdict = await stage.verify(pid);

@@ -66,7 +66,7 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 	const target = [program, ...load.args];
 	const { cold } = bench.options;
 	const open = (criu: Command, name: string) =>
-		new Side({ criu, target, cold }, bench.stageProgram, join(bench.workDir, name));
+		new Side({ criu, target, cold, lazy: load.lazy ?? false }, bench.stageProgram, join(bench.workDir, name));
 	const ours = open(bench.ours, "ours");
 	const peer = bench.peer === undefined ? undefined : open(bench.peer, "peer");
 	const sides = peer === undefined ? [ours] : [ours, peer];

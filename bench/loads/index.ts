@@ -5,6 +5,8 @@ import { epoll5000 } from "./epoll5000.ts";
 import { fds10000 } from "./fds10000.ts";
 import { files } from "./files.ts";
 import { inet } from "./inet.ts";
+import { lazy1g } from "./lazy1g.ts";
+import { lazy1m } from "./lazy1m.ts";
 import type { Load } from "./load.ts";
 import { mappings } from "./mappings.ts";
 import { mem1g } from "./mem1g.ts";
@@ -22,6 +24,8 @@ export const LOADS: readonly Load[] = [
 	small,
 	mem64,
 	mem1g,
+	lazy1m,
+	lazy1g,
 	mappings,
 	files,
 	pipes,

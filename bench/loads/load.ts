@@ -12,4 +12,6 @@ export interface Load {
 	readonly args: readonly string[];
 	/** Rounds that are counted, unless told otherwise; as many as give a steady median. */
 	readonly rounds: number;
+	/** Restored without its memory, which a daemon brings: the restore's time is that until it runs. */
+	readonly lazy?: boolean;
 }
