@@ -25,6 +25,8 @@ export interface Sample extends Cost {
 export interface Round {
 	readonly dump: Sample;
 	readonly restore: Sample;
+	/** A dump before, that let the program run on. */
+	readonly snapshot?: Sample;
 }
 
 /** criu failed, or what it restored isn't what was dumped. */
@@ -76,6 +78,17 @@ export interface Setting {
 	readonly cold: boolean;
 	/** A lazy-pages daemon brings the memory. */
 	readonly lazy: boolean;
+	/** Make a snapshot first. */
+	readonly snapshot: boolean;
+}
+
+async function takeSnapshot(stage: Stage, criu: Command, pid: number): Promise<Sample> {
+	const folder = join(stage.tmpfs, "snapshot");
+	await stage.empty(folder);
+	const options = ["-t", String(pid), "-D", folder, "-o", LOG, "--leave-running", "--snapshot"];
+	const sample = await runTimed(stage, "dump", folder, [...criu, "dump", ...options]);
+	await stage.empty(folder);
+	return sample;
 }
 
 /**
@@ -83,13 +96,17 @@ export interface Setting {
  *
  * @throws RoundError for a failure of criu, StageError for one of the stage; both leave the stage unusable
  */
-export async function runRound(stage: Stage, { criu, target, cold, lazy }: Setting): Promise<Round> {
+export async function runRound(
+	stage: Stage,
+	{ criu, target, cold, lazy, snapshot: wantsSnapshot }: Setting,
+): Promise<Round> {
 	const folder = join(stage.tmpfs, "images");
 	const cwd = `${stage.tmpfs}-cwd`; // On disk: what a tmpfs holds would travel in the images.
 	await stage.empty(stage.tmpfs);
 	await stage.empty(folder);
 	await stage.empty(cwd);
 	const pid = await stage.start(cwd, target);
+	const snapshot = wantsSnapshot ? await takeSnapshot(stage, criu, pid) : undefined;
 	if (cold) await stage.empty("/run");
 	const dump = await runTimed(stage, "dump", folder, [
 		...criu,
@@ -108,5 +125,5 @@ export async function runRound(stage: Stage, { criu, target, cold, lazy }: Setti
 		throw error;
 	}
 	if (verdict !== 0) throw new RoundError(`the restored program isn't what was dumped: ${showWaitStatus(verdict)}`);
-	return { dump, restore };
+	return snapshot === undefined ? { dump, restore } : { dump, restore, snapshot };
 }

@@ -62,6 +62,17 @@ export function formatComparison(results: readonly LoadResult[]): string {
 	return formatTable(columns, rows);
 }
 
+/** How long programs stood still for a snapshot. */
+export function formatSnapshots(results: readonly LoadResult[]): string {
+	return results
+		.flatMap(({ load, ours }) => {
+			const times = ours.rounds.map(({ snapshot }) => snapshot?.frozenUs).filter((us) => us !== undefined);
+			const us = summarise(times);
+			return us === undefined ? [] : [`${load.title}: ${showMs(us.median)} (best ${showMs(us.min)})`];
+		})
+		.join("\n");
+}
+
 /** Where our time went: the stages that criu told, and what lies outside of them (start, reading options, end). */
 export function formatStages(results: readonly LoadResult[]): string {
 	const lines: string[] = [];

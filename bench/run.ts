@@ -13,7 +13,7 @@ import type { Load } from "./loads/load.ts";
 import { type Round, RoundError, runRound, type Setting } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, helpText, parseBenchOptions } from "./options.ts";
 import { type Command, compileProgram, findCommand } from "./programs.ts";
-import { formatComparison, formatFailures, formatStages, type LoadResult, toJson } from "./report.ts";
+import { formatComparison, formatFailures, formatSnapshots, formatStages, type LoadResult, toJson } from "./report.ts";
 import { Stage, StageError } from "./stage.ts";
 
 const OURS = join(import.meta.dir, "../dist/criu");
@@ -65,8 +65,13 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 	const program = await compileProgram(`loads/${load.program}`, bench.workDir);
 	const target = [program, ...load.args];
 	const { cold } = bench.options;
+	const { snapshot = false } = load;
 	const open = (criu: Command, name: string) =>
-		new Side({ criu, target, cold, lazy: load.lazy ?? false }, bench.stageProgram, join(bench.workDir, name));
+		new Side(
+			{ criu, target, cold, lazy: load.lazy ?? false, snapshot: snapshot && name === "ours" },
+			bench.stageProgram,
+			join(bench.workDir, name),
+		);
 	const ours = open(bench.ours, "ours");
 	const peer = bench.peer === undefined ? undefined : open(bench.peer, "peer");
 	const sides = peer === undefined ? [ours] : [ours, peer];
@@ -117,6 +122,8 @@ async function runAll(options: BenchOptions, workDir: string): Promise<number> {
 	console.log(
 		"ms: median, best: minimum (steadier where others use the machine); ratio: ours/peer; frozen: median, ms; memory: largest ru_maxrss, MiB",
 	);
+	const snapshots = formatSnapshots(results);
+	if (snapshots !== "") console.log(`\nFrozen by dump --leave-running --snapshot, ms:\n${snapshots}`);
 	const stages = formatStages(results);
 	if (stages !== "") console.log(`\nWhere our time went, ms:\n${stages}`);
 	const failures = formatFailures(results);

@@ -9,4 +9,5 @@ export const mem1g: Load = {
 	program: "memory.c",
 	args: ["1024"],
 	rounds: 7,
+	snapshot: true,
 };
