@@ -111,12 +111,18 @@ function textStage(isPacked: boolean): Stage {
 			at("scripts/gen-man.ts"),
 			at("scripts/gen-crit-man.ts"),
 			at("scripts/gen-completions.ts"),
+			at("scripts/gen-crit-completions.ts"),
 			at("scripts/gen-readme.ts"),
 			at("scripts/notices.ts"),
 			...BUILD_SCRIPTS,
 		],
 		settings: glibc ?? null,
-		outputs: [page, critPage, notices, ...["criu.bash", "_criu", "criu.fish"].map((name) => join(folder, name))],
+		outputs: [
+			page,
+			critPage,
+			notices,
+			...["criu.bash", "_criu", "criu.fish", "crit.bash", "_crit", "crit.fish"].map((name) => join(folder, name)),
+		],
 		run: async () => {
 			writeAtomically(page, (await import("./scripts/gen-man.ts")).writeManualPage());
 			writeAtomically(critPage, (await import("./scripts/gen-crit-man.ts")).writeCritPage());

@@ -8,6 +8,7 @@ import type { OptionSpec } from "../src/cli/option-spec.ts";
 import { optionTable } from "../src/cli/option-table.ts";
 import { features } from "../src/engine/features.ts";
 import { writeAtomically } from "./build/stage.ts";
+import { bashCritCompletion, fishCritCompletion, zshCritCompletion } from "./gen-crit-completions.ts";
 
 /** What a shell offers for an option's value. */
 type Values = { kind: "words"; words: readonly string[] } | { kind: "file" | "folder" | "pid" | "any" };
@@ -176,6 +177,9 @@ export function completions(): [name: string, text: string][] {
 		["criu.bash", bashCompletion()],
 		["_criu", zshCompletion()],
 		["criu.fish", fishCompletion()],
+		["crit.bash", bashCritCompletion()],
+		["_crit", zshCritCompletion()],
+		["crit.fish", fishCritCompletion()],
 	];
 }
 

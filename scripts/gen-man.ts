@@ -30,6 +30,25 @@ const SAFETY = [
 	"the program is touched; check --pid lists all such obstacles at once. A failed restore leaves no process behind.",
 ];
 
+const REQUESTS: readonly (readonly string[])[] = [
+	[
+		"Other programs have criu work for them by requests: messages of protobuf over a unix socket of type SOCK_SEQPACKET, as libcriu,",
+		"pycriu and go-criu send them. Either a program starts criu swrk FD with one end of a pair of sockets, or it",
+		"connects to the socket of criu service (--address). Default configuration files hold for swrk; nothing of the",
+		"service's own options holds for its clients.",
+	],
+	[
+		"All types of requests are answered: dump, restore, pre-dump, check, page servers, CPU properties, features, version.",
+		"A client that sets notify_scripts is asked at each step, and its refusal ends the run; so do its end, and SIGTERM to",
+		"the worker. A failure is told by cr_errno and by cr_errmsg, which is the log's line with a stable code at its end.",
+	],
+	[
+		"Anybody may connect to the service. Users other than root, and than the service's own, may have it dump only their own",
+		"processes, with their own rights on files; restores and files of options are refused. rst_sibling, inherit_fd and ps.fd",
+		"need a worker of one's own.",
+	],
+];
+
 const FILES: readonly [string, string][] = [
 	["/etc/criu/default.conf", "options for all runs, one per line, without dashes"],
 	["$HOME/.criu/default.conf", "likewise, read after it"],
@@ -93,6 +112,7 @@ export function writeManualPage(): string {
 		section("Commands", ...commands.map((c) => item(bold(c.name), later(c.help, c.load !== undefined)))),
 		...groups,
 		section("Features", ...features.map((feature) => item(bold(feature.name), `${feature.meaning}.`))),
+		section("Requests of other programs", REQUESTS.map(paragraph).join("\n.PP\n")),
 		section("Files", ...FILES.map(([name, text]) => item(italic(name), `${text}.`))),
 		section("Exit status", item("0", "Done."), item("not 0", "Failed; standard error and the log say why.")),
 		section("Copyright", escapeRoff("GNU General Public License, version 2 only.")),

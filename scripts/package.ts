@@ -39,6 +39,9 @@ const FILES: readonly (readonly [from: string, to: string, mode: number])[] = [
 	[dist("completions/criu.bash"), "usr/share/bash-completion/completions/criu", 0o644],
 	[dist("completions/_criu"), "usr/share/zsh/vendor-completions/_criu", 0o644],
 	[dist("completions/criu.fish"), "usr/share/fish/vendor_completions.d/criu.fish", 0o644],
+	[dist("completions/crit.bash"), "usr/share/bash-completion/completions/crit", 0o644],
+	[dist("completions/_crit"), "usr/share/zsh/vendor-completions/_crit", 0o644],
+	[dist("completions/crit.fish"), "usr/share/fish/vendor_completions.d/crit.fish", 0o644],
 	[join(ROOT, "README.md"), "usr/share/doc/criu/README.md", 0o644],
 ];
 

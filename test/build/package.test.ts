@@ -65,8 +65,11 @@ describe("completion", () => {
 			["bash", "criu.bash", "-n"],
 			["zsh", "_criu", "-n"],
 			["fish", "criu.fish", "--no-execute"],
+			["bash", "crit.bash", "-n"],
+			["zsh", "_crit", "-n"],
+			["fish", "crit.fish", "--no-execute"],
 		].filter(([shell = ""]) => Bun.which(shell) !== null) as [string, string, string][],
-	)("is understood by %s", (shell, name, check) => {
+	)("is understood by %s: %s", (shell, name, check) => {
 		const file = join(dir, name);
 		writeFileSync(file, completions().find(([own]) => own === name)?.[1] ?? "");
 		expect(runTool([shell, check, file])).toBe("");

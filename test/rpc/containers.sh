@@ -64,6 +64,8 @@ runtime "$@" restore -d --image-path "$dir/images" --work-path "$dir/images" -b 
 echo "same pid: $([ "$(root_pid "$@")" = "$pid" ] && echo yes)"
 status "$@"
 runtime "$@" delete -f "$id"
+# Where the runtime has lost it.
+case $(readlink "/proc/$pid/exe") in "$dir"/*) kill -9 "$pid" ;; esac
 
 id=$id-mount
 bundle '{"type": "mount"}'

@@ -11,6 +11,8 @@ import { CRIU, makeImagesDir, startTarget, TestService } from "./client.ts";
 
 const clients = findClients();
 const pycriu = findPycriu();
+/** A crowded machine takes seconds for what is done in milliseconds. */
+const PATIENCE_MS = 240_000;
 const why = (found: object) => ("missing" in found ? ` (skipped: ${found.missing})` : "");
 
 function lines(output: Buffer | Uint8Array): string[] {
@@ -33,11 +35,12 @@ describeAsRoot(`libcriu${why(clients)}`, () => {
 			env: { PATH: "/usr/bin:/bin", CRIU, ...env },
 			stdin: "ignore",
 			stderr: "ignore",
-			timeout: 60_000,
+			timeout: PATIENCE_MS,
 		});
 		return lines(result.stdout);
 	};
-	const libcriu = test.skipIf("missing" in clients);
+	const libcriu = (title: string, run: () => void | Promise<void>) =>
+		test.skipIf("missing" in clients)(title, run, PATIENCE_MS);
 
 	libcriu("asks what there is", () => {
 		using images = makeImagesDir();
@@ -104,37 +107,43 @@ describeAsRoot(`libcriu${why(clients)}`, () => {
 		expect(client.signalCode).toBe("SIGKILL");
 		expect(readFileSync(output, "utf8")).toBe("");
 		const log = join(images.dir, "restore.log");
-		const restored = Bun.spawnSync([CRIU, "restore", "--new-pidns", "-D", images.dir, "-o", log], { timeout: 60_000 });
+		const restored = Bun.spawnSync([CRIU, "restore", "--new-pidns", "-D", images.dir, "-o", log], {
+			timeout: PATIENCE_MS,
+		});
 		expect(restored.exitCode).toBe(0);
 		expect(readFileSync(output, "utf8")).toBe("self 1\n");
 	});
 });
 
 describeAsRoot(`pycriu${why(pycriu)}`, () => {
-	test.skipIf("missing" in pycriu)("checks, dumps to a page server and restores", async () => {
-		if ("missing" in pycriu) return;
-		using images = makeImagesDir();
-		using pages = makeImagesDir();
-		const target = await startTarget();
-		try {
-			const script = join(import.meta.dir, "pycriu-client.py");
-			const words = ["/usr/bin/python3", script, CRIU, images.dir, pages.dir, String(target.pid)];
-			const child = Bun.spawn(words, {
-				env: { PATH: "/usr/bin:/bin", PYTHONPATH: pycriu.path },
-				stdio: ["ignore", "pipe", "pipe"],
-			});
-			const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-			expect(errors).toBe("");
-			expect(output.trim().split("\n")).toEqual([
-				"check",
-				"no such process 1 3",
-				"page server True True",
-				"dump restored: False",
-				"ended 0",
-				"restore True",
-			]);
-		} finally {
-			await target.kill();
-		}
-	});
+	test.skipIf("missing" in pycriu)(
+		"checks, dumps to a page server and restores",
+		async () => {
+			if ("missing" in pycriu) return;
+			using images = makeImagesDir();
+			using pages = makeImagesDir();
+			const target = await startTarget();
+			try {
+				const script = join(import.meta.dir, "pycriu-client.py");
+				const words = ["/usr/bin/python3", script, CRIU, images.dir, pages.dir, String(target.pid)];
+				const child = Bun.spawn(words, {
+					env: { PATH: "/usr/bin:/bin", PYTHONPATH: pycriu.path },
+					stdio: ["ignore", "pipe", "pipe"],
+				});
+				const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+				expect(errors).toBe("");
+				expect(output.trim().split("\n")).toEqual([
+					"check",
+					"no such process 1 3",
+					"page server True True",
+					"dump restored: False",
+					"ended 0",
+					"restore True",
+				]);
+			} finally {
+				await target.kill();
+			}
+		},
+		PATIENCE_MS,
+	);
 });
