@@ -2,7 +2,7 @@
 // A process that is being built: our child, with the agent as its first and only code. It dies with us (EXITKILL) until it
 // is let go.
 
-import { CriuError, isErrno, KernelError } from "../errors.ts";
+import { BugError, CriuError, isErrno, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	CLONE_FILES,
@@ -29,16 +29,17 @@ import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
 import { createExecutable, createMemfd } from "./executable.ts";
 import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
-import { type OpRef, type OutRef, Program } from "./program.ts";
+import { type OpRef, type OutRef, Program, sizeProgram } from "./program.ts";
 import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
 import {
+	awaitStandstill,
 	backOff,
 	detachThread,
 	getRegisters,
 	interruptThread,
 	isDead,
 	passOnDeath,
-	resumeToSyscall,
+	resumeAllToSyscall,
 	seizeThread,
 	setRegisters,
 	waitStop,
@@ -47,6 +48,10 @@ import {
 const SIGKILL = 9;
 const SIGCHLD = 17;
 const STEP_TIMEOUT_MS = 10_000;
+/** Clones of one program. */
+export const MAX_CLONES = 32;
+/** Bytes of each. */
+const CLONE_ROOM = 640;
 
 /** What the first process of a restore is made with. */
 export interface BuildRequest {
@@ -171,27 +176,58 @@ export class BuiltProcess {
 	 * @throws CriuError AGENT_OP (caused by EEXIST when the pid is taken), TASK_GONE
 	 */
 	clone(request: CloneRequest): BuiltProcess {
-		const { site } = this;
-		const slot = slotOf(site.layout, request.slot);
-		site.prepare(slot);
-		const { program, made } = this.planClone(request, slot);
-		const vpid = Number(this.programs.run(program).result(made));
-		const pid = this.vpid === this.pid ? vpid : this.findOutside(vpid, request.thread);
-		const built = new BuiltProcess(pid, vpid, site, slot, request.thread);
-		try {
-			built.seize(request.traceOptions);
-		} catch (error) {
-			// Else its parent, when it's killed, waits for ever for a dead child that we hold.
-			built.kill();
-			throw error;
-		}
+		let built: BuiltProcess | undefined;
+		const { failure } = this.cloneTogether([request], (one) => {
+			built = one;
+		});
+		if (failure !== undefined) throw failure.error;
+		if (built === undefined) throw new BugError("an agent has made nothing");
 		return built;
 	}
 
-	private planClone(request: CloneRequest, slot: AgentSlot): { program: Program; made: OpRef } {
+	/**
+	 * The same for children or for threads, as many of the first ones as one program has room for. `onMade` is told of each
+	 * that is under control. Gives how many those are, and why the next one couldn't be made.
+	 *
+	 * @throws CriuError TASK_GONE, SECCOMP_SUSPEND
+	 */
+	cloneTogether(
+		requests: readonly CloneRequest[],
+		onMade: (built: BuiltProcess, request: CloneRequest) => void,
+	): { made: number; failure: { readonly error: unknown } | undefined } {
+		const { site } = this;
+		const program = new Program();
+		const planned: { request: CloneRequest; slot: AgentSlot; made: OpRef }[] = [];
+		for (const request of requests) {
+			const isFull = planned.length === MAX_CLONES || sizeProgram(program) + CLONE_ROOM > this.programs.capacity;
+			if (planned.length > 0 && isFull) break;
+			const slot = slotOf(site.layout, request.slot);
+			site.prepare(slot);
+			planned.push({ request, slot, made: this.planClone(program, request, slot) });
+		}
+		const { results, failure } = this.programs.runPartly(program);
+		const vpids = planned.map(({ made }) => Number(results.result(made)));
+		const made = failure === undefined ? vpids.length : vpids.findIndex((vpid) => vpid <= 0);
+		const unseized = this.findOutside(vpids.slice(0, made), planned[0]?.request.thread === true).map((pid, i) => {
+			const { request, slot } = planned[i] as (typeof planned)[number];
+			return { request, built: new BuiltProcess(pid, vpids[i] ?? pid, site, slot, request.thread) };
+		});
+		try {
+			for (const { request, built } of unseized) {
+				built.seize(request.traceOptions);
+				onMade(built, request);
+			}
+		} catch (error) {
+			// Else its parent, when it's killed, waits for ever for a dead child that we hold.
+			for (const { built } of unseized) built.kill();
+			throw error;
+		}
+		return { made, failure };
+	}
+
+	private planClone(program: Program, request: CloneRequest, slot: AgentSlot): OpRef {
 		const { area } = this.site;
 		const { vpid, thread } = request;
-		const program = new Program();
 		const args = program.out(CloneArgs.size);
 		const bytes = CloneArgs.encode({
 			flags: (request.flags ?? 0n) | (thread ? THREAD_FLAGS : 0n),
@@ -207,21 +243,32 @@ export class BuiltProcess {
 		}
 		const what = vpid === undefined ? "make a helper" : `make ${thread ? "thread" : "pid"} ${vpid}`;
 		const maker = thread ? 0 : this.vpid;
-		const made = program.clone(what, args, area + BigInt(slot.ctl), maker, {
+		return program.clone(what, args, area + BigInt(slot.ctl), maker, {
 			remedies: {
 				EINVAL: "raise kernel.pid_max (sysctl)",
 				EAGAIN: "raise the limits of processes (ulimit -u, kernel.threads-max, pids.max of the cgroup)",
 				ENOMEM: "free memory",
 			},
 		});
-		return { program, made };
 	}
 
-	/** Our number of a child or thread that the process knows as `vpid`. */
-	private findOutside(vpid: number, thread: boolean): number {
+	/** Our numbers of children or threads that the process knows by these. @throws CriuError TASK_GONE */
+	private findOutside(vpids: readonly number[], thread: boolean): number[] {
+		if (this.vpid === this.pid) return [...vpids];
+		const wanted = new Map(vpids.map((vpid) => [vpid, 0]));
+		let left = wanted.size;
 		const candidates = thread ? listThreads(this.pid) : listChildren(this.pid);
-		for (const pid of candidates.reverse()) if (readStatus(pid).nsPid.at(-1) === vpid) return pid;
-		throw new CriuError("TASK_GONE", `the new pid ${vpid} has vanished`, { remedy: "try again" });
+		for (const pid of candidates.reverse()) {
+			const vpid = readStatus(pid).nsPid.at(-1) ?? 0;
+			if (wanted.get(vpid) !== 0) continue;
+			wanted.set(vpid, pid);
+			if (--left === 0) break;
+		}
+		return vpids.map((vpid) => {
+			const pid = wanted.get(vpid) ?? 0;
+			if (pid !== 0) return pid;
+			throw new CriuError("TASK_GONE", `the new pid ${vpid} has vanished`, { remedy: "try again" });
+		});
 	}
 
 	/**
@@ -259,9 +306,14 @@ export class BuiltProcess {
 		faultPoint("restore:seized");
 	}
 
-	/** Makes it stand still, for good until it is let go. */
-	stop(): void {
-		interruptThread(this.pid, performance.now() + STEP_TIMEOUT_MS);
+	/** Asks it to stand still; awaitStop is the rest of it. */
+	requestStop(): void {
+		pt.ptrace(pt.PTRACE_INTERRUPT, this.pid);
+	}
+
+	/** Waits until it stands still, for good until it is let go. */
+	awaitStop(): void {
+		awaitStandstill(this.pid, performance.now() + STEP_TIMEOUT_MS);
 		faultPoint("restore:stopped");
 	}
 
@@ -291,16 +343,22 @@ export class BuiltProcess {
 		if (this.holdsProcess) pt.ptrace(pt.PTRACE_SETOPTIONS, this.pid, 0, pt.PTRACE_O_TRACESYSGOOD);
 	}
 
-	/** Takes the agents' memory out of a process all of whose threads stand still. @throws CriuError, KernelError */
-	removeArea(): void {
-		const { pid, site } = this;
+	/**
+	 * Takes the agents' memory out of processes all of whose threads stand still, each by one thread that is named.
+	 *
+	 * @throws CriuError, KernelError
+	 */
+	static removeAreas(carriers: readonly BuiltProcess[]): void {
 		const deadline = performance.now() + STEP_TIMEOUT_MS;
-		this.setCall(SYS_munmap, site.area, BigInt(site.layout.areaLength));
-		resumeToSyscall(pid, deadline);
-		resumeToSyscall(pid, deadline);
-		const result = BigInt.asIntN(64, getReg(getRegisters(pid), REG.ax));
-		if (result !== 0n) throw new KernelError("munmap", Number(-result), "of the agent's memory");
-		faultPoint("restore:left");
+		for (const one of carriers) one.setCall(SYS_munmap, one.site.area, BigInt(one.site.layout.areaLength));
+		const tids = Int32Array.from(carriers, ({ pid }) => pid);
+		resumeAllToSyscall(tids, deadline);
+		resumeAllToSyscall(tids, deadline);
+		for (const { pid } of carriers) {
+			const result = BigInt.asIntN(64, getReg(getRegisters(pid), REG.ax));
+			if (result !== 0n) throw new KernelError("munmap", Number(-result), "of the agent's memory");
+			faultPoint("restore:left");
+		}
 	}
 
 	/** Has it make a system call next, by an instruction of the agent's. */

@@ -62,6 +62,24 @@ export class AgentChannel {
 		return this.finish(program);
 	}
 
+	/** The same, but what failed is given beside the results of what came before it. @throws CriuError TASK_GONE */
+	runPartly(program: Program): { results: ProgramResult; failure: { readonly error: unknown } | undefined } {
+		this.start(program);
+		this.awaitEnd();
+		const results = readResults(this.area, program, this.programAt);
+		try {
+			this.checkFailed(program);
+			return { results, failure: undefined };
+		} catch (error) {
+			return { results, failure: { error } };
+		}
+	}
+
+	/** How large a program may be. */
+	get capacity(): number {
+		return this.programLength;
+	}
+
 	/** Hands a program over without waiting; awaitEnd and finish complete it. */
 	start(program: Program): void {
 		const size = sizeProgram(program);
@@ -118,14 +136,17 @@ export class AgentChannel {
 
 	/** Reads results after awaitEnd. @throws CriuError AGENT_OP */
 	finish(program: Program): ProgramResult {
+		this.checkFailed(program);
+		return readResults(this.area, program, this.programAt);
+	}
+
+	private checkFailed(program: Program): void {
 		const { view } = this.area;
 		const failed = view.getUint32(this.ctl + CrCtl.offsets.failed, true);
-		if (failed !== 0xffffffff) {
-			const op = program.ops[failed];
-			if (op === undefined) throw new BugError(`the agent reports a failure of operation ${failed}`);
-			throwFailedOp(op, view.getBigInt64(this.ctl + CrCtl.offsets.error, true));
-		}
-		return readResults(this.area, program, this.programAt);
+		if (failed === 0xffffffff) return;
+		const op = program.ops[failed];
+		if (op === undefined) throw new BugError(`the agent reports a failure of operation ${failed}`);
+		throwFailedOp(op, view.getBigInt64(this.ctl + CrCtl.offsets.error, true));
 	}
 
 	/**

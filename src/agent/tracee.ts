@@ -166,6 +166,11 @@ export function seizeThread(tid: number, options: number): void {
  */
 export function interruptThread(tid: number, deadline: number): number {
 	pt.ptrace(pt.PTRACE_INTERRUPT, tid);
+	return awaitStandstill(tid, deadline);
+}
+
+/** The rest of interruptThread, for one that was asked to stop. */
+export function awaitStandstill(tid: number, deadline: number): number {
 	return awaitInterrupt(tid, deadline) ?? throwGone(tid, peekStop(tid));
 }
 
@@ -196,18 +201,32 @@ export function resumeToSyscall(tid: number, deadline: number, withSignal = 0): 
 	}
 }
 
-/** The same for many threads at once. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError */
-export function resumeAllToSyscall(tids: Int32Array, deadline: number): void {
+/** The same for many threads at once. Gives what failed for each, in their order: the others stand at their stops. */
+export function tryResumeAll(tids: Int32Array, deadline: number): ({ readonly error: unknown } | undefined)[] {
 	const results = stepTogether(tids, Math.max(0, Math.ceil(deadline - performance.now())));
-	for (const [index, result] of results.entries()) {
-		if (result === 0) continue;
-		const tid = tids[index] ?? 0;
-		if (result === -EAGAIN) throw stopTimeout(tid);
-		if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_SYSCALL of task ${tid}`);
-		if (result === STEP_GONE) throwGone(tid, peekStop(tid));
-		// As in resumeToSyscall: signals that can't be blocked.
-		resumeToSyscall(tid, deadline, result >> 8 === pt.PTRACE_EVENT_STOP ? 0 : result & 0x7f);
-	}
+	return Array.from(results, (result, index) => {
+		if (result === 0) return undefined;
+		try {
+			finishStep(tids[index] ?? 0, result, deadline);
+			return undefined;
+		} catch (error) {
+			return { error };
+		}
+	});
+}
+
+function finishStep(tid: number, result: number, deadline: number): void {
+	if (result === -EAGAIN) throw stopTimeout(tid);
+	if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_SYSCALL of task ${tid}`);
+	if (result === STEP_GONE) throwGone(tid, peekStop(tid));
+	// As in resumeToSyscall: signals that can't be blocked.
+	resumeToSyscall(tid, deadline, result >> 8 === pt.PTRACE_EVENT_STOP ? 0 : result & 0x7f);
+}
+
+/** As tryResumeAll. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError: what failed first */
+export function resumeAllToSyscall(tids: Int32Array, deadline: number): void {
+	const failed = tryResumeAll(tids, deadline).find((failure) => failure !== undefined);
+	if (failed !== undefined) throw failed.error;
 }
 
 /**

@@ -2,11 +2,11 @@
 // Building a planned tree: processes and threads come into being, run their stages, and stand still at the end with their
 // last registers. Until they are let go they die with us.
 
-import type { BuiltProcess, CloneRequest, FinalState } from "../agent/built.ts";
+import { BuiltProcess, type CloneRequest, type FinalState, MAX_CLONES } from "../agent/built.ts";
 import { continueProcess, stopProcess } from "../agent/group-stop.ts";
 import { Program } from "../agent/program.ts";
 import { ProgramRunner } from "../agent/runner.ts";
-import { BugError, CriuError, isErrno } from "../errors.ts";
+import { BugError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
@@ -20,12 +20,14 @@ import type { LazyHandover } from "../pages/lazy/protocol.ts";
 import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
 import { handOverTree } from "./lazy-restore.ts";
-import { pidTakenError } from "./pid-holder.ts";
+import { isTaken, takingPid } from "./pid-holder.ts";
 import type { Timings } from "./timings.ts";
 
 /** Pids that a go-between tries until one is free. */
 const HELPER_TRIES = 64;
 const THREADS_FROM: Stage = "state";
+/** Memories that agents leave at the same time. */
+const LEAVING = 32;
 const TASK_STOPPED = 3;
 const SIGCHLD = 17;
 
@@ -83,10 +85,11 @@ export class TreeBuilder {
 		this.runStages(tree.root, early);
 		this.runner.settleAll();
 		timings.lap("memory");
-		for (const step of tree.steps) {
-			this.carryOut(step, early);
+		for (let i = 0; i < tree.steps.length; ) {
+			const count = this.carryOut(i, early);
 			this.check();
-			faultPoint("restore:step");
+			for (const _ of tree.steps.slice(i, i + count)) faultPoint("restore:step");
+			i += count;
 		}
 		this.runner.settleAll();
 		if (tree.steps.length > 0) timings.lap("fork");
@@ -175,11 +178,23 @@ export class TreeBuilder {
 		this.runner.settle(built);
 	}
 
-	private carryOut(step: TreeStep, early: readonly Stage[]): void {
+	/** Carries out a step, and what follows and can be done together with it. Gives how many steps that were. */
+	private carryOut(index: number, early: readonly Stage[]): number {
+		const step = this.tree.steps[index] as TreeStep;
+		if (step.do !== "fork") {
+			this.carryOutOne(step, early);
+			return 1;
+		}
+		const pids: number[] = [];
+		for (let next: TreeStep | undefined = step; next?.do === "fork" && next.maker === step.maker; ) {
+			pids.push(next.pid);
+			next = this.tree.steps[index + pids.length];
+		}
+		return this.fork(this.processOf(step.maker), step.maker, pids, early);
+	}
+
+	private carryOutOne(step: Exclude<TreeStep, { do: "fork" }>, early: readonly Stage[]): void {
 		switch (step.do) {
-			case "fork":
-				this.fork(this.processOf(step.maker), step.maker, step.pid, early);
-				return;
 			case "fork-orphan":
 				this.forkOrphan(step.maker, step.pid, early);
 				return;
@@ -231,22 +246,42 @@ export class TreeBuilder {
 		);
 	}
 
-	private fork(from: BuiltProcess, maker: number, pid: number, early: readonly Stage[]): void {
-		const { tasks, slots } = this.tree;
-		const task = tasks.get(pid);
-		const slot = task?.slot ?? slots.get(pid);
+	/** Makes as many of the first of these children as is done at a time. Gives how many. */
+	private fork(from: BuiltProcess, maker: number, pids: readonly number[], early: readonly Stage[]): number {
+		const { tasks } = this.tree;
+		const requests = pids.slice(0, MAX_CLONES).map((pid) => this.requestChild(maker, pid));
+		const made = this.cloneTogether(from, requests, (built, { vpid }) => this.built.set(vpid, built));
+		for (const pid of pids.slice(0, made)) {
+			const task = tasks.get(pid);
+			if (task !== undefined) this.runStages(task, early);
+			else this.run(pid, (program) => program.syscall("outlive the maker", nr.SYS_prctl, [PR_SET_PDEATHSIG, 0]));
+		}
+		return made;
+	}
+
+	private requestChild(maker: number, pid: number): CloneRequest & { vpid: number } {
+		const task = this.tree.tasks.get(pid);
+		const slot = task?.slot ?? this.tree.slots.get(pid);
 		if (slot === undefined) throw new BugError(`no slot for pid ${pid}`);
 		const { tc } = (task?.image ?? this.tree.dead.get(pid))?.core ?? {};
 		const exitSignal = tc !== undefined && hasField(tc, "exitSignal") ? tc.exitSignal : undefined;
 		const flags = this.sharedFlags(maker, pid);
-		this.built.set(
-			pid,
-			takingPid(pid, () =>
-				this.clone(from, { vpid: pid, slot, thread: false, flags, exitSignal, traceOptions: task?.traceOptions }),
-			),
-		);
-		if (task !== undefined) this.runStages(task, early);
-		else this.run(pid, (program) => program.syscall("outlive the maker", nr.SYS_prctl, [PR_SET_PDEATHSIG, 0]));
+		return { vpid: pid, slot, thread: false, flags, exitSignal, traceOptions: task?.traceOptions };
+	}
+
+	/** Makes as many of the first ones as one program has room for; `onMade` is told of each. Gives how many. */
+	private cloneTogether<T extends CloneRequest & { vpid: number }>(
+		maker: BuiltProcess,
+		requests: readonly T[],
+		onMade: (built: BuiltProcess, request: T) => void,
+	): number {
+		this.runner.free(maker);
+		const { made, failure } = maker.cloneTogether(requests, (built, request) => onMade(built, request as T));
+		if (failure !== undefined)
+			takingPid(requests[made]?.vpid ?? 0, () => {
+				throw failure.error;
+			});
+		return made;
 	}
 
 	/** The maker's memory and descriptors have to be whole by then, and the room for its program free. */
@@ -259,7 +294,7 @@ export class TreeBuilder {
 	private forkOrphan(maker: number, pid: number, early: readonly Stage[]): void {
 		const between = this.makeHelper(this.processOf(maker));
 		this.between.add(between);
-		this.fork(between, maker, pid, early);
+		this.fork(between, maker, [pid], early);
 		this.between.delete(between);
 		this.end(between, maker);
 	}
@@ -318,14 +353,15 @@ export class TreeBuilder {
 			const leader = this.processOf(task.pid);
 			const list: BuiltThread[] = [{ built: leader, plan: task }];
 			this.threads.set(task.pid, list);
-			for (const plan of task.threads) {
+			const requests = task.threads.map((plan) => {
 				const { tid: vpid, slot, traceOptions } = plan;
-				list.push({
-					built: takingPid(vpid, () => this.clone(leader, { vpid, slot, thread: true, traceOptions })),
-					plan,
+				return { vpid, slot, thread: true, traceOptions, plan };
+			});
+			for (let i = 0; i < requests.length; )
+				i += this.cloneTogether(leader, requests.slice(i, i + MAX_CLONES), (built, { plan }) => {
+					list.push({ built, plan });
+					faultPoint("restore:thread");
 				});
-				faultPoint("restore:thread");
-			}
 		}
 		this.timings.lap("threads");
 	}
@@ -348,17 +384,29 @@ export class TreeBuilder {
 			const { vmId } = task.image.ids;
 			byMemory.set(vmId, [...(byMemory.get(vmId) ?? []), task]);
 		}
-		// Children first: their parents can wait for news of their stops then.
-		for (const [first, ...others] of [...byMemory.values()].reverse()) {
-			if (first === undefined) continue;
-			const threads = [first, ...others].flatMap((task) => this.threadsOf(task));
-			for (const { built } of threads) built.stop();
-			const ended = [first, ...others].flatMap((task) => this.endLeader(task));
-			const living = threads.filter(({ built }) => !ended.includes(built));
-			living[0]?.built.removeArea();
-			for (const { built, plan } of living) built.setFinal(checkFinal(plan.final));
-			for (const task of [first, ...others]) this.makeNews(task);
+		// Children first: their parents can wait for news of their stops then, with an agent that hasn't left.
+		let batch: PlannedTask[][] = [];
+		for (const group of [...byMemory.values()].reverse()) {
+			batch.push(group);
+			if (batch.length < LEAVING && group.every(({ news }) => news === undefined)) continue;
+			this.leaveTogether(batch);
+			batch = [];
 		}
+		this.leaveTogether(batch);
+	}
+
+	/** Lets the agents leave some memories; tasks that share one are together. */
+	private leaveTogether(groups: readonly (readonly PlannedTask[])[]): void {
+		const threadsOf = (group: readonly PlannedTask[]) => group.flatMap((task) => this.threadsOf(task));
+		for (const group of groups) for (const { built } of threadsOf(group)) built.requestStop();
+		for (const group of groups) for (const { built } of threadsOf(group)) built.awaitStop();
+		const living = groups.map((group) => {
+			const ended = new Set(group.flatMap((task) => this.endLeader(task)));
+			return threadsOf(group).filter(({ built }) => !ended.has(built));
+		});
+		BuiltProcess.removeAreas(living.flatMap(([first]) => first?.built ?? []));
+		for (const { built, plan } of living.flat()) built.setFinal(checkFinal(plan.final));
+		for (const task of groups.flat()) this.makeNews(task);
 	}
 
 	/** Stops a task that has left, or stops and continues it, and has its parent, which hasn't, hear of it as it had before. */
@@ -392,25 +440,4 @@ function forgetSignal(program: Program, signal: number, what: string): void {
 /** True when a task is to have that signal waiting, for all of it. */
 function hasPending({ core }: TaskImage, signal: number): boolean {
 	return (core.tc?.signalsS?.signals ?? []).some(({ siginfo }) => parseSiginfoHead(siginfo).signo === signal);
-}
-
-/** True when an operation or call failed because a pid is in use. */
-function isTaken(error: unknown): boolean {
-	if (isErrno(error, "EEXIST")) return true;
-	return error instanceof CriuError && error.code === "AGENT_OP" && isErrno(error.cause, "EEXIST");
-}
-
-/** Runs what makes a process of that pid. @throws CriuError PID_TAKEN, PID_RANGE */
-export function takingPid<T>(pid: number, make: () => T): T {
-	try {
-		return make();
-	} catch (error) {
-		if (isTaken(error)) throw pidTakenError(pid, error);
-		if (isErrno(error, "EINVAL"))
-			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
-				cause: error,
-				remedy: "raise kernel.pid_max (sysctl)",
-			});
-		throw error;
-	}
 }

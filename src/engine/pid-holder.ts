@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Who has a pid that a restore needs.
 
-import { CriuError } from "../errors.ts";
+import { CriuError, isErrno } from "../errors.ts";
 import { readStat } from "../kernel/procfs/stat.ts";
 import { listProcesses, listThreads } from "../kernel/procfs/tasks.ts";
 import { describeProcess } from "./target.ts";
@@ -36,4 +36,25 @@ export function pidTakenError(pid: number, cause: unknown): CriuError {
 		cause,
 		remedy: "end that process, or restore with --new-pidns into a pid namespace of its own",
 	});
+}
+
+/** True when an operation or call failed because a pid is in use. */
+export function isTaken(error: unknown): boolean {
+	if (isErrno(error, "EEXIST")) return true;
+	return error instanceof CriuError && error.code === "AGENT_OP" && isErrno(error.cause, "EEXIST");
+}
+
+/** Runs what makes a process of that pid. @throws CriuError PID_TAKEN, PID_RANGE */
+export function takingPid<T>(pid: number, make: () => T): T {
+	try {
+		return make();
+	} catch (error) {
+		if (isTaken(error)) throw pidTakenError(pid, error);
+		if (isErrno(error, "EINVAL"))
+			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
+				cause: error,
+				remedy: "raise kernel.pid_max (sysctl)",
+			});
+		throw error;
+	}
 }
