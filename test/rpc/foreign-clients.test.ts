@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Clients that nobody here wrote: libcriu by a program in C, pycriu.
 
-import { beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,7 +28,9 @@ describeAsRoot(`libcriu${why(clients)}`, () => {
 		const words = ["-O1", "-Wall", "-Wextra", "-Werror", "-I", clients.include, "-o", program, source];
 		const built = Bun.spawnSync(["gcc", ...words, ...clients.libraries]);
 		expect(built.stderr.toString()).toBe("");
-		return () => rmSync(join(program, ".."), { recursive: true, force: true });
+	});
+	afterAll(() => {
+		if (program !== "") rmSync(join(program, ".."), { recursive: true, force: true });
 	});
 	const run = (words: readonly string[], env: Record<string, string> = {}) => {
 		const result = Bun.spawnSync([program, ...words], {
