@@ -85,42 +85,52 @@ function timerOf(info: Uint8Array): TimerName | undefined {
 	return code === SI_KERNEL && INTERVAL_SIGNALS.has(signo) ? `interval ${signo}` : undefined;
 }
 
-/** True for a signal of a timer that had sent none when the queue was looked at before. */
-function isNewFromTimer(info: Uint8Array, before: signal_queue_entry | undefined): boolean {
-	const timer = timerOf(info);
-	return timer !== undefined && !(before?.signals ?? []).some(({ siginfo }) => timerOf(siginfo) === timer);
+/** What two looks at the same signal have in common. */
+const keyOf = (info: Uint8Array): string => timerOf(info) ?? Buffer.from(info).toString("latin1");
+
+/** The signals that wait now and aren't noted. */
+export function findNewSignals(noted: readonly Uint8Array[], now: readonly Uint8Array[]): Uint8Array[] {
+	const counts = new Map<string, number>();
+	for (const key of noted.map(keyOf)) counts.set(key, (counts.get(key) ?? 0) + 1);
+	return now.filter((info) => {
+		const key = keyOf(info);
+		const count = counts.get(key) ?? 0;
+		counts.set(key, count - 1);
+		return count <= 0;
+	});
 }
 
-/** Looks at all queues of a task again. `update` gives what to note of a queue, from what was noted and what is there now. */
-function lookAgain(
-	task: DumpedTask,
-	draft: TaskDraft,
-	update: (before: signal_queue_entry | undefined, now: readonly Uint8Array[]) => signal_queue_entry,
-): void {
+/**
+ * Looks at all queues of a task again, and adds new signals that `takes` says yes to. None of those that are noted is taken
+ * back: one that is gone was a SIGSTOP, which nothing blocks and our own stops use up.
+ */
+function lookAgain(task: DumpedTask, draft: TaskDraft, takes: (info: Uint8Array) => boolean): void {
+	const add = (noted: signal_queue_entry | undefined, now: readonly Uint8Array[]) => {
+		const before = (noted?.signals ?? []).map(({ siginfo }) => siginfo);
+		return encodeQueue([...before, ...findNewSignals(before, now).filter(takes)]);
+	};
 	const { tc } = draft.core;
-	if (tc !== undefined) tc.signalsS = update(tc.signalsS, peekSiginfo(task.thread.tid, true));
+	if (tc !== undefined) tc.signalsS = add(tc.signalsS, peekSiginfo(task.thread.tid, true));
 	for (const thread of task.threads) {
 		const core = drafts.get(thread)?.core.threadCore;
-		if (core !== undefined) core.signalsP = update(core.signalsP, peekSiginfo(thread.tid, false));
+		if (core !== undefined) core.signalsP = add(core.signalsP, peekSiginfo(thread.tid, false));
 	}
 }
 
 /** Notes all signals that wait by now for a task that stands still. Gives the timers that have gone off since the last look. */
 export function renewPending(task: DumpedTask, draft: TaskDraft): Set<TimerName> {
 	const fired = new Set<TimerName>();
-	lookAgain(task, draft, (before, now) => {
-		for (const info of now) {
-			const timer = timerOf(info);
-			if (timer !== undefined && isNewFromTimer(info, before)) fired.add(timer);
-		}
-		return encodeQueue(now);
+	lookAgain(task, draft, (info) => {
+		const timer = timerOf(info);
+		if (timer !== undefined) fired.add(timer);
+		return true;
 	});
 	return fired;
 }
 
 /** Notes what has come since, but for signals of timers: by what was noted of them, their time comes after the restore. */
 function addLate(task: DumpedTask, draft: TaskDraft): void {
-	lookAgain(task, draft, (before, now) => encodeQueue(now.filter((info) => !isNewFromTimer(info, before))));
+	lookAgain(task, draft, (info) => timerOf(info) === undefined);
 }
 
 /** Calls `queue` for each signal; gives whether SIGSTOP was among them, which can't be queued as it can't be blocked. */
