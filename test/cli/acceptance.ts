@@ -24,8 +24,8 @@ const VALUES: Readonly<Record<string, string>> = {
 	"lsm-mount-context": "x|",
 	"empty-ns": "net|pid||net,uts",
 	"join-ns":
-		"net:5|net:/proc/self/ns/net|net:/nonexistent|pid:5|user:5,1,2|user:5|net|net:|net:65536|net:99999|user:5,70000,2|" +
-		"user:5,a,b|mnt:5|time:5|ipc:5|cgroup:5|:5|net:0|user:/proc/self/ns/user,0,0|net:-1",
+		"net:1|net:/proc/self/ns/net|net:/nonexistent|pid:1|user:1,1,2|user:1|net|net:|net:65536|net:99999|user:1,70000,2|" +
+		"user:1,a,b|mnt:1|time:1|ipc:1|cgroup:5|:5|net:0|user:/proc/self/ns/user,0,0|net:-1",
 	"action-script": "x|",
 	root: "/x|",
 	"irmap-scan-path": "x",
@@ -65,15 +65,15 @@ const ABBREVIATIONS =
 
 const WHOLE_LINES =
 	"-vvv|-v4v|-vv4|-Rs|-Rst5|-tR5|-z|-Rz|-v 4|-|-x1,2|-x 1|-d -j -l -R -s -S|-jv4|-t 5 -t 0|-o- -v4|-Mauto|-Ma|" +
-	"-Jnet:5|-r/x|-L/x|-W x|-D|-h|--nope -h|-t0 --help|-x1,2 -x3|--cpu-cap fpu|--manage-cgroups full|--port 5 --port 0|" +
+	"-Jnet:1|-r/x|-L/x|-W x|-D|-h|--nope -h|-t0 --help|-x1,2 -x3|--cpu-cap fpu|--manage-cgroups full|--port 5 --port 0|" +
 	"--no-help|--help=x|--version=4|-R -R -s|-ghost-limit 5|--tree -5|--tree=|-t  |-t";
 
 /** Lines that the original takes and criu refuses on purpose: a slip of the pen must not become another number. */
 export const STRICTER: readonly string[] = [
 	"--tree=5x",
 	"--tree=4294967297",
-	"--join-ns=user:5,1",
-	"--join-ns=uts:5,1,2",
+	"--join-ns=user:1,1",
+	"--join-ns=uts:1,1,2",
 	"--inherit-fd=fd[1:x",
 	"--ext-unix-sk=-1",
 	"--port=-1",
