@@ -78,7 +78,7 @@ export interface Setting {
 	readonly cold: boolean;
 	/** A lazy-pages daemon brings the memory. */
 	readonly lazy: boolean;
-	/** Make a snapshot first. */
+	/** Make a snapshot of the restored program. */
 	readonly snapshot: boolean;
 }
 
@@ -106,7 +106,6 @@ export async function runRound(
 	await stage.empty(folder);
 	await stage.empty(cwd);
 	const pid = await stage.start(cwd, target);
-	const snapshot = wantsSnapshot ? await takeSnapshot(stage, criu, pid) : undefined;
 	if (cold) await stage.empty("/run");
 	const dump = await runTimed(stage, "dump", folder, [
 		...criu,
@@ -117,6 +116,8 @@ export async function runRound(
 	if (lazy) await startDaemon(stage, folder, criu);
 	const args = ["restore", "-d", "-D", folder, "-o", LOG, ...(lazy ? ["--lazy-pages"] : [])];
 	const restore = await runTimed(stage, "restore", folder, [...criu, ...args]);
+	// Last of all: what it changes in memory must not be measured with the dump.
+	const snapshot = wantsSnapshot ? await takeSnapshot(stage, criu, pid) : undefined;
 	let verdict: number;
 	try {
 		verdict = await stage.verify(pid);
