@@ -2,13 +2,13 @@
 // Chains of pre-dumps of a tree that knows what every page of it has to hold: nothing is missed, little is copied in vain, and
 // what goes wrong in between only makes the next dump a full one.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { FAULT_POINTS } from "../../src/fault.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { Churn, countPages } from "./churn.ts";
 
-const isRoot = process.getuid?.() === 0;
 const MODES = ["splice", "read"];
 const SIGKILL = 9;
 const TIMEOUT = 900_000;
@@ -37,7 +37,7 @@ function listTrackers(churn: Churn): number[] {
 	});
 }
 
-describe.skipIf(!isRoot)("incremental dumps", () => {
+describeAsRoot("incremental dumps", () => {
 	test(
 		"copy in ten steps what a random writer wrote and little else, and lose nothing",
 		async () => {

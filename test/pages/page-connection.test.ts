@@ -2,12 +2,12 @@
 // Dumps to a page server over a connection that breaks anywhere, or whose server is killed: the error is clear, the target goes on,
 // the server keeps nothing, and no older image loses a page before the newer one is whole.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { basename, join } from "node:path";
+import { describeAsRoot } from "../as-root.ts";
 import { Churn, type CriuRun, countPages, criu } from "./churn.ts";
 
-const isRoot = process.getuid?.() === 0;
 const TIMEOUT = 900_000;
 const WAIT_MS = 60_000;
 const PAGES = 64;
@@ -101,7 +101,7 @@ function listCuts([dump, server]: readonly [number, number]): Cut[] {
 	return cuts;
 }
 
-describe.skipIf(!isRoot)("a page server's connection", () => {
+describeAsRoot("a page server's connection", () => {
 	test(
 		"may be cut anywhere",
 		async () => {

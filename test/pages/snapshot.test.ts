@@ -20,6 +20,7 @@ import { FAULT_POINTS } from "../../src/fault.ts";
 import { ImageDir, KINDS } from "../../src/images/index.ts";
 import { listFiles, openChainFile, readChain } from "../../src/pages/chain.ts";
 import { splitPieces } from "../../src/pages/snapshot.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { buildStage } from "../matrix/scenario.ts";
 import { type Ending, Stage } from "../matrix/stage.ts";
 import { build, criu } from "./churn.ts";
@@ -141,7 +142,7 @@ function listLeft(): string[] {
 	});
 }
 
-describe.skipIf(!isRoot)("a snapshot of a program that runs on", () => {
+describeAsRoot("a snapshot of a program that runs on", () => {
 	for (const kind of ["ordinary", "huge"])
 		test(
 			`is of one instant: ${kind} pages`,
