@@ -33,8 +33,8 @@ async function callWithImages(type: criu_req_type, what: string, options: Images
 /**
  * Writes a tree of processes to images. The tree ends by it, unless told otherwise.
  *
- * A dump that fails or is aborted leaves the tree as it was. With `pid` absent the calling program dumps itself: the promise
- * resolves when it's restored.
+ * A dump that fails or is aborted leaves the tree as it was. With `pid` absent the calling program dumps itself, which takes a
+ * `service`, as a worker would be in its tree: the promise resolves when it's restored.
  *
  * @throws CriuCallError
  */

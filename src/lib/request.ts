@@ -16,8 +16,13 @@ const SAME = [
 	...["forceIrmap", "trackMem", "ghostLimit", "timeout", "skipFileRwxCheck", "weakSysctls"],
 ];
 /** Options that are texts, with their fields. */
-const TEXTS = { logFile: "logFile", configFile: "configFile", parentImages: "parentImg", root: "root" } as const;
-const MORE_TEXTS = { freezeCgroup: "freezeCgroup" } as const;
+const TEXTS = {
+	logFile: "logFile",
+	configFile: "configFile",
+	parentImages: "parentImg",
+	root: "root",
+	freezeCgroup: "freezeCgroup",
+} as const;
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
@@ -45,7 +50,7 @@ export function openRequest(options: ImagesOptions & Partial<DumpOptions> & Part
 		const fields: Fields = { imagesDirFd: openDirectory(options.imagesDir) };
 		if (options.workDir !== undefined) fields["workDirFd"] = openDirectory(options.workDir);
 		for (const name of SAME) if (given[name] !== undefined) fields[name] = given[name];
-		for (const [name, field] of Object.entries({ ...TEXTS, ...MORE_TEXTS }))
+		for (const [name, field] of Object.entries(TEXTS))
 			if (typeof given[name] === "string") fields[field] = bytes(given[name]);
 		if (options.external !== undefined) fields["external"] = options.external.map(bytes);
 		if (options.pageServer !== undefined) fields["ps"] = { ...options.pageServer };

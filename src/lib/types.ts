@@ -68,7 +68,7 @@ export interface ImagesOptions extends CallOptions {
 
 /** Of dumps and pre-dumps. */
 export interface DumpOptions extends ImagesOptions {
-	/** The root of the tree. Without one the calling program dumps itself. */
+	/** The root of the tree. Without one the calling program dumps itself, which takes a `service`. */
 	pid?: number | undefined;
 	/** The tree runs on; by default it ends. */
 	leaveRunning?: boolean | undefined;
