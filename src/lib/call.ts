@@ -32,6 +32,8 @@ async function answerEvent({ response, fd }: Reply, { options }: Call, failed: F
 		failed.error = error;
 		answer = false;
 	}
+	// Said here it comes in time: a signal to the worker might find it done.
+	if (options.signal?.aborted) answer = false;
 	const external = answer !== null && typeof answer === "object" ? (answer.external ?? []) : [];
 	return create(criu_reqSchema, {
 		type: criu_req_type.NOTIFY,
