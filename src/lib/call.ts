@@ -45,12 +45,12 @@ async function answerEvent({ response, fd }: Reply, { options }: Call, failed: F
 }
 
 async function converse(call: Call, conversation: Conversation, failed: Failed): Promise<criu_resp | undefined> {
-	if (!conversation.send(call.request)) return undefined;
+	conversation.send(call.request);
 	for (;;) {
 		const reply = await conversation.receive();
 		if (reply === undefined) return undefined;
 		if (reply.response.type !== criu_req_type.NOTIFY) return reply.response;
-		if (!conversation.send(await answerEvent(reply, call, failed))) return undefined;
+		conversation.send(await answerEvent(reply, call, failed));
 	}
 }
 

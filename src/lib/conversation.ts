@@ -54,9 +54,9 @@ export class Conversation {
 		}
 	}
 
-	/** Sends a request or an answer; false when criu has gone. */
-	send(request: criu_req): boolean {
-		return this.isOpen && sendPacket(this.socket, encodeMessage(criu_reqSchema, request));
+	/** Sends a request or an answer. That criu has gone, the next `receive` tells, after what it may have said before. */
+	send(request: criu_req): void {
+		if (this.isOpen) sendPacket(this.socket, encodeMessage(criu_reqSchema, request));
 	}
 
 	/** The next response; undefined when criu has gone without one. @throws CriuCallError for what is no response */

@@ -15,6 +15,13 @@ const HEADER_SIZE = 56;
 const CONTROL_SIZE = 24;
 const CONTROL_LENGTH = 20;
 const EINTR = errnoNumber("EINTR");
+const ENOTCONN = errnoNumber("ENOTCONN");
+/**
+ * Of a read: tried again. ECONNRESET says once that the other side went without reading all that we sent; what it sent itself may
+ * still be there to be read.
+ */
+const PASSING: readonly number[] = [EINTR, errnoNumber("ECONNRESET")];
+/** Of a write: nobody reads it any more. */
 const GONE: readonly number[] = ["ECONNRESET", "EPIPE", "ENOTCONN"].map(errnoNumber);
 
 /** What the kernel takes and fills. They live for ever: what only the kernel points to must not be collected meanwhile. */
@@ -110,8 +117,8 @@ export function peekLength(fd: number): number {
 	for (;;) {
 		const ret = syscall(nr.SYS_recvfrom, fd, 0, 0, so.MSG_PEEK | so.MSG_TRUNC, 0, 0);
 		if (ret >= 0) return ret;
-		if (GONE.includes(-ret)) return 0;
-		if (-ret !== EINTR) throw new KernelError("recvfrom", -ret, `of fd ${fd}`);
+		if (-ret === ENOTCONN) return 0;
+		if (!PASSING.includes(-ret)) throw new KernelError("recvfrom", -ret, `of fd ${fd}`);
 	}
 }
 
@@ -138,8 +145,10 @@ export function receivePacket(fd: number, limit: number): Packet | undefined {
 	const length = peekLength(fd);
 	const bytes = new Uint8Array(Math.max(Math.min(length, limit), 1));
 	prepare(bytes, CONTROL_SIZE);
-	const got = syscall(nr.SYS_recvmsg, fd, header, so.MSG_CMSG_CLOEXEC);
-	if (got < 0 && !GONE.includes(-got)) throw new KernelError("recvmsg", -got, `of fd ${fd}`);
+	let got: number;
+	do got = syscall(nr.SYS_recvmsg, fd, header, so.MSG_CMSG_CLOEXEC);
+	while (PASSING.includes(-got));
+	if (got < 0 && -got !== ENOTCONN) throw new KernelError("recvmsg", -got, `of fd ${fd}`);
 	held = undefined;
 	const hasFd =
 		(header[5] ?? 0n) >= BigInt(CONTROL_LENGTH) &&
