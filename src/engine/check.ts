@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu check`: runs probes of the kernel and gives a verdict. Which probes belong to which level is data below.
 
-import { type CriuError, messageOf, UnsupportedError, UsageError } from "../errors.ts";
-import { log } from "../log.ts";
+import { BugError, type CriuError, messageOf, UnsupportedError, UsageError } from "../errors.ts";
 import { type Feature, features } from "./features.ts";
 import type { Probe } from "./probe-host.ts";
 import * as host from "./probe-host.ts";
+import * as links from "./probe-links.ts";
 import * as objects from "./probe-objects.ts";
 import * as task from "./probe-task.ts";
 import type { CheckLevel, CheckResult } from "./types.ts";
@@ -50,8 +50,8 @@ export const requirements: readonly Requirement[] = [
 
 const lacksNftables: Probe = () => "this version of criu is built without nftables";
 
-/** The probe of each feature; a feature without one can't be told yet. */
-export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
+/** The probe of each feature. */
+export const featureProbes: Readonly<Record<FeatureName, Probe>> = {
 	mnt_id: host.probeMountId,
 	mem_dirty_track: host.probeMemoryTracking,
 	aio_remap: objects.probeAioRemap,
@@ -64,6 +64,7 @@ export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
 	seccomp_filters: task.probeSeccompFilters,
 	loginuid: host.probeLoginUid,
 	cgroupns: host.probeCgroupNs,
+	autofs: links.probeAutofs,
 	tcp_half_closed: objects.probeTcpHalfClosed,
 	compat_cr: () => "this version of criu is built without support for 32-bit programs",
 	uffd: host.probeUserfault,
@@ -72,10 +73,13 @@ export const featureProbes: Readonly<Partial<Record<FeatureName, Probe>>> = {
 	sk_ns: host.probeSocketNs,
 	sk_unix_file: host.probeSocketFile,
 	net_diag_raw: objects.probeRawDiag,
+	nsid: links.probeNsid,
+	link_nsid: links.probeNsid,
 	kcmp_epoll: host.probeKcmpEpoll,
 	timens: host.probeTimeNs,
 	external_net_ns: () => undefined,
 	clone3_set_tid: task.probeSetTid,
+	newifindex: links.probeNewIfindex,
 	nftables: lacksNftables,
 	has_ipt_legacy: host.probeLegacyIptables,
 	pidfd_store: host.probePidfd,
@@ -101,7 +105,8 @@ type FeatureName = (typeof features)[number]["name"];
 export interface CheckTables {
 	requirements: readonly Requirement[];
 	features: readonly Feature[];
-	probes: Readonly<Partial<Record<string, Probe>>>;
+	/** One for each feature. */
+	probes: Readonly<Record<string, Probe>>;
 }
 
 const hostTables: CheckTables = { requirements, features, probes: featureProbes };
@@ -136,10 +141,7 @@ function belongsTo(feature: Feature, level: CheckLevel): boolean {
 
 function checkNamed(feature: Feature, { probes }: CheckTables): CriuError[] {
 	const probe = probes[feature.name];
-	if (probe === undefined) {
-		log.warn(`feature ${feature.name} (${feature.meaning}) is not looked for by this version`);
-		return [];
-	}
+	if (probe === undefined) throw new BugError(`feature ${feature.name} has no probe`);
 	const problem = runProbe(probe, `feature ${feature.name} (${feature.meaning})`, feature.remedy ?? FEATURE_REMEDY);
 	return problem === undefined ? [] : [problem];
 }
@@ -149,15 +151,6 @@ function checkFeature(name: string, tables: CheckTables): CheckResult {
 	if (feature === undefined) {
 		const remedy = "the names are at the end of criu --help";
 		return failed(new UsageError("UNKNOWN_FEATURE", `Unknown feature ${name}`, { remedy }));
-	}
-	if (tables.probes[name] === undefined) {
-		const why = feature.later === undefined ? "" : `, which refuses ${feature.later}`;
-		const what = `feature ${name} (${feature.meaning}) is not looked for by this version of criu${why}`;
-		return failed(
-			new UnsupportedError("FEATURE_NOT_IN_VERSION", what, {
-				remedy: "nothing to do: programs without them don't need it",
-			}),
-		);
 	}
 	const [problem] = checkNamed(feature, tables);
 	return problem === undefined ? { ok: true, lines: [`${name} is supported`], problems: [] } : failed(problem);

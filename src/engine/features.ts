@@ -8,15 +8,13 @@ export interface Feature {
 	readonly level: "extra" | "experimental" | "named";
 	/** How to get it, and what needs it. */
 	readonly remedy?: string;
-	/** Not looked for by this version, since it's of use for this alone, which is refused so far. */
-	readonly later?: string;
 }
 
 function feature(
 	name: string,
 	meaning: string,
 	level: Feature["level"] = "extra",
-	more: Pick<Feature, "remedy" | "later"> = {},
+	more: Pick<Feature, "remedy"> = {},
 ): Feature {
 	return { name, meaning, level, ...more };
 }
@@ -52,7 +50,9 @@ export const features = [
 		remedy: "use a kernel with CONFIG_AUDIT: programs of login sessions keep their login uid by it",
 	}),
 	feature("cgroupns", "cgroup namespaces", "extra", { remedy: "use a kernel with CONFIG_CGROUPS: containers need it" }),
-	feature("autofs", "autofs mounts show their pipe", "experimental", { later: "automounts" }),
+	feature("autofs", "autofs mounts show their pipe", "experimental", {
+		remedy: "load the module autofs4: containers with automounts need it",
+	}),
 	feature("tcp_half_closed", "TCP repair of half-closed connections", "extra", {
 		remedy:
 			"bring the loopback interface up (ip link set lo up) and run criu with CAP_NET_ADMIN: connections need it that one side has closed",
@@ -74,8 +74,12 @@ export const features = [
 	feature("net_diag_raw", "raw sockets in sock_diag", "extra", {
 		remedy: "use a kernel with CONFIG_INET_RAW_DIAG: programs with raw sockets need it (ping)",
 	}),
-	feature("nsid", "ids of network namespaces", "named", { later: "network namespaces" }),
-	feature("link_nsid", "ids of the network namespaces of links", "named", { later: "network namespaces" }),
+	feature("nsid", "ids of network namespaces", "named", {
+		remedy: "use Linux 4.0 or later: containers with network namespaces need it",
+	}),
+	feature("link_nsid", "ids of the network namespaces of links", "named", {
+		remedy: "use Linux 4.0 or later: containers with network namespaces need it",
+	}),
 	feature("kcmp_epoll", "kcmp finds files in epoll sets", "extra", {
 		remedy: "use a kernel with CONFIG_KCMP: epoll sets are told fast and exactly by it",
 	}),
@@ -86,7 +90,9 @@ export const features = [
 	feature("clone3_set_tid", "processes with chosen pids", "extra", {
 		remedy: "run criu with CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: nothing can be restored without",
 	}),
-	feature("newifindex", "links with chosen index in another namespace", "extra", { later: "network devices" }),
+	feature("newifindex", "links with chosen index in another namespace", "extra", {
+		remedy: "use Linux 5.13 or later: containers with network devices need it",
+	}),
 	feature("nftables", "built with nftables", "named", { remedy: "use --network-lock iptables or skip" }),
 	feature("has_ipt_legacy", "legacy iptables programs", "named", {
 		remedy: "install the legacy programs of iptables: only locks of old rule sets need them",

@@ -24,6 +24,7 @@ import * as prctl from "./prctl.ts";
 import * as ptrace from "./ptrace.ts";
 import * as resource from "./resource.ts";
 import * as rseq from "./rseq.ts";
+import * as rtnetlink from "./rtnetlink.ts";
 import * as sched from "./sched.ts";
 import * as seccomp from "./seccomp.ts";
 import * as securebits from "./securebits.ts";
@@ -79,6 +80,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	{ names: ptrace },
 	{ names: resource },
 	{ names: rseq, enums: { kernel: /^RSEQ_(FLAG|CS_FLAG|CPU_ID)/ } },
+	{ names: rtnetlink, enums: { kernel: /^(RTM_|IFLA_|NETNSA_)/ } },
 	{ names: sched },
 	{ names: seccomp },
 	{ names: securebits },

@@ -33,6 +33,7 @@ import {
 } from "./ptrace.ts";
 import { Rlimit64 } from "./resource.ts";
 import { Rseq, RseqCs } from "./rseq.ts";
+import { Ifinfomsg } from "./rtnetlink.ts";
 import { CloneArgs, SchedAttr } from "./sched.ts";
 import { SockFilter, SockFprog } from "./seccomp.ts";
 import { KernelSigaction, Sigevent, StackT } from "./sigaction.x86_64.ts";
@@ -108,9 +109,16 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 			seccomp_ret_data: "seccomp.ret_data",
 		},
 	}),
-	...[Nlattr, Nlmsghdr, SockaddrNl, diag.UnixDiagReq, diag.UnixDiagMsg, diag.InetDiagSockid, diag.InetDiagReqV2].map(
-		(s) => kernel(s),
-	),
+	...[
+		Nlattr,
+		Nlmsghdr,
+		SockaddrNl,
+		Ifinfomsg,
+		diag.UnixDiagReq,
+		diag.UnixDiagMsg,
+		diag.InetDiagSockid,
+		diag.InetDiagReqV2,
+	].map((s) => kernel(s)),
 	...[diag.InetDiagMsg, diag.NetlinkDiagReq, diag.NetlinkDiagMsg, diag.PacketDiagReq, diag.PacketDiagMsg].map((s) =>
 		kernel(s),
 	),

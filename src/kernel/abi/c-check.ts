@@ -22,7 +22,8 @@ const HEADERS: Readonly<Record<HeaderSet, readonly string[]>> = {
 		linux/tcp.h linux/udp.h linux/un.h linux/netlink.h linux/sock_diag.h linux/unix_diag.h linux/inet_diag.h
 		linux/netlink_diag.h linux/packet_diag.h linux/if_packet.h linux/sockios.h linux/if_tun.h linux/termios.h linux/prctl.h linux/magic.h
 		linux/pidfd.h asm/prctl.h asm/stat.h asm/statfs.h asm/unistd_64.h asm/sigcontext.h asm/ucontext.h
-		asm/ldt.h asm/ioctls.h asm/socket.h sys/user.h linux/ipc.h linux/shm.h linux/sem.h
+		asm/ldt.h asm/ioctls.h asm/socket.h sys/user.h linux/ipc.h linux/shm.h linux/sem.h linux/rtnetlink.h
+		linux/if_link.h linux/net_namespace.h
 	`),
 	libc: headerNames(`
 		stddef.h fcntl.h sys/socket.h netinet/in.h netinet/tcp.h net/if.h sys/epoll.h sys/eventfd.h sys/signalfd.h
