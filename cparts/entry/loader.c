@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Lets dist/criu start where there is no glibc: it does what the kernel does for PT_INTERP, with the host's ld.so where
  * that is a fitting glibc, and else with the one in this executable, whose libraries lie here too. The kernel's stack
- * is left as it is but for four words of the auxiliary vector. */
+ * is left as it is but for four words of the auxiliary vector. Before that it answers `criu --version` by itself: programs
+ * that use criu ask for it all the time. */
 
 #include "loader.h"
 
@@ -19,6 +20,7 @@
 
 #define AT_FDCWD (-100)
 #define O_CLOEXEC 02000000
+#define EINTR 4
 #define EINVAL 22
 #define PROT_READ 1
 #define PROT_WRITE 2
@@ -235,13 +237,49 @@ static unsigned long place_own_loader(void)
 	return (unsigned long)at;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *name = path;
+
+	for (const char *c = path; *c; c++)
+		if (*c == '/')
+			name = c + 1;
+	return name;
+}
+
+/* Under another name the program is another one, see src/main.ts. */
+static int asks_version(const unsigned long *stack)
+{
+	const char *const *argv = (const char *const *)(stack + 1);
+
+	return cr_pack.version_size && stack[0] == 2 && is_same(base_name(argv[0]), "criu") &&
+	       (is_same(argv[1], "--version") || is_same(argv[1], "-V"));
+}
+
+static void __attribute__((noreturn)) tell_version(void)
+{
+	unsigned long done = 0;
+	long n = 1;
+
+	while (done < cr_pack.version_size && (n > 0 || n == -EINTR)) {
+		n = call(SYS_WRITE, 1, (long)(cr_pack.version + done), (long)(cr_pack.version_size - done), 0, 0, 0);
+		if (n > 0)
+			done += (unsigned long)n;
+	}
+	for (;;)
+		call(SYS_EXIT_GROUP, done < cr_pack.version_size, 0, 0, 0, 0, 0);
+}
+
 /* The first code of the process. `stack`: argc, argv..., NULL, envp..., NULL, auxv. Gives where ld.so begins. */
 unsigned long cr_pack_start_loader(unsigned long *stack);
 unsigned long cr_pack_start_loader(unsigned long *stack)
 {
 	unsigned long *at = stack + 1 + *stack + 1;
-	unsigned long base = map_host_loader();
+	unsigned long base;
 
+	if (asks_version(stack))
+		tell_version();
+	base = map_host_loader();
 	if (!base)
 		base = place_own_loader();
 	while (*at)
@@ -261,11 +299,8 @@ unsigned long cr_pack_start_loader(unsigned long *stack)
 
 static const struct cr_pack_library *find_library(const char *path)
 {
-	const char *name = path;
+	const char *name = base_name(path);
 
-	for (const char *c = path; *c; c++)
-		if (*c == '/')
-			name = c + 1;
 	for (unsigned i = 0; i < cr_pack.library_count; i++)
 		if (is_same(cr_pack.libraries[i].name, name))
 			return &cr_pack.libraries[i];

@@ -19,6 +19,8 @@ struct cr_pack {
 	unsigned long entry; /* where ld.so goes when it has loaded everything */
 	unsigned long loader; /* ld.so, page by page as in memory */
 	unsigned long loader_size;
+	unsigned long version; /* what --version prints */
+	unsigned long version_size; /* 0: that is left to the program */
 	unsigned long library_count;
 	struct cr_pack_library libraries[CR_PACK_LIBRARIES];
 };

@@ -20,7 +20,7 @@ export interface HardenOptions {
 	/** Offset in the blob where address and size of the executable's code are written (8 bytes each). */
 	codeAt: number;
 	/** Absent: the executable needs the host's glibc. */
-	pack?: { glibc: Glibc; symbols: PackSymbols };
+	pack?: { glibc: Glibc; symbols: PackSymbols; version: Buffer };
 	output: string;
 }
 
@@ -44,7 +44,8 @@ export function hardenExecutable(options: HardenOptions): void {
 	const { address, size } = image.alignCode();
 	code.writeBigUInt64LE(BigInt(address), options.codeAt);
 	code.writeBigUInt64LE(BigInt(size), options.codeAt + 8);
-	if (options.pack !== undefined) packGlibc(image, code, options.pack.symbols, options.pack.glibc);
+	const { pack } = options;
+	if (pack !== undefined) packGlibc(image, code, pack.symbols, pack.glibc, pack.version);
 	else image.entry = image.addCodeSegment(code); // the blob begins with what ld.so starts
 	writeAtomically(options.output, image.bytes(), 0o755);
 }

@@ -13,12 +13,14 @@ export const CrPackLibrary = defineStruct("cr_pack_library", 48, {
 });
 
 /** `struct cr_pack` without the libraries, which follow it. */
-export const CR_PACK_HEAD_SIZE = 48;
+export const CR_PACK_HEAD_SIZE = 64;
 export const CrPack = defineStruct("cr_pack", CR_PACK_HEAD_SIZE + PACK_LIBRARIES * CrPackLibrary.size, {
 	headers: ["u64", 0],
 	header_count: ["u64", 8],
 	entry: ["u64", 16],
 	loader: ["u64", 24],
 	loader_size: ["u64", 32],
-	library_count: ["u64", 40],
+	version: ["u64", 40],
+	version_size: ["u64", 48],
+	library_count: ["u64", 56],
 });

@@ -3,7 +3,7 @@
 // files, and the table by which the entry code (cparts/entry/loader.c) finds them. Where the host has a fitting glibc
 // nothing of it is used.
 //
-// What is added, as one segment: entry code | copy of the program headers | ld.so | libc.so.6 | libm.so.6 | ...
+// What is added, as one segment: entry code | copy of the program headers | ld.so | version | libc.so.6 | libm.so.6 | ...
 
 import { readFileSync, realpathSync } from "node:fs";
 import { basename } from "node:path";
@@ -80,10 +80,11 @@ export interface PackSymbols {
 }
 
 /**
- * Adds the entry code with glibc behind it and makes it the first to run; `code` begins with what ld.so shall start.
+ * Adds the entry code with glibc behind it and makes it the first to run; `code` begins with what ld.so shall start. `version`: what
+ * the entry code answers to --version without starting anything; empty: nothing.
  * @throws when there's no room in the entry code's table.
  */
-export function packGlibc(image: ElfImage, code: Buffer, symbols: PackSymbols, glibc: Glibc): void {
+export function packGlibc(image: ElfImage, code: Buffer, symbols: PackSymbols, glibc: Glibc, version: Buffer): void {
 	if (glibc.libraries.length > PACK_LIBRARIES) throw new Error("the entry code has no room for so many libraries");
 	const address = image.nextSegmentAddress();
 	const pieces: Buffer[] = [];
@@ -105,6 +106,8 @@ export function packGlibc(image: ElfImage, code: Buffer, symbols: PackSymbols, g
 		entry: BigInt(address),
 		loader: add(loader, PAGE),
 		loader_size: BigInt(loader.length),
+		version: add(version, 16),
+		version_size: BigInt(version.length),
 		library_count: BigInt(glibc.libraries.length),
 	});
 	for (const [index, { name, content }] of glibc.libraries.entries()) {

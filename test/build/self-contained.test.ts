@@ -45,7 +45,7 @@ grows() {
 	exit 1
 }
 in_root() { env -i /usr/sbin/chroot $ROOT "$@"; }
-in_root /criu --version
+in_root /criu check --version
 in_root /criu check
 /usr/sbin/chroot $ROOT /counter </dev/null >/dev/null 2>&1 &
 pid=$!
@@ -54,7 +54,7 @@ in_root /criu dump -t $pid -D /img -o dump.log
 ! wait $pid
 in_root /criu restore -d -D /img -o restore.log
 grows
-in_root /criu --version >/dev/null
+in_root /criu check --version >/dev/null
 kill -9 $pid
 `;
 
@@ -151,6 +151,7 @@ describe("the executable", () => {
 			"-o",
 			trace,
 			CRIU,
+			"check",
 			"--version",
 		];
 		const run = Bun.spawnSync(argv, { cwd: dir, env: { HOME: "/home/nobody-at-all", PATH: "/usr/bin:/bin" } });
@@ -188,6 +189,25 @@ describe("the packed loader", () => {
 		const file = readFileSync(LOADER);
 		file.fill(0, file.indexOf(Buffer.from("b8010100004889fe", "hex")));
 		expect(() => layOutLoader(file, 1)).toThrow("in a way that pack.ts doesn't know");
+	});
+
+	test("answers --version before anything is opened or started, and as the runtime does", () => {
+		const trace = join(dir, "version-trace");
+		const argv = ["strace", "-f", "-qq", "-o", trace, CRIU, "--version"];
+		const run = Bun.spawnSync(argv, { env: { PATH: "/usr/bin:/bin" } });
+		expect(run.exitCode).toBe(0);
+		expect(
+			readFileSync(trace, "utf8")
+				.match(/ (\w+)\(/g)
+				?.map((call) => call.trim()),
+		).toEqual(["execve(", "write(", "exit_group("]);
+		expect(run.stdout.toString()).toBe(Bun.spawnSync([CRIU, "check", "-V"]).stdout.toString());
+		expect(Bun.spawnSync([CRIU, "-V"]).stdout).toEqual(run.stdout);
+	});
+
+	test("fails when nobody can have the version", () => {
+		const run = Bun.spawnSync(["sh", "-c", '"$1" --version >/dev/full', "sh", CRIU]);
+		expect(run.exitCode).toBe(1);
 	});
 
 	test("comes with the version that it tells", () => {

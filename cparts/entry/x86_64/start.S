@@ -64,6 +64,6 @@ cr_pack_open:
 
 	.balign 8
 cr_pack:
-	.fill	6 + 8 * 6, 8, 0		/* the build fills it in, see loader.h */
+	.fill	8 + 8 * 6, 8, 0		/* the build fills it in, see loader.h */
 
 	.section .note.GNU-stack, "", @progbits
