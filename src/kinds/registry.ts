@@ -8,6 +8,7 @@ import { nameless } from "./file/nameless.ts";
 import { controllingTerminal } from "./file/tty-plan.ts";
 import type { TaskKind } from "./kind.ts";
 import { memoryMap } from "./mm/index.ts";
+import { packetRings } from "./mm/packet-ring.ts";
 import { affinity } from "./task/affinity.ts";
 import { comm } from "./task/comm.ts";
 import { creds } from "./task/creds.ts";
@@ -46,6 +47,7 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	controllingTerminal,
 	fdTable,
 	fdFinish,
+	packetRings,
 	fileLocks,
 	fs,
 	sigactions,

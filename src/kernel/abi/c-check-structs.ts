@@ -20,7 +20,7 @@ import { Sembuf, SemidDs, Seminfo, ShmidDs } from "./ipc.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
 import { Nlattr, Nlmsghdr, SockaddrNl } from "./netlink.ts";
-import { PacketMreq, SockaddrLl, TpacketReq3 } from "./packet.ts";
+import { PacketMreq, SockaddrLl, TpacketBlock, TpacketReq3 } from "./packet.ts";
 import { PageRegion, PmScanArg } from "./pagemap-scan.ts";
 import { PrctlMmMap } from "./prctl.ts";
 import { ProcmapQuery } from "./procmap-query.ts";
@@ -92,6 +92,7 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 		kernel(s),
 	),
 	...[PacketMreq, SockaddrLl, TpacketReq3].map((s) => kernel(s)),
+	kernel(TpacketBlock, { members: { block_status: "hdr.bh1.block_status", num_pkts: "hdr.bh1.num_pkts" } }),
 	kernel(GroupReq),
 	kernel(GroupFilter, { skip: ["gf_slist"] }),
 	kernel(TcpInfo, { grows: true }),

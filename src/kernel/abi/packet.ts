@@ -42,6 +42,15 @@ export const PacketMreq = defineStruct("packet_mreq", 16, {
 });
 export type PacketMreq = StructValue<typeof PacketMreq>;
 
+export const TPACKET_V3 = 2;
+
+/** What's at the beginning of a block of a ring of version 3: struct tpacket_block_desc with its first, and only, header. */
+export const TpacketBlock = defineStruct("tpacket_block_desc", 48, {
+	block_status: ["u32", 8],
+	num_pkts: ["u32", 12],
+});
+export type TpacketBlock = StructValue<typeof TpacketBlock>;
+
 /** A ring of frames, version 3. */
 export const TpacketReq3 = defineStruct("tpacket_req3", 28, {
 	tp_block_size: ["u32", 0],

@@ -101,6 +101,11 @@ function madeFilesOf(context: RestoreContext): MadeFiles {
 	return context.once("made-files", () => new MadeFiles());
 }
 
+/** A descriptor of a description once the files of all tasks are planned, in whichever task; undefined when no task has one. */
+export function findMade(id: number, context: RestoreContext): FileRef | undefined {
+	return madeFilesOf(context).refs.get(id);
+}
+
 function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
 	const tables = context.once("fd-tables", () => new Set<number>());
 	const groups = checkFds(image);

@@ -18,6 +18,7 @@ import { findUnchanged, type TaskTracking } from "../../pages/tracking.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
 import { hasSharedMemory } from "../task/sharing.ts";
+import { dumpRing } from "./packet-ring.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
 import { dumpSysvSegment } from "./sysv-dump.ts";
 import { findUprobesInUse, noteUprobes } from "./uprobes.ts";
@@ -76,6 +77,7 @@ class BackingFinder {
 		const path = mapFilePath(this.task.pid, vma.start, vma.end);
 		if (what === "sysv")
 			return { shmid: BigInt(dumpSysvSegment(vma, path, this.context)), fdflags: accessOf(vma, path) };
+		if (what === "packet-ring") return { shmid: BigInt(dumpRing(vma, this.task, this.context)), fdflags: O_RDWR };
 		const isSegment = what === "shared-memory";
 		const key = `${vma.devMajor}:${vma.devMinor}:${vma.ino}:${isSegment}`;
 		let shmid = this.opened.get(key);
@@ -120,7 +122,7 @@ function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
 	if (vmas.length < task.vmas.length) noteUprobes(context);
 	const entries = vmas.map((vma) => {
 		const what = classifyVma(vma);
-		const isBacked = what === "file" || what === "shared-memory" || what === "sysv";
+		const isBacked = ["file", "shared-memory", "sysv", "packet-ring"].includes(what as string);
 		return encodeVma(vma, what, isBacked ? finder.find(vma, what) : undefined);
 	});
 	return mergeVvar(entries, vmas);

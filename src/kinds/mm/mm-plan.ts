@@ -76,7 +76,6 @@ function refuseUnsupported(file: string, vma: vma_entry): void {
 				remedy: "restore these images with the original criu",
 			},
 		);
-	if ((vma.status & v.VMA_AREA_SOCKET) !== 0) throw refuse("a packet socket's ring");
 	if ((vma.status & v.VMA_AREA_AIORING) !== 0) throw refuse("a ring of asynchronous I/O");
 	if ((vma.status & v.VMA_AREA_SHSTK) !== 0) throw refuse("a shadow stack");
 	if ((vma.status & v.VMA_ANON_SHARED) !== 0) throw refuse("shared memory in an old form");
@@ -102,7 +101,7 @@ interface MappedVma {
 }
 
 /** One mmap at the final address. */
-function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: boolean, what: string): void {
+export function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: boolean, what: string): void {
 	const prot = lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot;
 	const anonymous = fd === -1;
 	let flags = (vma.flags & MAP_BITS) | mman.MAP_FIXED_NOREPLACE;
@@ -270,7 +269,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const keptMapped: MappedVma[] = [];
 	const attached: vma_entry[] = [];
 	for (const vma of mappings) {
-		if ((vma.status & SPECIAL) !== 0) continue;
+		// Rings of packet sockets come when their sockets are there.
+		if ((vma.status & (SPECIAL | v.VMA_AREA_SOCKET)) !== 0) continue;
 		if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) {
 			attached.push(vma);
 			continue;
@@ -324,7 +324,7 @@ function planKept(
 }
 
 /** What has to come after the pages: protection, the rest of the advice, locking. */
-function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
+export function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
 	const length = vma.end - vma.start;
 	if (lifted) program.syscall(`protect ${hex(vma.start)}`, nr.SYS_mprotect, [vma.start, length, vma.prot]);
 	planAdvice(program, vma, vma.madv & ~EARLY_ADVICE);

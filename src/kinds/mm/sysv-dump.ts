@@ -8,13 +8,14 @@ import { ipc_desc_entrySchema, type ipc_shm_entry, ipc_shm_entrySchema } from ".
 import { create, type ImageDir, KINDS } from "../../images/index.ts";
 import { IPC_STAT, SHM_DEST, SHM_HUGETLB, ShmidDs } from "../../kernel/abi/ipc.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
-import { SYS_close, SYS_memfd_create, SYS_shmctl } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_shmctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readMaps, type SmapsFacts, type VmaFacts } from "../../kernel/procfs/maps.ts";
 import { listProcesses } from "../../kernel/procfs/tasks.ts";
-import { openAt, statFd, toCString } from "../../sys/file.ts";
-import { mustSyscall, syscall } from "../../sys/host.ts";
+import { openAt, statFd } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
 import type { DumpContext, DumpedTask } from "../kind.ts";
 import { firstSharer } from "../task/sharing.ts";
+import { isKernelMemory } from "./memory-device.ts";
 
 const HUGE_SHIFT = 26;
 const SYSV_NAME = Buffer.from("/SYSV");
@@ -75,26 +76,14 @@ export function statSegment(id: number): ShmidDs | undefined {
 	throw error;
 }
 
-/** The device of the kernel's own memory files, which System V segments are as well. */
-function memoryDevice(huge: number): { major: number; minor: number } {
-	const fd = mustSyscall("to learn its device", SYS_memfd_create, toCString("criu"), huge);
-	try {
-		const { devMajor, devMinor } = statFd(fd);
-		return { major: devMajor, minor: devMinor };
-	} finally {
-		syscall(SYS_close, fd);
-	}
-}
-
 const hugeShift = (vma: SmapsFacts) => (vma.vmFlags.has("ht") ? Math.log2(vma.kernelPageSizeKb * 1024) : 0);
 
 /** True when the mapping is what its name says, not a file of that name. */
-function isGenuine(vma: SmapsFacts, context: DumpContext): boolean {
+function isGenuine(vma: SmapsFacts): boolean {
 	const shift = hugeShift(vma);
 	const MFD_HUGETLB = 4;
 	const flags = shift === 0 ? 0 : MFD_HUGETLB | (shift << HUGE_SHIFT);
-	const { major, minor } = context.once(`memory-device:${shift}`, () => memoryDevice(flags >>> 0));
-	return vma.shared && vma.devMajor === major && vma.devMinor === minor;
+	return vma.shared && isKernelMemory(vma, flags >>> 0);
 }
 
 /** Who else has the segment attached, for the user to know. */
@@ -117,7 +106,7 @@ function judge(id: number, { task, vma }: Attachment, count: number, context: Du
 	const refuse = (problem: string, remedy: string) =>
 		new UnsupportedError("SYSV_SHM", `pid ${task.pid}: System V shared memory segment ${id} ${problem}`, { remedy });
 	const info = statSegment(id);
-	if (!isGenuine(vma, context) || info === undefined)
+	if (!isGenuine(vma) || info === undefined)
 		return refuse(
 			"isn't one of this IPC namespace",
 			"run criu in the IPC namespace of the segment (nsenter --ipc), or let the program detach it (shmdt)",

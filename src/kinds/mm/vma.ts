@@ -11,6 +11,7 @@ import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
 import type { PrivateRange } from "../../pages/pagemap.ts";
 import type { Ranges } from "../../pages/scan.ts";
 import { showPath } from "../../sys/file.ts";
+import { isKernelMemory } from "./memory-device.ts";
 
 export const VMA_AREA_REGULAR = 0x1;
 export const VMA_AREA_VSYSCALL = 0x4;
@@ -40,7 +41,8 @@ export type VmaClass =
 	| "file"
 	| "shared-memory"
 	| "sysv"
-	| { blocked: "aio" | "device" | "io_uring" | "socket" | "anon-inode" | "uffd" | "shadow-stack" };
+	| "packet-ring"
+	| { blocked: "aio" | "device" | "io_uring" | "anon-inode" | "uffd" | "shadow-stack" };
 
 const decoder = new TextDecoder("latin1");
 
@@ -62,13 +64,14 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return "sysv";
 	if (vma.ino === 0n || name === "") return "anonymous";
 	// The kernel's own shared memory lies on a mount without a device number to be seen: names tell.
-	if (name === "/dev/zero (deleted)" && vma.shared) return "shared-memory";
+	// A private mapping of it was made by way of /proc/PID/map_files; the device of that name can be mapped privately as well.
+	if (name === "/dev/zero (deleted)") return vma.shared || isKernelMemory(vma) ? "shared-memory" : "file";
 	if (name === "/anon_hugepage (deleted)") return vma.shared ? "shared-memory" : "anonymous";
 	if (name.startsWith("/memfd:")) return "shared-memory";
 	if (name.startsWith("/[aio]")) return { blocked: "aio" };
 	if (name.startsWith("anon_inode:[io_uring]")) return { blocked: "io_uring" };
 	if (name.startsWith("anon_inode:")) return { blocked: "anon-inode" };
-	if (name.startsWith("socket:")) return { blocked: "socket" };
+	if (name.startsWith("socket:")) return "packet-ring";
 	if (vma.vmFlags.has("io") || vma.vmFlags.has("pf")) return { blocked: "device" };
 	return "file";
 }
@@ -88,7 +91,6 @@ const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
 		reason: "belongs to an io_uring, whose state the kernel doesn't tell",
 		remedy: "turn io_uring off in the program",
 	},
-	socket: { reason: "is a packet socket's ring, which this version doesn't dump", remedy: "close the socket first" },
 	"anon-inode": {
 		reason: "maps a kernel object that can't be dumped",
 		remedy: "close the object in the program first",
@@ -182,6 +184,8 @@ function statusOf(what: VmaClass, vma: SmapsFacts): number {
 			return VMA_AREA_REGULAR | VMA_AREA_MEMFD | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 		case "sysv":
 			return VMA_AREA_REGULAR | VMA_AREA_SYSVIPC | VMA_ANON_SHARED;
+		case "packet-ring":
+			return VMA_AREA_REGULAR | VMA_AREA_SOCKET;
 		case "file":
 			return VMA_AREA_REGULAR | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 		default:
@@ -191,7 +195,7 @@ function statusOf(what: VmaClass, vma: SmapsFacts): number {
 
 /** The entry of one VMA. */
 export function encodeVma(vma: SmapsFacts, what: VmaClass, backing: Backing | undefined): vma_entry {
-	const isFile = what === "file";
+	const isFile = what === "file" || what === "packet-ring";
 	const advice = adviceBits(vma);
 	return create(vma_entrySchema, {
 		start: vma.start,

@@ -42,7 +42,6 @@ const { SOL_PACKET } = so;
 const MAX_ADDRESS = 32;
 const MAX_MEMBERSHIPS = 4096;
 const MAX_COUNT = 1024;
-const TPACKET_V3 = 2;
 const NO_FANOUT = 0xffffffff;
 const SIZE_OF_REQ = 16;
 
@@ -136,7 +135,7 @@ function planRing(program: Program, fd: OpRef, { id, version }: packet_sock_entr
 		tp_sizeof_priv: ring.sizeofPriv,
 		tp_feature_req_word: ring.features,
 	});
-	const size = version === TPACKET_V3 ? value.length : SIZE_OF_REQ;
+	const size = version === pkt.TPACKET_V3 ? value.length : SIZE_OF_REQ;
 	program.syscall(`give packet socket ${id} its ring`, SYS_setsockopt, [fd, SOL_PACKET, name, value, size], {
 		remedies: { ENOMEM: "free memory: rings need much of it in one piece" },
 	});
@@ -208,9 +207,10 @@ function planPacket(file: file_entry, { program }: FilePlan): OpRef {
 	if (entry.vnetHdr) int(pkt.PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
 	if (entry.loss) int(pkt.PACKET_LOSS, 1, "PACKET_LOSS");
 	planMemberships(program, fd, entry);
+	// Before the rings: what other devices bring meanwhile isn't for them.
+	planBind(program, fd, entry);
 	if (entry.rxRing !== undefined) planRing(program, fd, entry, entry.rxRing, pkt.PACKET_RX_RING);
 	if (entry.txRing !== undefined) planRing(program, fd, entry, entry.txRing, pkt.PACKET_TX_RING);
-	planBind(program, fd, entry);
 	if (hasField(entry, "fanout") && entry.fanout !== NO_FANOUT) int(pkt.PACKET_FANOUT, entry.fanout, "PACKET_FANOUT");
 	planFlags(program, fd, entry.flags, 0);
 	return fd;
