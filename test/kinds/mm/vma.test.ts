@@ -24,6 +24,14 @@ describe("encodeVma", () => {
 		["a shared file", "1000-2000 rw-s 00001000 08:01 77    /tmp/x", "rd wr sh mr mw me ms", 0x81, 0x1],
 		["shared memory", "1000-2000 rw-s 00000000 00:01 77    /dev/zero (deleted)", "rd wr sh mr mw me ms", 0x4081, 0x1],
 		["System V memory", "1000-2000 rw-s 00000000 00:01 0  /SYSV00000000 (deleted)", "rd wr sh mr mw me", 0x501, 0x21],
+		[
+			"a packet socket's ring",
+			"1000-3000 rw-s 00000000 00:09 77    socket:[77]",
+			"rd wr sh mr mw me ms mm",
+			0x801,
+			0x1,
+		],
+		["the zero device, private", "1000-2000 rw-p 00000000 fe:07 77   /dev/zero (deleted)", "rd wr mr mw me", 0x41, 0x2],
 		["a memfd, private", "1000-2000 rw-p 00000000 00:01 77    /memfd:a (deleted)", "rd wr mr mw me ac", 0x4041, 0x2],
 	])("gives %s the status and flags of CRIU", (_, line, flags, status, mapFlags) => {
 		const entry = entryOf(vma(line, flags));
