@@ -51,3 +51,15 @@ export function findPycriu(): { path: string } | { missing: string } {
 	if (!existsSync(join(peer.pythonPath, "pycriu/criu.py"))) return { missing: `no pycriu in ${peer.pythonPath}` };
 	return { path: peer.pythonPath };
 }
+
+const GO = "/usr/bin/go";
+const GO_PACKAGES = "/usr/share/gocode";
+
+/** Where Go and Debian's package of go-criu are, or what is missing. */
+export function findGoCriu(): { go: string; packages: string; library: string } | { missing: string } {
+	const library = join(GO_PACKAGES, "src/github.com/checkpoint-restore/go-criu");
+	if (!existsSync(GO)) return { missing: "no /usr/bin/go" };
+	if (!existsSync(join(library, "main.go")))
+		return { missing: "no package golang-github-checkpoint-restore-go-criu-dev" };
+	return { go: GO, packages: GO_PACKAGES, library };
+}

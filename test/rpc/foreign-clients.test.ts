@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Clients that nobody here wrote: libcriu by a program in C, pycriu.
+// Clients that nobody here wrote: libcriu by a program in C, pycriu, go-criu.
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeAsRoot } from "../as-root.ts";
-import { findClients, findPycriu } from "../clients.ts";
+import { findClients, findGoCriu, findPycriu } from "../clients.ts";
 import { CRIU, makeImagesDir, startTarget, TestService } from "./client.ts";
 
 const clients = findClients();
 const pycriu = findPycriu();
+const goCriu = findGoCriu();
 /** A crowded machine takes seconds for what is done in milliseconds. */
 const PATIENCE_MS = 240_000;
 const why = (found: object) => ("missing" in found ? ` (skipped: ${found.missing})` : "");
@@ -144,6 +145,55 @@ describeAsRoot(`pycriu${why(pycriu)}`, () => {
 				]);
 			} finally {
 				await target.kill();
+			}
+		},
+		PATIENCE_MS,
+	);
+});
+
+describeAsRoot(`go-criu${why(goCriu)}`, () => {
+	test.skipIf("missing" in goCriu)(
+		"asks, is refused, dumps with hooks, reads the numbers and restores",
+		async () => {
+			if ("missing" in goCriu) return;
+			const dir = mkdtempSync(join(tmpdir(), "criu-go-"));
+			using images = makeImagesDir();
+			const target = await startTarget();
+			try {
+				// Without modules, which would be asked for over the network: the library lies where its version is looked for.
+				mkdirSync(join(dir, "src/github.com/checkpoint-restore/go-criu"), { recursive: true });
+				symlinkSync(goCriu.library, join(dir, "src/github.com/checkpoint-restore/go-criu/v5"));
+				const client = join(dir, "client");
+				const built = Bun.spawnSync([goCriu.go, "build", "-o", client, join(import.meta.dir, "go-criu-client.go")], {
+					env: {
+						PATH: "/usr/bin:/bin",
+						GO111MODULE: "off",
+						GOPATH: `${dir}:${goCriu.packages}`,
+						GOCACHE: join(dir, "cache"),
+						GOTOOLCHAIN: "local",
+					},
+					timeout: PATIENCE_MS,
+				});
+				expect(built.stderr.toString()).toBe("");
+				// Not spawnSync: the target's parent has to reap it meanwhile.
+				const run = Bun.spawn([client, CRIU, images.dir, String(target.pid)], {
+					env: { PATH: "/usr/bin:/bin" },
+					stdio: ["ignore", "pipe", "inherit"],
+					timeout: PATIENCE_MS,
+				});
+				expect((await run.stdout.text()).trim().split("\n")).toEqual([
+					"version 40200 true",
+					"features true true",
+					"no such process true",
+					"refused true [pre-dump]",
+					"dump [pre-dump post-dump]",
+					"stats true true",
+					"restore [pre-restore post-restore post-resume] true",
+				]);
+				process.kill(target.pid, "SIGKILL");
+			} finally {
+				await target.kill();
+				rmSync(dir, { recursive: true, force: true });
 			}
 		},
 		PATIENCE_MS,
