@@ -44,19 +44,25 @@ function findBorrower(tid: number): number | undefined {
 	}
 }
 
-/** The error for a task that was asked to stop and didn't. */
-export function stopTimeout(tid: number): CriuError {
+/** What keeps a task from stopping, with the task as the sentence's subject: "it sits in …". */
+export function whyRunning(tid: number): { why: string; until: string } {
 	const call = findCall(tid);
 	if (call !== undefined && waitsForChild(tid, call)) {
 		const child = findBorrower(tid);
-		return new CriuError(
-			"STOP_TIMEOUT",
-			`task ${tid} didn't stop in time: it waits in vfork until its child${child === undefined ? "" : `, pid ${child},`} executes a program or ends`,
-			{ remedy: "try again when it has, or give it longer with --timeout SECONDS" },
-		);
+		const whose = child === undefined ? "" : `, pid ${child},`;
+		return {
+			why: `it waits in vfork until its child${whose} executes a program or ends`,
+			until: "try again when it has",
+		};
 	}
 	const where = call === undefined ? "an uninterruptible call" : `${syscallName(call.nr)} and can't be interrupted`;
-	return new CriuError("STOP_TIMEOUT", `task ${tid} didn't stop in time: it sits in ${where}`, {
-		remedy: "wait until its I/O is done, or give it longer with --timeout SECONDS",
+	return { why: `it sits in ${where}`, until: "wait until its I/O is done" };
+}
+
+/** The error for a task that was asked to stop and didn't. */
+export function stopTimeout(tid: number): CriuError {
+	const { why, until } = whyRunning(tid);
+	return new CriuError("STOP_TIMEOUT", `task ${tid} didn't stop in time: ${why}`, {
+		remedy: `${until}, or give it longer with --timeout SECONDS`,
 	});
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Stopping a tree that goes on meanwhile: it forks, makes threads, dies and executes programs until all of it stands still.
 
-import { stopTimeout } from "../agent/blocked-stop.ts";
+import { stopTimeout, whyRunning } from "../agent/blocked-stop.ts";
 import { backOff, checkInterrupt, detachThread, isDead, requestStop } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
@@ -11,6 +11,7 @@ import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { countThreads, listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import { tracedError } from "../kinds/task/refusals.ts";
+import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
 import { seizeTogether } from "../sys/host.ts";
 import { openPidfd } from "../sys/process.ts";
@@ -20,6 +21,8 @@ import * as pt from "../sys/ptrace.ts";
 const DOUBTFUL_ROUNDS = 24;
 /** About a quarter of a second. */
 const REPEAT_ROUNDS = 256;
+/** So often the log names what a dump waits for. */
+const NOTICE_MS = 1000;
 const EPERM = 1;
 const ESRCH = 3;
 const EINVAL = 22;
@@ -182,6 +185,7 @@ export class TreeFreezer {
 	/** Waits for all that are pending: each stands still or is gone afterwards. */
 	private awaitStops(process: StoppedProcess): void {
 		const { pid, threads, pending } = process;
+		let nextNotice = performance.now() + NOTICE_MS;
 		for (let round = 0; pending.size > 0; round++) {
 			for (const tid of pending) {
 				const state = checkInterrupt(tid);
@@ -199,6 +203,10 @@ export class TreeFreezer {
 			if (round % REPEAT_ROUNDS === REPEAT_ROUNDS - 1) for (const tid of pending) requestStop(tid);
 			const [late] = pending;
 			if (late !== undefined && performance.now() > this.deadline) throw refuse(pid, stopTimeout(late));
+			if (late !== undefined && performance.now() > nextNotice) {
+				nextNotice += NOTICE_MS;
+				log.info(`freezing: pid ${pid}: still waiting for thread ${late} to stop: ${whyRunning(late).why}`);
+			}
 			if (pending.size > 0) backOff(round);
 		}
 	}

@@ -81,11 +81,12 @@ describe.skipIf(!isRoot)("a dump is refused, with the reason and no harm, of a t
 		() =>
 			inTurn(async () => {
 				await using victim = await Victim.start(restless("vforked"));
-				const { ending, output } = await dump(victim, "--timeout", "1");
+				const { ending, output } = await dump(victim, "--timeout", "2", "-v3");
 				expect(ending).toEqual({ how: "exit", code: 1 });
 				expect(output).toMatch(
 					/task \d+ didn't stop in time: it waits in vfork until its child, pid \d+, executes.*\[STOP_TIMEOUT\]/,
 				);
+				expect(output).toMatch(/still waiting for thread \d+ to stop: it waits in vfork/);
 				expect(output).not.toContain("cleaning up failed");
 				await victim.expectUnharmed("a dump that met a vfork");
 			}),
