@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Option table, part one: options of all commands (cli.md 2.1) and those of check (2.6).
 
-import { closeSync, readFileSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { log } from "../log.ts";
 import { badArgument, flag, leadingNumber, type OptionSpec, type OptionUse, readInteger, text } from "./option-spec.ts";
@@ -34,6 +34,15 @@ function closeInherited(use: OptionUse): void {
 	if (flags === undefined || (BigInt(`0o${flags}`) & O_CLOEXEC) !== 0n) {
 		log.warn(`--close ${fd}: no such inherited descriptor`);
 	} else closeSync(fd);
+}
+
+/** A folder without plugins asks for nothing. */
+function hasNoPlugins(dir: string | undefined): boolean {
+	try {
+		return !readdirSync(dir ?? "").some((name) => name.endsWith(".so"));
+	} catch {
+		return false;
+	}
 }
 
 export const genericOptions: readonly OptionSpec[] = [
@@ -132,12 +141,20 @@ export const genericOptions: readonly OptionSpec[] = [
 		help: "close this inherited descriptor first",
 		apply: (_options, use) => closeInherited(use),
 	},
-	text("libdir", "libDir", "DIR", "load plugins from DIR", {
+	{
+		name: "libdir",
+		short: "L",
+		arg: "required",
+		metavar: "DIR",
 		commands: "DPR",
 		group: "generic",
-		short: "L",
 		since: "later",
-	}),
+		accepts: hasNoPlugins,
+		help: "load plugins from DIR; so far it must have none",
+		apply: (options, use) => {
+			options.libDir = use.value;
+		},
+	},
 	flag("deprecated", "deprecated", "allow image forms that only old versions wrote", {
 		commands: "R",
 		group: "generic",

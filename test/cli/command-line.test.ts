@@ -129,6 +129,7 @@ describe("refuseLaterOptions", () => {
 
 	test.each([
 		["dump --stream", "D"],
+		["dump -L /nonexistent", "D"],
 		["dump --tls", "D"],
 		["dump --manage-cgroups", "D"],
 		["dump --cgroup-root /x", "D"],
@@ -150,6 +151,7 @@ describe("refuseLaterOptions", () => {
 		["dump --external mnt[/a]:b", "D"],
 		["check --lazy-pages", "C"],
 		["dump -J net:5", "D"],
+		["dump -L /proc", "D"],
 	])("lets pass: %s", (line, letter) => {
 		expect(refuse(line, letter)).not.toThrow();
 	});
