@@ -251,6 +251,8 @@ static void run_program(struct cr_ctl *ctl)
 				a[k] = ops[a[k]].result;
 			else if (kind == CR_ARG_LOAD32)
 				a[k] = *(const u32 *)(a[k] + ctl->area);
+			else if (kind == CR_ARG_LOAD64)
+				a[k] = *(const u64 *)(a[k] + ctl->area);
 		}
 		op->result = run_op(ctl, op, a);
 		if (!succeeded(op)) {

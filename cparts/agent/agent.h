@@ -59,6 +59,7 @@ enum {
 	CR_ARG_AREA = 1,   /* offset from the start of the area */
 	CR_ARG_RESULT = 2, /* result of the operation with this index in the same program */
 	CR_ARG_LOAD32 = 3, /* the u32 at this offset of the area, such as a descriptor that pipe2 has stored */
+	CR_ARG_LOAD64 = 4, /* the u64 there, such as an address that io_setup has stored */
 };
 
 struct cr_op {

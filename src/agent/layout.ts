@@ -29,6 +29,7 @@ export const ARG_CONST = 0;
 export const ARG_AREA = 1;
 export const ARG_RESULT = 2;
 export const ARG_LOAD32 = 3;
+export const ARG_LOAD64 = 4;
 
 export const CTL_RESTART = 1;
 export const CTL_SPIN = 2;

@@ -7,6 +7,7 @@ import {
 	ARG_AREA,
 	ARG_CONST,
 	ARG_LOAD32,
+	ARG_LOAD64,
 	ARG_RESULT,
 	CHECK_EQUAL,
 	CHECK_NO_ERROR,
@@ -40,9 +41,10 @@ export interface OutRef {
 	readonly length: number;
 }
 
-/** The u32 that an earlier operation stored in an answer, such as a descriptor of pipe2. */
+/** The u32 (`wide`: u64) that an earlier operation stored in an answer, such as a descriptor of pipe2. */
 export interface LoadRef {
 	readonly load: number;
+	readonly wide?: boolean;
 }
 
 /** A constant, bytes placed in the area (passed by address), room for an answer, an earlier result or answer. */
@@ -83,6 +85,12 @@ function isLoadRef(arg: Arg): arg is LoadRef {
 export function loadFrom(out: OutRef, offset: number): LoadRef {
 	if (offset + 4 > out.length) throw new RangeError("outside of the answer");
 	return { load: out.out + offset };
+}
+
+/** The same for a u64. */
+export function loadWideFrom(out: OutRef, offset: number): LoadRef {
+	if (offset + 8 > out.length) throw new RangeError("outside of the answer");
+	return { load: out.out + offset, wide: true };
 }
 
 /** A list of operations under construction. */
@@ -211,7 +219,7 @@ export class Program {
 					: isOutRef(arg)
 						? { out: arg.out + outBase, length: arg.length }
 						: isLoadRef(arg)
-							? { load: arg.load + outBase }
+							? { ...arg, load: arg.load + outBase }
 							: arg,
 			);
 			this.ops.push({ ...op, args });
@@ -303,7 +311,7 @@ export function encodeProgram(program: Program, at: number): EncodedProgram {
 				kind = ARG_RESULT;
 				value = arg.op;
 			} else if ("load" in arg) {
-				kind = ARG_LOAD32;
+				kind = arg.wide ? ARG_LOAD64 : ARG_LOAD32;
 				value = at + outOffset + arg.load;
 			} else {
 				kind = ARG_AREA;

@@ -259,7 +259,7 @@ function carryOut(
 	const pages = copyMemory(collected, context, memory, control, give);
 	control.check();
 	faultPoint("dump:pages");
-	for (const { task, draft } of collected) for (const kind of TASK_KINDS) kind.conclude?.(task, draft);
+	for (const { task, draft } of collected) for (const kind of TASK_KINDS) kind.conclude?.(task, draft, context);
 	const identity = collectIdentity(tasks, context);
 	timings.lap("memory");
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.

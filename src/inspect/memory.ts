@@ -8,6 +8,7 @@ import { KINDS } from "../images/index.ts";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../kernel/abi/mman.ts";
 import {
 	VMA_ANON_SHARED,
+	VMA_AREA_AIORING,
 	VMA_AREA_HEAP,
 	VMA_AREA_MEMFD,
 	VMA_AREA_SYSVIPC,
@@ -41,7 +42,7 @@ function kindOf({ status, flags, prot }: vma_entry): Mapping["kind"] {
 	if (prot === 0) return "reserved";
 	if (status & STACK || flags & GROWSDOWN) return "stack";
 	if (status & VMA_AREA_HEAP) return "heap";
-	if (status & (VMA_ANON_SHARED | VMA_AREA_SYSVIPC | VMA_AREA_MEMFD)) return "shared";
+	if (status & (VMA_ANON_SHARED | VMA_AREA_SYSVIPC | VMA_AREA_MEMFD | VMA_AREA_AIORING)) return "shared";
 	if (status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED))
 		return prot & PROT_EXEC ? "code" : prot & PROT_WRITE ? "data" : "file";
 	return prot & PROT_EXEC ? "code" : "anonymous";
@@ -53,6 +54,7 @@ function nameOf(vma: vma_entry, names: FileNames): string {
 	if (status & VMA_AREA_VVAR) return "[vvar]";
 	if (status & VMA_AREA_VSYSCALL) return "[vsyscall]";
 	if (status & VMA_AREA_MEMFD) return "memfd";
+	if (status & VMA_AREA_AIORING) return "ring of AIO";
 	if (status & VMA_AREA_SYSVIPC) return `System V segment ${vma.shmid}`;
 	if (status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED)) return names.path(Number(vma.shmid));
 	if (status & VMA_ANON_SHARED) return `shared memory ${vma.shmid}`;

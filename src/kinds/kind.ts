@@ -259,7 +259,7 @@ export interface TaskKind {
 	/** Questions that depend on earlier answers: `run` has the task carry out a program at once. */
 	converse?(task: DumpedTask, draft: TaskDraft, run: (program: Program) => ProgramResult, context: DumpContext): void;
 	/** What has changed of a task that stood still while its memory was copied: others may act on it from outside. */
-	conclude?(task: DumpedTask, draft: TaskDraft): void;
+	conclude?(task: DumpedTask, draft: TaskDraft, context: DumpContext): void;
 	/** The same as `dump` for a thread; `ask` is carried out by the thread itself and may hold system calls only. */
 	dumpThread?(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpContext): Completion | undefined;
 	/** Checks this kind's part of the image and adds what restores it. @throws ImageError, UnsupportedError */

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadFrom, Program } from "../../src/agent/program.ts";
+import { loadFrom, loadWideFrom, Program } from "../../src/agent/program.ts";
 import { CriuError } from "../../src/errors.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../src/sys/file.ts";
@@ -72,6 +72,15 @@ describe.skipIf(!isRoot)("the agent", () => {
 		program.syscall("read", nr.SYS_read, [loadFrom(ends, 0), heard, 5], { check: { equal: 5 } });
 		for (const offset of [0, 4]) program.syscall("close", nr.SYS_close, [loadFrom(ends, offset)]);
 		expect(Buffer.from(run(program).out(heard)).toString()).toBe("hello");
+	});
+
+	test("passes what a call has stored as an address", () => {
+		const program = new Program();
+		const ring = program.out(8);
+		program.syscall("make a ring", nr.SYS_io_setup, [1, ring]);
+		const events = program.syscall("ask it", nr.SYS_io_getevents, [loadWideFrom(ring, 0), 0, 0, 0, new Uint8Array(16)]);
+		program.syscall("end it", nr.SYS_io_destroy, [loadWideFrom(ring, 0)]);
+		expect(run(program).result(events)).toBe(0n);
 	});
 
 	test("copies and stores values of one, two, four and eight bytes", () => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Which modules' constants c-check.ts compares, and what is special about some of them.
 
+import * as aio from "./aio.ts";
 import * as archPrctl from "./arch-prctl.x86_64.ts";
 import * as auxv from "./auxv.ts";
 import * as capability from "./capability.ts";
@@ -59,6 +60,7 @@ export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	// The C library calls O_LARGEFILE 0, for itself.
 	{ names: fcntl, skip: ["O_LARGEFILE"] },
 	{ names: fiemap },
+	{ names: { IOCB_CMD_PREAD: aio.IOCB_CMD_PREAD } },
 	{ names: futex },
 	{
 		names: inet,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Which C type each description of this folder stands for, for c-check.ts.
 
+import { Iocb, IoEvent } from "./aio.ts";
 import { CapUserData, CapUserHeader } from "./capability.ts";
 import { EpollEvent, FileHandle, InotifyEvent } from "./event-files.ts";
 import { Flock, FOwnerEx, OpenHow } from "./fcntl.ts";
@@ -84,9 +85,19 @@ function libc(struct: AnyStruct, extra: Extra = {}): StructCheck {
 const since = (hex: string): string => `LINUX_VERSION_CODE >= ${hex}`;
 
 export const STRUCT_CHECKS: readonly StructCheck[] = [
-	...[CapUserData, CapUserHeader, EpollEvent, InotifyEvent, Flock, FOwnerEx, OpenHow, Fiemap, FiemapExtent].map((s) =>
-		kernel(s),
-	),
+	...[
+		CapUserData,
+		CapUserHeader,
+		Iocb,
+		IoEvent,
+		EpollEvent,
+		InotifyEvent,
+		Flock,
+		FOwnerEx,
+		OpenHow,
+		Fiemap,
+		FiemapExtent,
+	].map((s) => kernel(s)),
 	kernel(RobustListHead, { members: { list: "list.next" } }),
 	...[SockaddrIn, SockaddrIn6, TcpRepairOpt, TcpRepairWindow, KcmpEpollSlot, MountAttr, PrctlMmMap].map((s) =>
 		kernel(s),

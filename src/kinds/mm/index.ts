@@ -3,6 +3,7 @@
 
 import { findMappedBlockers } from "../file/mapped-blockers.ts";
 import type { TaskKind } from "../kind.ts";
+import { checkRingsStill } from "./aio.ts";
 import { dumpMemoryMap, findMemoryBlockers } from "./mm-dump.ts";
 import { planMemoryMap } from "./mm-plan.ts";
 import { findSysvBlockers } from "./sysv-dump.ts";
@@ -15,5 +16,6 @@ export const memoryMap: TaskKind = {
 		...findMappedBlockers(task, context),
 	],
 	dump: dumpMemoryMap,
+	conclude: checkRingsStill,
 	plan: planMemoryMap,
 };

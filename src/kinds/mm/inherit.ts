@@ -26,6 +26,8 @@ export interface AddressRange {
 export interface Inheritance {
 	/** Mappings of the child. */
 	readonly kept: ReadonlySet<vma_entry>;
+	/** Rings of asynchronous I/O: the mapping stays the maker's. */
+	readonly rings: ReadonlySet<vma_entry>;
 	/** The vdso is where the child needs it. */
 	readonly vdso: boolean;
 	/** All that stays mapped, ascending. */
@@ -34,7 +36,7 @@ export interface Inheritance {
 	readonly exe: boolean;
 }
 
-const NOTHING: Inheritance = { kept: new Set(), vdso: false, ranges: [], exe: false };
+const NOTHING: Inheritance = { kept: new Set(), rings: new Set(), vdso: false, ranges: [], exe: false };
 
 function isAlike(a: vma_entry, b: vma_entry): boolean {
 	return (
@@ -45,6 +47,11 @@ function isAlike(a: vma_entry, b: vma_entry): boolean {
 		a.flags === b.flags &&
 		a.status === b.status
 	);
+}
+
+/** True for a ring whose context another task has: what is mapped came by fork. */
+export function isForkedRing(vma: vma_entry, { mm }: TaskImage): boolean {
+	return (vma.status & v.VMA_AREA_AIORING) !== 0 && !mm.aios.some(({ id }) => id === vma.start);
 }
 
 /** A private mapping whose pages a fork shares. */
@@ -61,6 +68,7 @@ export function findInherited(image: TaskImage, maker: TaskImage | undefined, ke
 	if (maker === undefined || maker.mm.exeFileId !== image.mm.exeFileId) return NOTHING;
 	const byStart = new Map(maker.mm.vmas.map((vma) => [vma.start, vma]));
 	const kept = new Set<vma_entry>();
+	const rings = new Set<vma_entry>();
 	const ranges: AddressRange[] = [];
 	let special = 0;
 	let specialAlike = 0;
@@ -70,12 +78,14 @@ export function findInherited(image: TaskImage, maker: TaskImage | undefined, ke
 		if ((vma.status & SPECIAL) !== 0) {
 			special++;
 			if (alike) specialAlike++;
-		} else if (alike && isInheritable(vma) && isInheritable(other)) kept.add(vma);
+		} else if (alike && isForkedRing(vma, image) && (other.madv & NOT_INHERITED) === 0n) rings.add(vma);
+		else if (alike && isInheritable(vma) && isInheritable(other)) kept.add(vma);
 	}
 	const vdso = keepsVdso && special > 0 && special === specialAlike;
 	for (const vma of image.mm.vmas)
-		if (kept.has(vma) || (vdso && (vma.status & SPECIAL) !== 0)) ranges.push({ start: vma.start, end: vma.end });
-	return { kept, vdso, ranges, exe: true };
+		if (kept.has(vma) || rings.has(vma) || (vdso && (vma.status & SPECIAL) !== 0))
+			ranges.push({ start: vma.start, end: vma.end });
+	return { kept, rings, vdso, ranges, exe: true };
 }
 
 /** Adds what unmaps all between `from` and `to` but the given ranges, which are sorted. */
@@ -89,7 +99,7 @@ export function planClear(program: Program, ranges: readonly AddressRange[], fro
 }
 
 /** The parts of sorted runs that lie within a mapping. */
-function* runsWithin(runs: readonly PageRun[], { start, end }: AddressRange): Generator<PageRun> {
+export function* runsWithin(runs: readonly PageRun[], { start, end }: AddressRange): Generator<PageRun> {
 	let low = 0;
 	let high = runs.length;
 	while (low < high) {

@@ -18,6 +18,7 @@ import { findUnchanged, type TaskTracking } from "../../pages/tracking.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
 import { hasSharedMemory } from "../task/sharing.ts";
+import { dumpRings, findRingBlockers } from "./aio.ts";
 import { dumpRing } from "./packet-ring.ts";
 import { addMappedSegment, dumpSegment } from "./shared-memory.ts";
 import { dumpSysvSegment } from "./sysv-dump.ts";
@@ -39,7 +40,7 @@ const AUXV_LIMIT = 44;
 /** What stops a dump of this task's memory. */
 export function findMemoryBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	const { allowUprobes } = context.options;
-	const found = findVmaBlockers(task.pid, task.vmas, allowUprobes);
+	const found = [...findVmaBlockers(task.pid, task.vmas, allowUprobes), ...findRingBlockers(task)];
 	if (allowUprobes) found.push(...findUprobesInUse(task));
 	if (task.vmas.length === 0)
 		found.push(
@@ -123,6 +124,7 @@ function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
 	const entries = vmas.map((vma) => {
 		const what = classifyVma(vma);
 		const isBacked = ["file", "shared-memory", "sysv", "packet-ring"].includes(what as string);
+		if (what === "aio") return encodeVma(vma, what, { shmid: 0n, fdflags: O_RDWR });
 		return encodeVma(vma, what, isBacked ? finder.find(vma, what) : undefined);
 	});
 	return mergeVvar(entries, vmas);
@@ -169,7 +171,10 @@ export function dumpMemoryMap(
 	mm.auxvTail = auxv.slice(AUXV_LIMIT);
 	mm.vmas = encodeVmas(task, context);
 	const brk = ask.syscall("ask for the break", SYS_brk, [0]);
+	const rings = task.vmas.filter((vma) => classifyVma(vma) === "aio");
+	const ringsAsked = rings.length === 0 ? undefined : dumpRings(task, rings, mm.aios, ask, context);
 	return (answers) => {
+		ringsAsked?.(answers);
 		mm.mmBrk = answers.result(brk);
 	};
 }

@@ -68,7 +68,7 @@ export function planPageReads(
 			if (vma === undefined || vma.start > address || !v.isPrivate(vma))
 				throw corruptMemory(file, `page ${hex(address)} lies outside of the private mappings`);
 			const first = address;
-			const isSkipped = (one: vma_entry) => (one.status & SPECIAL) !== 0 || kept.has(one);
+			const isSkipped = (one: vma_entry) => (one.status & (SPECIAL | v.VMA_AREA_AIORING)) !== 0 || kept.has(one);
 			const isSpecial = isSkipped(vma);
 			// One read may span neighbouring mappings.
 			let next = at;
@@ -94,8 +94,8 @@ export function planPageReads(
 	}
 }
 
-/** Bytes of the image's vdso. */
-function readImagePages(pages: PageFiles, runs: readonly PageRun[], start: bigint, length: bigint) {
+/** Bytes of the image; undefined when pages are missing. @throws KernelError */
+export function readImagePages(pages: PageFiles, runs: readonly PageRun[], start: bigint, length: bigint) {
 	const bytes = new Uint8Array(Number(length));
 	let at = start;
 	for (const run of runs) {

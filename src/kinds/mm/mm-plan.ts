@@ -13,7 +13,8 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import type { PageRun } from "../../pages/pagemap.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
-import { findInherited, needsChange, planClear, planInheritedContent } from "./inherit.ts";
+import { checkRings, planRingContent, planRings } from "./aio.ts";
+import { findInherited, isForkedRing, needsChange, planClear, planInheritedContent } from "./inherit.ts";
 import { findLazyMappings } from "./lazy.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { PageFiles } from "./page-files.ts";
@@ -76,7 +77,6 @@ function refuseUnsupported(file: string, vma: vma_entry): void {
 				remedy: "restore these images with the original criu",
 			},
 		);
-	if ((vma.status & v.VMA_AREA_AIORING) !== 0) throw refuse("a ring of asynchronous I/O");
 	if ((vma.status & v.VMA_AREA_SHSTK) !== 0) throw refuse("a shadow stack");
 	if ((vma.status & v.VMA_ANON_SHARED) !== 0) throw refuse("shared memory in an old form");
 	const known = v.VMA_ANON_PRIVATE | v.VMA_FILE_PRIVATE | v.VMA_FILE_SHARED;
@@ -251,6 +251,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const file = `mm-${image.pstree.pid}.img`;
 	const program = plan.programs.memory;
 	const { mappings, guards } = checkVmas(file, image.mm.vmas);
+	checkRings(file, image.mm.aios, mappings);
 	const chain = readRuns(image.tid, context);
 	const { file: pagemapFile, runs } = chain;
 	const pages = PageFiles.pass(chain, plan, context);
@@ -268,11 +269,18 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const mapped: MappedVma[] = [];
 	const keptMapped: MappedVma[] = [];
 	const attached: vma_entry[] = [];
+	const rings: vma_entry[] = [];
+	const forkedRings: vma_entry[] = [];
 	for (const vma of mappings) {
 		// Rings of packet sockets come when their sockets are there.
 		if ((vma.status & (SPECIAL | v.VMA_AREA_SOCKET)) !== 0) continue;
 		if ((vma.status & v.VMA_AREA_SYSVIPC) !== 0) {
 			attached.push(vma);
+			continue;
+		}
+		if ((vma.status & v.VMA_AREA_AIORING) !== 0) {
+			rings.push(vma);
+			if (isForkedRing(vma, image) && !inherited.rings.has(vma)) forkedRings.push(vma);
 			continue;
 		}
 		refuseUnsupported(file, vma);
@@ -293,9 +301,14 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
 	planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
 	planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
+	for (const vma of forkedRings) {
+		planMapping(program, vma, -1, true, "(what was a ring of asynchronous I/O)");
+		planRingContent(program, vma, 0n, runs, pages);
+	}
+	planRings(pagemapFile, image, program, runs, pages, plan, context);
 	pages.planClose(program);
 	for (const { vma, lifted } of [...mapped, ...keptMapped]) planFinish(program, vma, lifted);
-	for (const vma of attached) planFinish(program, vma, true);
+	for (const vma of [...attached, ...rings]) planFinish(program, vma, true);
 	for (const guard of guards)
 		program.syscall(
 			`guard ${hex(guard.start)}-${hex(guard.end)}`,

@@ -42,7 +42,8 @@ export type VmaClass =
 	| "shared-memory"
 	| "sysv"
 	| "packet-ring"
-	| { blocked: "aio" | "device" | "io_uring" | "anon-inode" | "uffd" | "shadow-stack" };
+	| "aio"
+	| { blocked: "device" | "io_uring" | "anon-inode" | "uffd" | "shadow-stack" };
 
 const decoder = new TextDecoder("latin1");
 
@@ -68,7 +69,7 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (name === "/dev/zero (deleted)") return vma.shared || isKernelMemory(vma) ? "shared-memory" : "file";
 	if (name === "/anon_hugepage (deleted)") return vma.shared ? "shared-memory" : "anonymous";
 	if (name.startsWith("/memfd:")) return "shared-memory";
-	if (name.startsWith("/[aio]")) return { blocked: "aio" };
+	if (name.startsWith("/[aio]")) return "aio";
 	if (name.startsWith("anon_inode:[io_uring]")) return { blocked: "io_uring" };
 	if (name.startsWith("anon_inode:")) return { blocked: "anon-inode" };
 	if (name.startsWith("socket:")) return "packet-ring";
@@ -79,10 +80,6 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 type BlockedBy = Extract<VmaClass, { blocked: string }>["blocked"];
 
 const BLOCKED: Record<BlockedBy, { reason: string; remedy: string }> = {
-	aio: {
-		reason: "is a ring of asynchronous I/O (io_setup), which this version doesn't dump",
-		remedy: "let the program call io_destroy first, or turn native AIO off in its configuration",
-	},
 	device: {
 		reason: "is memory of a device",
 		remedy: "close the device in the program; its state isn't in the process",
@@ -186,6 +183,8 @@ function statusOf(what: VmaClass, vma: SmapsFacts): number {
 			return VMA_AREA_REGULAR | VMA_AREA_SYSVIPC | VMA_ANON_SHARED;
 		case "packet-ring":
 			return VMA_AREA_REGULAR | VMA_AREA_SOCKET;
+		case "aio":
+			return VMA_AREA_AIORING;
 		case "file":
 			return VMA_AREA_REGULAR | (vma.shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE);
 		default:
@@ -203,7 +202,7 @@ export function encodeVma(vma: SmapsFacts, what: VmaClass, backing: Backing | un
 		pgoff: what === "anonymous" || what === "vdso" || what === "vvar" || what === "vsyscall" ? 0n : vma.pgoff,
 		shmid: backing?.shmid ?? 0n,
 		prot: vma.prot,
-		flags: mapFlags(vma, !isFile && what !== "shared-memory"),
+		flags: mapFlags(vma, !isFile && what !== "shared-memory" && what !== "aio"),
 		status: statusOf(what, vma),
 		fd: -1n,
 		...(advice === 0n ? {} : { madv: advice }),
@@ -254,7 +253,8 @@ export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: 
 		const isVdso = (entry.status & VMA_AREA_VDSO) !== 0;
 		const lazy = canBeLazy(entry);
 		if (!lazy) {
-			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso });
+			const isRing = (entry.status & VMA_AREA_AIORING) !== 0;
+			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso || isRing });
 			continue;
 		}
 		let at = entry.start;

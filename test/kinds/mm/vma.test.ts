@@ -32,6 +32,7 @@ describe("encodeVma", () => {
 			0x1,
 		],
 		["the zero device, private", "1000-2000 rw-p 00000000 fe:07 77   /dev/zero (deleted)", "rd wr mr mw me", 0x41, 0x2],
+		["a ring of AIO", "1000-2000 rw-s 00000000 00:0e 9  /[aio] (deleted)", "rd wr sh mr mw me ms de", 0x2000, 0x1],
 		["a memfd, private", "1000-2000 rw-p 00000000 00:01 77    /memfd:a (deleted)", "rd wr mr mw me ac", 0x4041, 0x2],
 	])("gives %s the status and flags of CRIU", (_, line, flags, status, mapFlags) => {
 		const entry = entryOf(vma(line, flags));
@@ -57,7 +58,6 @@ describe("encodeVma", () => {
 
 describe("findVmaBlockers", () => {
 	test.each([
-		["an AIO ring", "1000-2000 rw-s 00000000 00:0e 9  /[aio] (deleted)", "rd wr sh"],
 		["device memory", "1000-2000 rw-s 00000000 00:05 9  /dev/fb0", "rd wr sh io pf"],
 		["io_uring", "1000-2000 rw-s 00000000 00:0e 9  anon_inode:[io_uring]", "rd wr sh"],
 		["a userfaultfd", "1000-2000 rw-p 00000000 00:00 0", "rd wr um"],
