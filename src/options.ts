@@ -133,6 +133,8 @@ export interface Options {
 	preDumpMode: PreDumpMode;
 	pageServer: boolean;
 	lazyPages: boolean;
+	/** Ours: private memory is mapped from the images. */
+	mapPages: boolean;
 	address: string | undefined;
 	/** 0 lets the kernel pick. */
 	port: number;
@@ -274,6 +276,7 @@ function defaultMemoryOptions() {
 		preDumpMode: "splice",
 		pageServer: false,
 		lazyPages: false,
+		mapPages: false,
 		address: undefined,
 		port: 0,
 		psSocket: undefined,

@@ -307,6 +307,12 @@ export const memoryOptions: readonly OptionSpec[] = [
 		rpc: "lazy_pages",
 		negatable: false,
 	}),
+	flag("map-pages", "mapPages", "map memory from the images, which must stay as they are, instead of copying it", {
+		commands: "R",
+		group: "memory",
+		ours: true,
+		negatable: false,
+	}),
 	text("address", "address", "ADDR", "the page server's address, or the service's socket", {
 		commands: "DSVL",
 		group: "memory",

@@ -170,6 +170,7 @@ function checkConsistency(command: CommandSpec, { seen }: CommandLine, options: 
 		if (options.inheritFds.length > 0) restoreOnly("inherit-fd");
 		if (options.mntnsCompatMode) restoreOnly("mntns-compat-mode");
 		if (options.newPidns) restoreOnly("new-pidns");
+		if (options.mapPages) restoreOnly("map-pages");
 	}
 	if (options.restoreSibling && !options.restoreDetached) {
 		throw new UsageError("SIBLING_NEEDS_DETACHED", "--restore-sibling works only together with --restore-detached", {

@@ -88,6 +88,20 @@ names the right folder and that all files were copied (cp -a; the link named par
 an interrupted copy shows here.`,
 	},
 	{
+		name: "map-pages",
+		title: "memory that is mapped from the images",
+		codes: ["UNSAFE_IMAGES", "MAPPED_IMAGES_CHANGED", "IMAGES_MAPPED", "MAP_PAGES"],
+		text: `restore --map-pages doesn't copy private memory but maps it from pages-*.img, copy-on-write: it takes no time, and copies
+of a program (--new-pidns) share the pages that they don't write. The images have to stay what they are as long as the
+program runs: they must be root's, and writable by nobody else; removing or moving them does no harm, but who writes to
+them changes the program, and who cuts them ends it (SIGBUS). Against root itself: chattr +i DIR/pages-*.img after the
+first restore. The program sees the images in /proc/PID/maps; its memory counts as locked, as far as it was touched,
+and can't be given back by madvise (EINVAL), which most allocators take well; a child that it forks later gets the
+images' content, not zeros, from MADV_DONTNEED. It isn't for programs that let parts of large mappings grow by mremap.
+Copied as ever: heap, stack, shared memory, huge and locked pages, small pieces; all, where the file system holds no
+trusted attributes or is mounted noexec. A later dump has all of the memory again, without the old images.`,
+	},
+	{
 		name: "not-supported",
 		title: "things that no dump can take along",
 		codes: ["UNSUPPORTED_FILE", "UNSUPPORTED_MAPPING", "BLOCKED", "TRACED", "UNREAD_EVENTS"],

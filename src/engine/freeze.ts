@@ -9,6 +9,7 @@ import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import { listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
+import { foldMapped } from "../kinds/mm/mapped.ts";
 import type { Options } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
 import { FreezerCgroup } from "./freeze-cgroup.ts";
@@ -122,7 +123,7 @@ function look(
 		pidfd,
 		stat: leader === undefined ? readStat(pid) : { ...readStat(pid), exitSignal: leader.stat.exitSignal },
 		status: leader === undefined ? status : { ...status, name: leader.status.name },
-		vmas: readMappings(pid, seen),
+		...foldMapped(pid, readMappings(pid, seen)),
 		thread: readStoppedThread(pid, groupStop, hasPendingHandler(status), status.seccomp),
 		threads: list,
 	};

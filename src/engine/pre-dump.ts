@@ -9,7 +9,7 @@ import { type CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { ImageDir } from "../images/index.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
-import { listPreDumped, type PagesWritten, planPages } from "../kinds/mm/mm-dump.ts";
+import { listPreDumped, type PagesWritten, planPages, withoutMapped } from "../kinds/mm/mm-dump.ts";
 import { hasSharedMemory } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
@@ -81,7 +81,7 @@ interface Prepared extends TaskPages {
 function prepare(task: DumpedTask, memory: MemoryRun): Prepared | undefined {
 	const tracking = memory.trackingOf(task);
 	if (tracking === undefined) return undefined;
-	const { data } = scanMemory(task.pid, task.vmas);
+	const data = withoutMapped(scanMemory(task.pid, task.vmas).data, task);
 	const { plan, pages } = planPages(task, listPreDumped(task), data, tracking);
 	const { entries, pieces } = plan;
 	return { pid: task.pid, vpid: task.vpid, memFd: openMemory(task.pid).fd, entries, pieces, live: true, counts: pages };

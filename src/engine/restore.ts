@@ -4,7 +4,7 @@
 
 import { unlinkSync } from "node:fs";
 import { BuiltProcess } from "../agent/built.ts";
-import { CriuError, isErrno } from "../errors.ts";
+import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { ImageDir } from "../images/index.ts";
 import { CLONE_PARENT } from "../kernel/abi/sched.ts";
@@ -35,6 +35,15 @@ const SIGSTOP = 19;
 interface Started {
 	task: BuiltProcess;
 	init: BuiltProcess | undefined;
+}
+
+/** @throws UsageError MAP_PAGES */
+function checkMapOptions({ mapPages, lazyPages, autoDedup }: Options): void {
+	if (!mapPages || (!lazyPages && !autoDedup)) return;
+	const other = lazyPages ? "--lazy-pages" : "--auto-dedup";
+	throw new UsageError("MAP_PAGES", `--map-pages can't be used together with ${other}`, {
+		remedy: lazyPages ? "leave one of them out" : "keep the pages that the memory is mapped from",
+	});
 }
 
 /** Creates the root. @throws CriuError PID_TAKEN */
@@ -136,6 +145,7 @@ function planWithTerminals(options: Options, dir: ImageDir, images: DumpImages, 
  * left behind
  */
 export function restore(options: Options, control: RunControl = FREE_RUN): RestoreResult {
+	checkMapOptions(options);
 	loadHost();
 	raiseFdLimit();
 	const timings = new Timings();

@@ -8,6 +8,7 @@ import type { DumpedTask } from "../kinds/kind.ts";
 import { classifyVma } from "../kinds/mm/vma.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { intersect } from "../pages/scan.ts";
 import { LocalSink } from "../pages/sink.ts";
 import { enableSnapshots, type Protectable, Snapshot } from "../pages/snapshot.ts";
 import type { RunControl } from "./control.ts";
@@ -53,7 +54,7 @@ function isProtectable(vma: SmapsFacts): boolean {
 /** Has the agent make what a task's memory is protected with. Where it can't, that memory is copied at once. */
 export function adoptForSnapshot(snapshot: Snapshot, task: DumpedTask, agent: InjectedAgent): void {
 	const mappings = task.vmas
-		.filter(isProtectable)
+		.filter((vma) => isProtectable(vma) && intersect([vma], task.mapped.ranges).length === 0)
 		.map(({ start, end, anonHugePagesKb }): Protectable => ({ start, end, isHuge: anonHugePagesKb > 0 }));
 	if (mappings.length === 0) return;
 	const uffd = borrowUserfault(task, agent, enableSnapshots);

@@ -19,9 +19,17 @@ import type { SmapsFacts } from "../kernel/procfs/maps.ts";
 import type { ProcStat } from "../kernel/procfs/stat.ts";
 import type { ProcStatus } from "../kernel/procfs/status.ts";
 import type { Options } from "../options.ts";
+import type { Ranges } from "../pages/scan.ts";
 import type { FileStat } from "../sys/file.ts";
 
 // ---- dump ----------------------------------------------------------------------------------------------------------
+
+/** Where memory of a task is mapped from the images that it was restored from (--map-pages). */
+export interface MappedMemory {
+	readonly ranges: Ranges;
+	/** Where the images were changed afterwards. */
+	readonly changed: Ranges;
+}
 
 /** A task that stands still to be dumped. */
 export interface DumpedTask {
@@ -44,8 +52,9 @@ export interface DumpedTask {
 	readonly pidfd: number;
 	readonly stat: ProcStat;
 	readonly status: ProcStatus;
-	/** Sorted by start. */
+	/** Sorted by start; memory that is mapped from images as what it stands for. */
 	readonly vmas: readonly SmapsFacts[];
+	readonly mapped: MappedMemory;
 	/** The leader. */
 	readonly thread: StoppedThread;
 	/** All threads, the leader first. */

@@ -9,6 +9,7 @@ import { SYS_fallocate } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
 import { closeFd, statFd } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
+import { refuseMapped } from "./mappable.ts";
 import { listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import { appendRange, intersect, type Ranges } from "./scan.ts";
 
@@ -33,9 +34,18 @@ function openPages(dir: ImageDir, pagesId: number): number | undefined {
 	const flags = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 	try {
 		const fd = openSync(`/proc/self/fd/${dir.descriptor}/${name}`, flags);
-		if ((statFd(fd).mode & 0o170000) === 0o100000) return fd;
+		if ((statFd(fd).mode & 0o170000) === 0o100000) {
+			try {
+				refuseMapped(fd, name);
+			} catch (error) {
+				closeFd(fd);
+				throw error;
+			}
+			return fd;
+		}
 		closeFd(fd);
 	} catch (error) {
+		if (error instanceof ImageError) throw error;
 		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
 		throw new ImageError("IMAGE_WRITE", `cannot open image ${name} to free pages of it`, {
 			file: name,

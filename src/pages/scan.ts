@@ -64,6 +64,18 @@ export function intersect(a: Ranges, b: Ranges): Ranges {
 	return both;
 }
 
+/** What is in one of the lists or in both. */
+export function unite(a: Ranges, b: Ranges): Ranges {
+	const all = [...a, ...b].sort((x, y) => (x.start < y.start ? -1 : 1));
+	const merged: Ranges = [];
+	for (const { start, end } of all) {
+		const last = merged[merged.length - 1];
+		if (last === undefined || start > last.end) merged.push({ start, end });
+		else if (end > last.end) last.end = end;
+	}
+	return merged;
+}
+
 /** What is in the first list and not in the second. */
 export function subtract(from: Ranges, what: Ranges): Ranges {
 	const rest: Ranges = [];

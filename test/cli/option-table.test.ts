@@ -37,6 +37,7 @@ describe("optionTable", () => {
 			"html",
 			"json",
 			"log-format",
+			"map-pages",
 			"new-pidns",
 			"pid",
 			"snapshot",

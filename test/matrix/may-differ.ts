@@ -167,6 +167,14 @@ function onlyInode({ before, after }: Difference): boolean {
 	return before?.replace(/ ino:[0-9a-f]+/, "") === after?.replace(/ ino:[0-9a-f]+/, "");
 }
 
+/** Differences while memory is mapped from images. */
+export const mappedMayDiffer: readonly MayDiffer[] = [
+	{
+		pattern: /status\/VmLck/,
+		why: "what is mapped is locked, so that MADV_DONTNEED can't bring the file's pages back",
+	},
+];
+
 /** Differences between a running program and the same one stopped by a signal. */
 export const stoppedMayDiffer: readonly MayDiffer[] = [
 	{ pattern: /stat\/state|status\/State/, why: "it's stopped" },

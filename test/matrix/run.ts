@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Host, Side } from "../matrix.ts";
-import { findUnexplained, mayDiffer, peerMayDiffer, stoppedMayDiffer } from "./may-differ.ts";
+import { findUnexplained, mappedMayDiffer, mayDiffer, peerMayDiffer, stoppedMayDiffer } from "./may-differ.ts";
 import type { Scenario } from "./scenario.ts";
 import { compareSnapshots, type Snapshot, statesOf } from "./snapshot.ts";
 import { type Stage, showEnding } from "./stage.ts";
@@ -34,6 +34,8 @@ export class Run {
 	atEnd: (() => Promise<void>) | undefined;
 	step = "start";
 	peerHadAHand = false;
+	/** Its memory is mapped from images. */
+	mapped = false;
 	before: Snapshot = new Map();
 
 	constructor(
@@ -107,6 +109,7 @@ export class Run {
 		if (this.parent !== undefined)
 			for (const [key, value] of now) if (key.endsWith("/VmFlags")) now.set(key, value.replace(/ uw\b/, ""));
 		const rules = [...mayDiffer, ...this.scenario.mayDiffer, ...(stopped ? stoppedMayDiffer : [])];
+		if (this.mapped) rules.push(...mappedMayDiffer);
 		if (this.peerHadAHand) rules.push(...peerMayDiffer, ...this.scenario.peerMayDiffer);
 		const bad = findUnexplained(compareSnapshots(this.before, now), this.before, now, rules);
 		if (bad.length === 0) return;

@@ -40,6 +40,8 @@ export interface Scenario {
 	refusalTexts: string[];
 	/** It holds memory of a kind of its own: it runs in the modes that are about memory alone. */
 	memory: boolean;
+	/** It's among the few that always run in the mode that maps memory. */
+	mapped: boolean;
 	/** It stops itself after READY: state T is its rest, SIGCONT comes before the trigger. */
 	stopped: boolean;
 	/** Why pairings with the peer aren't run; undefined: they are. */
@@ -79,6 +81,7 @@ export function parseScenario(path: string): Scenario {
 		refused: undefined,
 		refusalTexts: [],
 		memory: false,
+		mapped: false,
 		stopped: false,
 		skipPeer: undefined,
 		skipDecode: undefined,
@@ -116,6 +119,7 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 	else if (tag === "busy" && (text === "" || text === "threads" || text === "children"))
 		scenario.busy = text === "" ? "all" : text;
 	else if (tag === "memory") scenario.memory = true;
+	else if (tag === "mapped") scenario.mapped = true;
 	else if (tag === "stopped") scenario.stopped = true;
 	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;

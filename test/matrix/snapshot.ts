@@ -98,6 +98,7 @@ function addColonLines(into: Snapshot, prefix: string, text: string): void {
 	}
 }
 
+const pagesFile = /\/pages-\d+\.img(?: \(deleted\))?$/;
 const mapLine = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) ([0-9a-f:]+) (\d+) *(.*)$/;
 
 /**
@@ -115,11 +116,20 @@ export class Numbering {
 	}
 }
 
+/** A mapping of a pages file as the anonymous one that it stands for: --map-pages has made it. */
+function asAnonymous(line: RegExpExecArray): RegExpExecArray {
+	line.splice(4, 4, "00000000", "00:00", "0", "");
+	return line;
+}
+
 function addSmaps(into: Snapshot, prefix: string, text: string, objects: Numbering): void {
 	let at = "";
+	let isMapped = false;
 	for (const line of text.split("\n")) {
-		const map = mapLine.exec(line);
-		if (map !== null) {
+		const found = mapLine.exec(line);
+		if (found !== null) {
+			isMapped = pagesFile.test(found[7] ?? "");
+			const map = isMapped ? asAnonymous(found) : found;
 			at = `${map[1]}-${map[2]}`;
 			into.set(`${prefix}maps/${at}/perms`, map[3] ?? "");
 			into.set(`${prefix}maps/${at}/offset`, map[4] ?? "");
@@ -131,7 +141,9 @@ function addSmaps(into: Snapshot, prefix: string, text: string, objects: Numberi
 		}
 		const colon = line.indexOf(":");
 		const name = line.slice(0, colon);
-		if (smapsFields.has(name)) into.set(`${prefix}smaps/${at}/${name}`, line.slice(colon + 1).trim());
+		if (!smapsFields.has(name)) continue;
+		const value = line.slice(colon + 1).trim();
+		into.set(`${prefix}smaps/${at}/${name}`, isMapped && name === "VmFlags" ? value.replace(/ l[of]\b/g, "") : value);
 	}
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // @memory
+// @mapped
 // Memory that is forked, moved, grown, swapped, given back and unmapped right after the trigger, by two threads and their
 // children, perhaps while pages of it are still missing: every page is as it was, or zero where it was given back.
 #include "scenario.h"

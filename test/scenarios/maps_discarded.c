@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // @memory
+// @mapped
 // Pages given back by MADV_DONTNEED, MADV_FREE and MADV_REMOVE read as zeroes (or as before, for MADV_FREE); neighbours are intact.
 #include "scenario.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // @memory
+// @mapped
 // @skip-mode lazy pages that come one by one aren't shared, with CRIU neither
 // @skip-mode lazy-peer pages that come one by one aren't shared, with CRIU neither
 // Memory inherited by fork and written in part: the children each have the pages that they wrote for themselves and

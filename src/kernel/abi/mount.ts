@@ -38,6 +38,9 @@ export const MS_BORN = 0x20000000;
 export const MS_ACTIVE = 0x40000000;
 export const MS_NOUSER = 0x80000000;
 
+// f_flags of statfs(2) (include/linux/statfs.h)
+export const ST_NOEXEC = 0x8;
+
 // umount flags (include/linux/fs.h)
 export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;

@@ -62,10 +62,16 @@ function isInheritable(vma: vma_entry): boolean {
 
 /**
  * Compares a child's mappings with its maker's; nothing of a program that has executed another one is kept. `keepsVdso`: the
- * maker's vdso is where its image says.
+ * maker's vdso is where its image says. `apart`: what isn't kept of either.
  */
-export function findInherited(image: TaskImage, maker: TaskImage | undefined, keepsVdso: boolean): Inheritance {
+export function findInherited(
+	image: TaskImage,
+	maker: TaskImage | undefined,
+	keepsVdso: boolean,
+	apart: readonly ReadonlySet<vma_entry>[] = [],
+): Inheritance {
 	if (maker === undefined || maker.mm.exeFileId !== image.mm.exeFileId) return NOTHING;
+	const isApart = (vma: vma_entry) => apart.some((set) => set.has(vma));
 	const byStart = new Map(maker.mm.vmas.map((vma) => [vma.start, vma]));
 	const kept = new Set<vma_entry>();
 	const rings = new Set<vma_entry>();
@@ -79,7 +85,7 @@ export function findInherited(image: TaskImage, maker: TaskImage | undefined, ke
 			special++;
 			if (alike) specialAlike++;
 		} else if (alike && isForkedRing(vma, image) && (other.madv & NOT_INHERITED) === 0n) rings.add(vma);
-		else if (alike && isInheritable(vma) && isInheritable(other)) kept.add(vma);
+		else if (alike && isInheritable(vma) && isInheritable(other) && !isApart(vma) && !isApart(other)) kept.add(vma);
 	}
 	const vdso = keepsVdso && special > 0 && special === specialAlike;
 	for (const vma of image.mm.vmas)

@@ -12,7 +12,7 @@ import { readAuxv } from "../../kernel/procfs/auxv.ts";
 import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
 import { type PrivateRange, planPagemap } from "../../pages/pagemap.ts";
-import { type Ranges, scanMemory } from "../../pages/scan.ts";
+import { type Ranges, scanMemory, subtract, unite } from "../../pages/scan.ts";
 import { openMemory, type PageSink } from "../../pages/sink.ts";
 import { findUnchanged, type TaskTracking } from "../../pages/tracking.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
@@ -42,6 +42,14 @@ export function findMemoryBlockers(task: DumpedTask, context: DumpContext): Criu
 	const { allowUprobes } = context.options;
 	const found = [...findVmaBlockers(task.pid, task.vmas, allowUprobes), ...findRingBlockers(task)];
 	if (allowUprobes) found.push(...findUprobesInUse(task));
+	for (const { start, end } of task.mapped.changed)
+		found.push(
+			new UnsupportedError(
+				"MAPPED_IMAGES_CHANGED",
+				`pid ${task.pid}: the images that 0x${start.toString(16)}-0x${end.toString(16)} is mapped from were changed since`,
+				{ remedy: "don't trust its memory: end it, and restore it from an intact copy of the images" },
+			),
+		);
 	if (task.vmas.length === 0)
 		found.push(
 			new UnsupportedError("NO_MEMORY_MAP", `pid ${task.pid} has no memory of its own`, {
@@ -192,12 +200,20 @@ export interface PagesWritten {
 }
 
 /** Private mappings whose changes can be noted. Huge pages are copied whole: they would be noted as such only. */
+function isTrackable(vma: SmapsFacts): boolean {
+	const what = classifyVma(vma);
+	const isMemory = what === "anonymous" || what === "file" || what === "shared-memory";
+	return isMemory && !vma.shared && !vma.vmFlags.has("ht") && !vma.vmFlags.has("dp");
+}
+
+/** Where writes to a task's memory are noted. What is mapped from images is copied whole: a page may be the file's once more. */
 export function listTrackable(task: DumpedTask): Ranges {
-	return task.vmas.filter((vma) => {
-		const what = classifyVma(vma);
-		const isMemory = what === "anonymous" || what === "file" || what === "shared-memory";
-		return isMemory && !vma.shared && !vma.vmFlags.has("ht") && !vma.vmFlags.has("dp");
-	});
+	return withoutMapped(task.vmas.filter(isTrackable), task);
+}
+
+/** Ranges without what is mapped from images. */
+export function withoutMapped(ranges: Ranges, { mapped }: DumpedTask): Ranges {
+	return mapped.ranges.length === 0 ? ranges : subtract(ranges, mapped.ranges);
 }
 
 /** What of a task's memory goes into the images. */
@@ -241,7 +257,10 @@ export function dumpPages(
 	const scan = scanMemory(task.pid, task.vmas);
 	mm.vmas.push(...encodeGuards(scan.guards));
 	const stretches = listPrivateRanges(mm.vmas, [getReg(task.thread.regs, REG.sp)]);
-	const { plan, pages } = planPages(task, stretches, scan.data, tracking, later !== undefined);
+	const { ranges: mapped } = task.mapped;
+	// To the kernel pages of a file are no data, and those never touched aren't there.
+	const data = mapped.length === 0 ? scan.data : unite(scan.data, subtract(mapped, scan.guards));
+	const { plan, pages } = planPages(task, stretches, data, tracking, later !== undefined);
 	later?.(plan.later);
 	using memory = openMemory(task.pid);
 	const { entries, pieces } = plan;
@@ -251,9 +270,6 @@ export function dumpPages(
 
 /** The stretches of a task's memory that a pre-dump copies, from what can be seen of its mappings. */
 export function listPreDumped(task: DumpedTask): PrivateRange[] {
-	const trackable = new Set(listTrackable(task));
-	const entries = task.vmas
-		.filter((vma) => trackable.has(vma))
-		.map((vma) => encodeVma(vma, classifyVma(vma) as VmaClass, undefined));
+	const entries = task.vmas.filter(isTrackable).map((vma) => encodeVma(vma, classifyVma(vma) as VmaClass, undefined));
 	return listPrivateRanges(entries, [getReg(task.thread.regs, REG.sp)]);
 }

@@ -14,8 +14,9 @@ import type { PageRun } from "../../pages/pagemap.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
 import { checkRings, planRingContent, planRings } from "./aio.ts";
-import { findInherited, isForkedRing, needsChange, planClear, planInheritedContent } from "./inherit.ts";
+import { findInherited, isForkedRing, needsChange, planClear, planInheritedContent, splitRuns } from "./inherit.ts";
 import { findLazyMappings } from "./lazy.ts";
+import { findPieces, planPieces, withPieces } from "./mapped.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
 import { PageFiles } from "./page-files.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
@@ -258,14 +259,17 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	plan.lazy.push(...findLazyMappings(image.tid, mappings, context));
 	const maker = context.makers.get(image.tid);
 	const vdso = compareVdso(pagemapFile, image, runs, mappings, pages, context);
-	const inherited = findInherited(image, maker, vdso?.choice !== "proxy");
+	const pieces = findPieces(image, context);
+	const toRead = pieces.length === 0 ? runs : [...splitRuns(runs, pieces)].filter(({ inBoth }) => !inBoth);
+	const apart = [image, maker].map((one) => withPieces(one, context));
+	const inherited = findInherited(image, maker, vdso?.choice !== "proxy", apart);
 	planClear(program, inherited.ranges, 0n, plan.area.start);
 	planClear(program, inherited.ranges, plan.area.end, TASK_SIZE);
 	// Now: the exe link can't be changed while anything of the old one is mapped.
 	planBounds(program, image, plan, context, inherited.exe);
 	const makerRuns =
 		maker === undefined || inherited.kept.size === 0 ? [] : readRuns(memoryOwner(maker, context), context).runs;
-	const index = new PageIndex(runs);
+	const index = new PageIndex(toRead);
 	const mapped: MappedVma[] = [];
 	const keptMapped: MappedVma[] = [];
 	const attached: vma_entry[] = [];
@@ -293,13 +297,14 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	}
 	const isAnonymous = ({ vma }: MappedVma) => (vma.status & v.VMA_ANON_PRIVATE) !== 0;
 	for (const m of mapped) if (isAnonymous(m)) planMapping(program, m.vma, -1, m.lifted, "(anonymous)");
+	planPieces(program, mappings, pieces, pages);
 	const backed = mapped.filter((m) => !isAnonymous(m));
 	planFileMappings(program, backed, plan, context);
 	if (attached.length > 0 || context.tasks.length > 1) planSysvMemory(image, attached, program, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
 	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
-	planPageReads(pagemapFile, program, runs, mappings, pages, inherited.kept);
+	planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept);
 	planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
 	for (const vma of forkedRings) {
 		planMapping(program, vma, -1, true, "(what was a ring of asynchronous I/O)");
