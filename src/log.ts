@@ -65,7 +65,15 @@ function shape({ level: lineLevel, site, code, text }: LogLine, ms: number): str
 	return `${level >= LOG_INFO ? timestamp(ms) : ""}${prefix}${makePrintable(text)}\n`;
 }
 
+/** Is called before a line goes to stderr: what stands there for a moment gets out of the way. */
+let makeRoom: (() => void) | undefined;
+
+export function onStderr(call: (() => void) | undefined): void {
+	makeRoom = call;
+}
+
 function write(line: string): void {
+	if (fd === 2) makeRoom?.();
 	try {
 		writeSync(fd, line);
 	} catch {

@@ -140,6 +140,10 @@ export interface Options {
 	port: number;
 	psSocket: number | undefined;
 	statusFd: number | undefined;
+	/** Ours: lines of JSON that tell how far memory has been moved. */
+	progressFd: number | undefined;
+	/** Ours: the same for who reads along on stderr. */
+	showsProgress: boolean;
 	tls: boolean;
 	tlsCaCert: string | undefined;
 	tlsCaCrl: string | undefined;
@@ -281,6 +285,8 @@ function defaultMemoryOptions() {
 		port: 0,
 		psSocket: undefined,
 		statusFd: undefined,
+		progressFd: undefined,
+		showsProgress: false,
 		tls: false,
 		tlsCaCert: undefined,
 		tlsCaCrl: undefined,

@@ -137,7 +137,7 @@ static i64 fill(const struct cr_op *op, const u64 *a)
 }
 
 /* Faulting pages in by the batch and filling them while they are warm costs two thirds of faulting them one by one. */
-static i64 load_pages(const u64 *a)
+static i64 load_pages(const struct cr_ctl *ctl, const u64 *a)
 {
 	struct cr_op part = { .nr = SYS_pread64 };
 	u64 done = 0;
@@ -151,6 +151,7 @@ static i64 load_pages(const u64 *a)
 		if (ret < 0)
 			return ret;
 		done += bytes;
+		__atomic_fetch_add((u64 *)(ctl->area + CR_AREA_LOADED), bytes, __ATOMIC_RELAXED);
 	}
 	return done;
 }
@@ -209,7 +210,7 @@ static i64 run_op(struct cr_ctl *ctl, struct cr_op *op, const u64 *a)
 	case CR_OP_WAKE: return wake_word((u32 *)a[0], a[1]);
 	case CR_OP_REAP: serve_as_init((u32 *)a[0]);
 	case CR_OP_FILL: return fill(op, a);
-	case CR_OP_LOAD: return load_pages(a);
+	case CR_OP_LOAD: return load_pages(ctl, a);
 	case CR_OP_BORROW: return borrow(ctl, op, a);
 	case CR_OP_GIVE_BACK: return give_back(ctl);
 	case CR_OP_MOVE: return move(a);

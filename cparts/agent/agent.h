@@ -95,4 +95,7 @@ struct cr_ctl {
 	u64 borrowed; /* a descriptor that isn't to stay, plus 1; 0 for none */
 };
 
+/* Offset in an area of a u64: bytes that all of its agents have loaded (CR_OP_LOAD). Behind the first control block. */
+#define CR_AREA_LOADED 2048u
+
 #endif

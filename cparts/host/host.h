@@ -242,11 +242,23 @@ struct cr_launch {
 	int32_t pad;
 };
 
+/* What is told of moved memory, and to whom. */
+struct cr_progress {
+	uint64_t counter;    /* address of a number of bytes that others count, see cr_progress_note; ignored at the start */
+	char what[24];       /* zero-terminated */
+	int32_t tty_fd;      /* a line on a terminal, from the second second on; -1: none */
+	int32_t json_fd;     /* lines of JSON; -1: none */
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_snapshot_start(struct cr_snapshot *request);
 CR_EXPORT int64_t cr_snapshot_end(struct cr_snapshot *request, int32_t cancel);
+CR_EXPORT int64_t cr_progress_start(const struct cr_progress *request);
+CR_EXPORT int64_t cr_progress_note(uint64_t bytes, int64_t more, uint64_t counter);
+CR_EXPORT int64_t cr_progress_hide(void);
+CR_EXPORT int64_t cr_progress_end(int32_t ok);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);
@@ -261,5 +273,8 @@ CR_EXPORT int64_t cr_requeue(struct cr_requeue *request);
 CR_EXPORT int64_t cr_launch(struct cr_launch *request);
 CR_EXPORT int64_t cr_note_signals(int32_t *place, uint64_t signals);
 CR_EXPORT int64_t cr_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *out);
+
+/* Of the library itself: bytes that a thread has moved. */
+void cr_progress_count(uint64_t bytes);
 
 #endif

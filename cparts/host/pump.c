@@ -179,6 +179,7 @@ static void *work(void *arg)
 		uint64_t bytes = job->total - at < CHUNK ? job->total - at : CHUNK;
 		if (read_span(job, at, buffer, bytes) || write_span(job, at, buffer, bytes))
 			break;
+		cr_progress_count(bytes);
 	}
 	munmap(buffer, CHUNK);
 	return NULL;

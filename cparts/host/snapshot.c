@@ -180,6 +180,7 @@ static void copy_blocks(struct snapshot *all, uint32_t index, uint64_t base, uin
 		}
 		put += (uint64_t)got;
 	}
+	cr_progress_count(end - start);
 	uint64_t one = 1;
 	if (atomic_fetch_add(&all->done, high - low + 1) + (high - low + 1) == all->nr_blocks &&
 	    write(all->stop_fd, &one, sizeof(one)) < 0)

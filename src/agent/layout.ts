@@ -84,6 +84,8 @@ export const AGENT_VERSION = 1;
 
 /** Every area starts with the control block of its first agent and the code; programs and stacks follow. */
 export const AREA_CTL = 0;
+/** A u64: bytes that agents have loaded (CR_AREA_LOADED). */
+export const AREA_LOADED = 2048;
 export const AREA_BLOB = PAGE_SIZE;
 export const AREA_PROGRAM = 2 * PAGE_SIZE;
 

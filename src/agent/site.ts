@@ -3,7 +3,7 @@
 
 import { agentBlob } from "../sys/embedded.ts";
 import type { Mapping } from "../sys/memory.ts";
-import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_PROGRAM, CrCtl, PAGE_SIZE } from "./layout.ts";
+import { AGENT_STACK, AREA_BLOB, AREA_CTL, AREA_LOADED, AREA_PROGRAM, CrCtl, PAGE_SIZE } from "./layout.ts";
 
 /** Stack of an agent that blocks all signals: it calls few functions deep. */
 const SMALL_STACK = 2 * PAGE_SIZE;
@@ -80,6 +80,11 @@ export class BuildSite {
 	/** Makes an agent's control block ready for it. */
 	prepare(slot: AgentSlot): void {
 		CrCtl.write(this.shared.view, slot.ctl, { area: this.area });
+	}
+
+	/** Address of a u64: the bytes that agents have loaded. Not after close. */
+	get loadedAddress(): number {
+		return this.shared.address + AREA_LOADED;
 	}
 
 	/** Forgets the memory here; processes that still have it keep it. */

@@ -363,6 +363,19 @@ export const memoryOptions: readonly OptionSpec[] = [
 			options.statusFd = fd < 0 ? undefined : fd;
 		},
 	},
+	{
+		name: "progress-fd",
+		arg: "required",
+		metavar: "FD",
+		commands: "DPRS",
+		group: "memory",
+		ours: true,
+		since: "foundation",
+		help: "lines of JSON here tell how much memory has been moved, see criu help progress",
+		apply: (options, use) => {
+			options.progressFd = readInteger(use, 0, 0x7fff_ffff, "the number of an open descriptor");
+		},
+	},
 	flag("tls", "tls", "encrypt the page server's connection", { ...memory, rpc: "tls", since: "later" }),
 	text("tls-cacert", "tlsCaCert", "FILE", "trust this certificate authority", { ...memory, rpc: "tls_cacert" }),
 	text("tls-cacrl", "tlsCaCrl", "FILE", "certificates that are revoked", { ...memory, rpc: "tls_cacrl" }),

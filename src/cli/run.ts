@@ -65,6 +65,7 @@ export async function runCriu(args: readonly string[], around: Surroundings): Pr
 		const { program, print, printError } = around;
 		const { words } = line;
 		const { options } = prepared;
+		options.showsProgress = "DPRS".includes(command.letter) && isTerminal(2);
 		return await run({ options, words, line, program, isTerminal: isTerminal(1), print, printError });
 	} catch (thrown) {
 		const error = toCriuError(thrown);

@@ -102,6 +102,18 @@ Copied as ever: heap, stack, shared memory, huge and locked pages, small pieces;
 trusted attributes or is mounted noexec. A later dump has all of the memory again, without the old images.`,
 	},
 	{
+		name: "progress",
+		title: "how far a long dump or restore has come",
+		codes: [],
+		text: `On a terminal a line on stderr tells it, from the second second on, and is gone at the end. For programs there is
+--progress-fd FD: a line of JSON at the begin, four times a second, and at the end. Its fields:
+  event    begin, progress or end          what     dump, pre-dump, restore or page-server
+  bytes    of memory, moved so far         total    expected by now, 0 where that isn't known (yet)
+  ms       since the begin                 rate     bytes in a second, on average
+  left_ms  expected, -1: unknown           ok       at the end: whether it went well
+A descriptor that is full loses lines, a closed one all of them; neither stops or delays anything.`,
+	},
+	{
 		name: "not-supported",
 		title: "things that no dump can take along",
 		codes: ["UNSUPPORTED_FILE", "UNSUPPORTED_MAPPING", "BLOCKED", "TRACED", "UNREAD_EVENTS"],

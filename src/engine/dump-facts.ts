@@ -46,6 +46,19 @@ export function guessGadgets(pid: number): Gadgets | undefined {
 /** How often a tree is let go on because a thread of it is still leaving the agent of a dump that was killed. */
 export const CURE_ROUNDS = 40;
 
+/** About how many bytes of memory a dump of tasks moves. */
+export function guessBytes(tasks: readonly DumpedTask[]): bigint {
+	let kib = 0;
+	const shared = new Set<bigint>();
+	for (const { vmas } of tasks)
+		for (const vma of vmas) {
+			if (!vma.shared) kib += vma.anonymousKb + vma.swapKb;
+			else if (!shared.has(vma.ino)) kib += vma.rssKb;
+			if (vma.shared) shared.add(vma.ino);
+		}
+	return BigInt(kib) * 1024n;
+}
+
 export const NO_PAGES: PagesWritten = {
 	scanned: 0n,
 	written: 0n,

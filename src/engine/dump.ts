@@ -35,6 +35,7 @@ import { encodeSeccomp } from "../kinds/task/seccomp.ts";
 import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { Progress } from "../pages/progress.ts";
 import type { Ranges } from "../pages/scan.ts";
 import type { Snapshot } from "../pages/snapshot.ts";
 import { closeFd } from "../sys/file.ts";
@@ -42,7 +43,7 @@ import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
-import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
+import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessBytes, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
@@ -142,8 +143,10 @@ function copyMemory(
 	memory: MemoryRun,
 	control: RunControl,
 	give: LazyGive | undefined,
+	progress: Progress,
 ): PagesWritten {
 	let shared = NO_PAGES;
+	progress.expectAll(() => guessBytes(collected.map(({ task }) => task)));
 	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
 		shared = addPages(shared, { ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) });
 		closeFd(segment.fd);
@@ -245,6 +248,7 @@ function carryOut(
 	control: RunControl,
 	give: LazyGive | undefined,
 	snapshot: Snapshot | undefined,
+	progress: Progress,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
@@ -256,7 +260,7 @@ function carryOut(
 	});
 	faultPoint("dump:collected");
 	timings.lap("collect");
-	const pages = copyMemory(collected, context, memory, control, give);
+	const pages = copyMemory(collected, context, memory, control, give, progress);
 	control.check();
 	faultPoint("dump:pages");
 	for (const { task, draft } of collected) for (const kind of TASK_KINDS) kind.conclude?.(task, draft, context);
@@ -384,6 +388,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	raiseFdLimit();
 	const target = readTarget(pid, options);
 	const timings = new Timings();
+	using progress = Progress.open(options, "dump");
 	using dir = ImageDir.open(options.imagesDir);
 	const livesOn = options.leaveRunning || options.leaveStopped;
 	using give = LazyGive.open(options);
@@ -407,7 +412,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give, snapshot);
+		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give, snapshot, progress);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(error, tasks);
@@ -416,6 +421,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	}
 	faultPoint("dump:end");
 	memory.settle(dir);
+	progress.succeed();
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats = dumpStats(pages, timings);
 	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);

@@ -9,6 +9,7 @@ import { ImageDir } from "../images/index.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { PageReceiver } from "../pages/page-receiver.ts";
+import { Progress } from "../pages/progress.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { acceptOne, listenTcp, localPort } from "../sys/tcp.ts";
@@ -46,9 +47,12 @@ function serve(options: Options, listening: number | undefined): void {
 			giveImages(options, fd);
 			return;
 		}
+		const showsProgress = options.showsProgress && !options.restoreDetached;
+		using progress = Progress.open({ ...options, showsProgress }, "page-server");
 		using dir = ImageDir.open(options.imagesDir);
 		const receiver = new PageReceiver(fd, dir, { autoDedup: options.autoDedup, shared: listening === undefined });
 		receiver.run();
+		progress.succeed();
 		const { received, inParent } = receiver.counts;
 		log.info(`Received ${received} pages; ${inParent} are in the parent images`);
 	} finally {

@@ -13,6 +13,7 @@ import { listPreDumped, type PagesWritten, planPages, withoutMapped } from "../k
 import { hasSharedMemory } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
+import { Progress } from "../pages/progress.ts";
 import { scanMemory } from "../pages/scan.ts";
 import { openMemory, type TaskPages } from "../pages/sink.ts";
 import { closeFd } from "../sys/file.ts";
@@ -104,6 +105,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 	raiseFdLimit();
 	const target = readTarget(pid, options);
 	const timings = new Timings();
+	using progress = Progress.open(options, "pre-dump");
 	using dir = ImageDir.open(options.imagesDir);
 	using memory = MemoryRun.open(options, dir, true);
 	const prepared: Prepared[] = [];
@@ -128,6 +130,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		faultPoint("pre-dump:marked");
 		frozen.release(false);
 		timings.lap("release");
+		for (const { counts } of prepared) progress.expect(counts.written * 4096n);
 		for (const one of prepared) {
 			control.check();
 			memory.sink.writeTask(one);
@@ -143,6 +146,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		for (const { memFd } of prepared) closeFd(memFd);
 	}
 	memory.settle(dir);
+	progress.succeed();
 	timings.lap("images");
 	log.info(`Pre-dumped ${describeProcess(target)}`);
 	const counts = prepared.map((one) => one.counts).reduce(addPages, NO_PAGES);

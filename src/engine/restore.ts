@@ -4,6 +4,7 @@
 
 import { unlinkSync } from "node:fs";
 import { BuiltProcess } from "../agent/built.ts";
+import { OP_LOAD } from "../agent/layout.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { ImageDir } from "../images/index.ts";
@@ -12,6 +13,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { freeAfterwards, freeAll } from "../pages/dedup.ts";
 import { LazyHandover } from "../pages/lazy/protocol.ts";
+import { Progress } from "../pages/progress.ts";
 import { describePlan } from "../plan/describe-plan.ts";
 import type { DumpImages } from "../plan/model.ts";
 import { type PlannedTree, planTree } from "../plan/plan-tree.ts";
@@ -114,6 +116,17 @@ function waitForEnd(pid: number): number {
 	}
 }
 
+/** Bytes that agents load. */
+function countLoads(tree: PlannedTree): bigint {
+	let bytes = 0n;
+	for (const { programs } of tree.tasks.values())
+		for (const { code, args } of programs.memory.ops) {
+			const [, , length] = args;
+			if (code === OP_LOAD && typeof length === "bigint") bytes += length;
+		}
+	return bytes;
+}
+
 /** A hook that can't stop a restore any more. */
 function tellHook(control: RunControl, name: HookName, facts: HookFacts): void {
 	try {
@@ -149,6 +162,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	loadHost();
 	raiseFdLimit();
 	const timings = new Timings();
+	using progress = Progress.open(options, "restore");
 	using dir = ImageDir.open(options.imagesDir);
 	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
@@ -171,6 +185,8 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	}
 	timings.lap("spawn");
 	const { task: built, init } = started;
+	progress.expectAll(() => countLoads(tree));
+	progress.follow(built.site.loadedAddress);
 	const builder = new TreeBuilder(tree, built, timings, () => control.check(), lazy);
 	const facts = { rootPid: built.pid, imagesFd };
 	let removePidfile = () => {};
@@ -189,6 +205,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		lazy?.check();
 	} catch (error) {
 		lazy?.close();
+		progress.follow(undefined);
 		builder.kill();
 		init?.kill();
 		built.site.close();
@@ -197,6 +214,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		for (const undo of tree.undo) undo();
 		throw withRemedy(error);
 	}
+	progress.follow(undefined);
 	if (init !== undefined) detachInit(init);
 	builder.detach();
 	built.site.close();
@@ -204,6 +222,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	lazy?.close();
 	faultPoint("restore:detached");
 	timings.lap("release");
+	progress.succeed();
 	log.info(`Restored pid ${built.pid}${tree.tasks.size > 1 ? ` and ${tree.tasks.size - 1} others` : ""}`);
 	// Only now: a restore that failed may be tried again.
 	if (options.autoDedup && options.lazyPages)

@@ -4,10 +4,13 @@
 import { KernelError } from "../errors.ts";
 import { SYS_sendfile } from "../kernel/abi/syscalls.x86_64.ts";
 import { readAt, writeAll } from "../sys/file.ts";
-import { syscall } from "../sys/host.ts";
+import { noteProgress, syscall } from "../sys/host.ts";
+import { earlier } from "./pagemap.ts";
 
 const EINVAL = 22;
 const COPY_PIECE = 1n << 20n;
+/** So much at once that the call costs nothing, and so little that somebody can be told of it. */
+const SEND_PIECE = 64n << 20n;
 
 /** For files that can't be spliced, as those of huge pages. */
 function copyByBuffer(from: number, start: bigint, to: number, length: bigint): void {
@@ -16,6 +19,7 @@ function copyByBuffer(from: number, start: bigint, to: number, length: bigint): 
 		const bytes = readAt(from, Number(size), start + done);
 		if (BigInt(bytes.length) !== size) throw new KernelError("pread64", 5, "of shared memory: it shrank meanwhile");
 		writeAll(to, bytes);
+		noteProgress(bytes.length, 0);
 	}
 }
 
@@ -24,7 +28,7 @@ export function copyFileRange(from: number, start: bigint, to: number, length: b
 	const offset = new BigUint64Array([start]);
 	let left = length;
 	while (left > 0n) {
-		const done = syscall(SYS_sendfile, to, from, offset, left);
+		const done = syscall(SYS_sendfile, to, from, offset, earlier(left, SEND_PIECE));
 		if (done === -EINVAL) {
 			copyByBuffer(from, offset[0] ?? start, to, left);
 			return;
@@ -32,5 +36,6 @@ export function copyFileRange(from: number, start: bigint, to: number, length: b
 		if (done < 0) throw new KernelError("sendfile", -done, "of shared memory to the pages image");
 		if (done === 0) throw new KernelError("sendfile", 5, "of shared memory: it shrank meanwhile");
 		left -= BigInt(done);
+		noteProgress(done, 0);
 	}
 }

@@ -8,7 +8,7 @@ import { create, type ImageDir, type ImageKind, imageFileName, KINDS } from "../
 import type { ImageWriter } from "../images/writer.ts";
 import { SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
-import { syscall } from "../sys/host.ts";
+import { noteProgress, syscall } from "../sys/host.ts";
 import { freeAfterwards, punchOlder } from "./dedup.ts";
 import { listHeld, nrPagesFields, PE_LAZY, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import type { Ranges } from "./scan.ts";
@@ -249,6 +249,7 @@ export class PageReceiver {
 				done += ret;
 			}
 			open.written += BigInt(part.length);
+			noteProgress(part.length, 0);
 			left -= BigInt(part.length);
 		}
 	}

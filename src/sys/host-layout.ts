@@ -53,6 +53,14 @@ export const CrPump = defineStruct("cr_pump", 56, {
 	flags: ["u32", 52],
 });
 
+/** `struct cr_progress`. */
+export const CrProgress = defineStruct("cr_progress", 40, {
+	counter: ["u64", 0],
+	what: ["u8", 8, 24],
+	tty_fd: ["i32", 32],
+	json_fd: ["i32", 36],
+});
+
 /** Mirrors CR_LATE_SHARED and CR_LATE_HUGE (cparts/host/host.h). */
 export const LATE_SHARED = 1;
 export const LATE_HUGE = 2;

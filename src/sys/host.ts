@@ -7,7 +7,17 @@ import { closeSync, writeSync } from "node:fs";
 import { BugError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
-import { CrGuard, CrPump, CrRequeue, CrSeize, CrSockopt, CrSpawn, CrStep, PUMP_STREAM } from "./host-layout.ts";
+import {
+	CrGuard,
+	CrProgress,
+	CrPump,
+	CrRequeue,
+	CrSeize,
+	CrSockopt,
+	CrSpawn,
+	CrStep,
+	PUMP_STREAM,
+} from "./host-layout.ts";
 
 const SYMBOLS = {
 	cr_syscall: {
@@ -18,6 +28,10 @@ const SYMBOLS = {
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_snapshot_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_snapshot_end: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast },
+	cr_progress_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_progress_note: { args: [FFIType.u64_fast, FFIType.i64_fast, FFIType.u64_fast], returns: FFIType.i64_fast },
+	cr_progress_hide: { args: [], returns: FFIType.i64_fast },
+	cr_progress_end: { args: [FFIType.i32], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_lazy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
@@ -216,6 +230,28 @@ export function startSnapshot(address: number): number {
 /** Waits until all is copied, or ends it. Gives 0 or -errno. */
 export function endSnapshot(address: number, cancel: boolean): number {
 	return Number((library ?? loadLibrary()).symbols.cr_snapshot_end(address as Pointer, cancel ? 1 : 0));
+}
+
+/** Begins to tell how far memory has been moved; -1 for nobody on a terminal or of JSON. Gives 0 or -errno. */
+export function startProgress(what: string, ttyFd: number, jsonFd: number): number {
+	const name = new Uint8Array(24);
+	name.set(new TextEncoder().encode(what).subarray(0, 23));
+	const block = CrProgress.encode({ counter: 0n, what: [...name], tty_fd: ttyFd, json_fd: jsonFd });
+	return Number((library ?? loadLibrary()).symbols.cr_progress_start(ptr(block)));
+}
+
+/** Counts bytes that were moved, and expects more of them. `counter`: address of what others count; 0: as before, 1: none. */
+export function noteProgress(bytes: number, more: number, counter = 0): void {
+	library?.symbols.cr_progress_note(bytes, more, counter);
+}
+
+/** Makes room on the terminal. */
+export function hideProgress(): void {
+	library?.symbols.cr_progress_hide();
+}
+
+export function endProgress(ok: boolean): void {
+	library?.symbols.cr_progress_end(ok ? 1 : 0);
 }
 
 /**

@@ -40,6 +40,7 @@ describe("optionTable", () => {
 			"map-pages",
 			"new-pidns",
 			"pid",
+			"progress-fd",
 			"snapshot",
 		]);
 	});
