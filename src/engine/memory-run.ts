@@ -9,6 +9,7 @@ import { type CriuError, ImageError, isErrno, UnsupportedError, UsageError } fro
 import { type ImageDir, KINDS, PARENT_LINK } from "../images/index.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_userfaultfd } from "../kernel/abi/syscalls.x86_64.ts";
+import { UFFD_USER_MODE_ONLY } from "../kernel/abi/userfaultfd.ts";
 import { readLink } from "../kernel/procfs/links.ts";
 import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
@@ -144,7 +145,8 @@ export class MemoryRun {
 	/** Has the agent make the userfaultfd of a task. Without one it's dumped in full. @throws UnsupportedError */
 	adopt(task: DumpedTask, agent: InjectedAgent): void {
 		if (!this.wants(task)) return;
-		const uffd = borrowUserfault(task, agent, enableTracking);
+		// Programs without privileges may have only such a one, and nothing is asked of it: the kernel notes writes by itself.
+		const uffd = borrowUserfault(task, agent, enableTracking, UFFD_USER_MODE_ONLY);
 		if (uffd === undefined) return;
 		this.release(task.pid);
 		this.hold({ pid: task.pid, start: String(task.stat.starttime), uffd }, false);
@@ -255,17 +257,18 @@ function hasUserfault({ pid }: DumpedTask): boolean {
 	return listFds(pid).some((fd) => latin1.decode(readLink(`/proc/${pid}/fd/${fd}`)) === "anon_inode:[userfaultfd]");
 }
 
-/** Has the agent make a userfaultfd of a task, ours alone in the end; undefined where that isn't possible. @throws UnsupportedError */
+/** Has the agent make a userfaultfd of a task, with UFFD_* flags, ours alone in the end; undefined where that isn't possible. @throws UnsupportedError */
 export function borrowUserfault(
 	task: DumpedTask,
 	agent: InjectedAgent,
 	enable: (uffd: number) => void,
+	flags = 0,
 ): number | undefined {
 	const { rules } = task.thread;
 	// Should we die, the agent closes it, subject to seccomp again.
 	if (hasUserfault(task) || (rules !== undefined && rules.judge(SYS_close) !== "runs")) return undefined;
 	const ask = new Program();
-	const made = ask.borrow("note what is written", SYS_userfaultfd, [O_CLOEXEC | O_NONBLOCK], { check: "any" });
+	const made = ask.borrow("note what is written", SYS_userfaultfd, [O_CLOEXEC | O_NONBLOCK | flags], { check: "any" });
 	const answers = agent.programs.run(ask);
 	if (!answers.succeeded(made)) {
 		log.warn(`writes of pid ${task.pid} can't be noted: userfaultfd gave ${answers.result(made)}`);

@@ -24,7 +24,7 @@
 #define LARGE 16384
 #define READ_ONLY 4 // pages at the front that are so at times
 
-enum { WRITE = 1, CHURN, VERIFY };
+enum { WRITE = 1, CHURN, VERIFY, BE_NOBODY };
 
 struct area {
 	uint64_t address, pages;
@@ -250,6 +250,8 @@ static void obey(void)
 		verify();
 	if (header->command == CHURN && own == header->books)
 		churn(header->step);
+	if (header->command == BE_NOBODY && (setgid(65534) || setuid(65534)))
+		exit(2);
 	if (header->command != VERIFY)
 		write_some(header->count);
 	__atomic_store_n(&own->done, seq, __ATOMIC_RELEASE);

@@ -36,7 +36,7 @@ const OBEY_MS = 120_000;
 /** Where this test's criu is. */
 export const criu = process.env["CRIU_BIN"] ?? join(root, "dist/criu");
 
-const COMMANDS = { write: 1n, churn: 2n, verify: 3n };
+const COMMANDS = { write: 1n, churn: 2n, verify: 3n, "be nobody": 4n };
 
 let program: Promise<string> | undefined;
 

@@ -78,6 +78,22 @@ describeAsRoot("incremental dumps", () => {
 		TIMEOUT,
 	);
 
+	test(
+		"note what a program without any privilege writes",
+		async () => {
+			await using churn = await Churn.start(SMALL);
+			await churn.command("be nobody");
+			const first = await preDump(churn, undefined);
+			await churn.command("write", 10);
+			const last = await preDump(churn, first);
+			expect(countPages(last)).toBeLessThan(SMALL / 2);
+			churn.checkImages(last);
+			await churn.cycle(last);
+			await churn.expectIntact("after the chain");
+		},
+		TIMEOUT,
+	);
+
 	for (const action of ["kill", "error"])
 		test(
 			`go on, with nothing wrong, when a pre-dump meets ${action} at any point`,
