@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Processes that exist only to have ended: what descriptors of dead processes (pidfd) refer to.
+// Processes that exist only to have ended: what descriptors of dead processes (pidfd) and of their files in /proc refer to.
 // Source: pidfd_open(2), ioctl_pidfd(2) PIDFD_INFO_EXIT, wait(2).
 
 import { KernelError } from "../errors.ts";
@@ -7,6 +7,7 @@ import {
 	SYS_exit_group,
 	SYS_getpid,
 	SYS_kill,
+	SYS_pause,
 	SYS_pidfd_open,
 	SYS_prctl,
 	SYS_rt_sigprocmask,
@@ -21,6 +22,7 @@ import { createExecutable } from "./executable.ts";
 const SIGNAL_MASK = 0x7f;
 const PR_SET_DUMPABLE = 4;
 const SIG_SETMASK = 2;
+const SIGKILL = 9;
 
 const SYSCALL = [0x0f, 0x05];
 const ZERO_SI = [0x31, 0xf6];
@@ -81,6 +83,37 @@ export function openEndedProcess(status: number, flags: readonly number[]): numb
 	} catch (error) {
 		for (const fd of opened) closeFd(fd);
 		throw error;
+	} finally {
+		closeFd(execFd);
+	}
+}
+
+/** Code that waits for ever. */
+function buildIdleCode(): Uint8Array {
+	const call = [...loadAx(SYS_pause), ...SYSCALL];
+	return Uint8Array.from([...call, 0xeb, 256 - call.length - 2]);
+}
+
+/**
+ * Makes a process of that pid, which does nothing and ends with us. Gives what ends it sooner.
+ *
+ * @throws KernelError EEXIST when the pid is taken
+ */
+export function standIn(pid: number): () => void {
+	const execFd = createExecutable(buildCodeElf(buildIdleCode()));
+	try {
+		const made = spawn({
+			flags: 0n,
+			setTid: [pid],
+			moves: [{ from: execFd, to: execFd }],
+			execFd,
+			closeFrom: 0,
+			dieWithParent: true,
+		});
+		return () => {
+			mustSyscall("of a process that stood in", SYS_kill, made, SIGKILL);
+			while (!reap(made));
+		};
 	} finally {
 		closeFd(execFd);
 	}

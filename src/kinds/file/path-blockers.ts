@@ -4,6 +4,7 @@
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext } from "../kind.ts";
+import { findDeadProcess } from "./dead-process.ts";
 import { findExternalFile, keyOfFile, mountOf } from "./external.ts";
 import { isOvermounted, isProcPath, isUnmounted, locateFile, type NamedFile } from "./file-path.ts";
 import { findGhostBlockers } from "./ghost-dump.ts";
@@ -27,6 +28,7 @@ export function findPathBlockers(file: NamedFile, what: string, context: DumpCon
 			`mount its file system again, close the file, or ${external}`,
 		);
 	}
+	if (state === "renamed" && findDeadProcess(file, name) !== undefined) return [];
 	if (isProcPath(name))
 		return refuse("UNSUPPORTED_FILE", "belongs to a process that has ended", "close the file in the program first");
 	if (isOvermounted(file, name, context))

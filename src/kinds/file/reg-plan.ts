@@ -3,7 +3,7 @@
 // What can be known to fail is checked here, before any process exists.
 
 import type { OpRef, Program } from "../../agent/program.ts";
-import { CriuError, isErrno, UnsupportedError } from "../../errors.ts";
+import { CriuError, isErrno } from "../../errors.ts";
 import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type reg_file_entry, remap_type } from "../../images/gen/file_pb.ts";
 import { hasField } from "../../images/index.ts";
@@ -13,6 +13,7 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { type FileStat, showPath, statPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { packBuildId, readBuildId } from "./build-id.ts";
+import { planOfDeadProcess } from "./dead-process.ts";
 import { concatBytes, isProcPath } from "./file-path.ts";
 import { planGhost, readGhost } from "./ghost-plan.ts";
 import { checkInner, checkPath, corruptImage } from "./image-checks.ts";
@@ -206,6 +207,8 @@ function planRemapped(
 	context: RestoreContext,
 	as: Opened,
 ): OpRef | undefined {
+	const ofDead = planOfDeadProcess(program, reg, toOpenFlags(flags), plan, context);
+	if (ofDead !== undefined) return ofDead;
 	const remap = readRemaps(context).get(reg.id);
 	if (remap === undefined) return undefined;
 	if (remap.type === remap_type.GHOST) {
@@ -216,11 +219,7 @@ function planRemapped(
 	}
 	if (remap.type === remap_type.LINKED)
 		return openKept(program, planLinked(program, remap.id, reg.name, plan, context), flags, reg.name, plan, true);
-	throw new UnsupportedError(
-		"UNSUPPORTED_REMAP",
-		`${showPath(reg.name)} belonged to pid ${remap.id}, which had ended: this version doesn't restore such files`,
-		{ remedy: "restore these images with the original criu" },
-	);
+	throw corruptImage("remap-fpath.img", `type ${remap.type}`);
 }
 
 /**

@@ -159,10 +159,10 @@ describe("remaps", () => {
 		expect(ops.slice(0, 3).map((op) => op.nr)).toEqual([SYS_linkat, SYS_openat, SYS_unlink]);
 	});
 
-	test("to a dead process are refused", () => {
+	test("to a dead process name no file but its own", () => {
 		using dir = new TempDir();
 		writeRemaps(dir, [{ origId: 1, remapId: 77, remapType: remap_type.PROCFS }]);
-		const context = fileRestore(dir.images, [regEntry(1, "/proc/77/status")]);
-		expect(codeOf(() => planOpen(context))).toBe("UNSUPPORTED_REMAP");
+		const context = fileRestore(dir.images, [regEntry(1, "/proc/78/status")]);
+		expect(codeOf(() => planOpen(context))).toBe("IMAGE_CORRUPT");
 	});
 });
