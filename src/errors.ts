@@ -46,6 +46,9 @@ export class UnsupportedError extends CriuError {}
 /** What stands against a dump just now and goes by, as a rule, when the program runs on for a moment. */
 export class PassingError extends UnsupportedError {}
 
+/** The same; when it doesn't go by in a short while the dump is made all the same. */
+export class AvoidableError extends PassingError {}
+
 /** An image is missing, damaged, foreign or inconsistent. */
 export class ImageError extends CriuError {
 	readonly file: string | undefined;

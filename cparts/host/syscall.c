@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Any system call, without errno in between. */
 #include "host.h"
+#include <sys/syscall.h>
 
 int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f)
 {
@@ -12,5 +13,13 @@ int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64
 			 : "=a"(ret)
 			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
 			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+int64_t cr_rewrite(int32_t fd, const void *bytes, uint64_t length, int64_t offset, uint64_t times)
+{
+	int64_t ret = 0;
+	for (uint64_t i = 0; i < times && ret >= 0; i++)
+		ret = cr_syscall(SYS_pwrite64, fd, (int64_t)bytes, (int64_t)length, offset, 0, 0);
 	return ret;
 }

@@ -8,7 +8,7 @@ import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { BlockedError, BugError, CriuError, PassingError, UsageError } from "../errors.ts";
+import { AvoidableError, BlockedError, BugError, CriuError, PassingError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -309,9 +309,18 @@ function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void 
 /** How long a tree runs on, in milliseconds, when all that stands against its dump is what passes. */
 const PASSING_MS = [1, 2, 5, 10, 20, 50];
 
-/** True when something stands against a dump, and all of it goes by when the tree runs on. */
-function isPassing(blockers: readonly CriuError[]): boolean {
-	return blockers.length > 0 && blockers.every((one) => one instanceof PassingError);
+/** Of these, when it's only what can be done without. */
+const AVOIDABLE_TURNS = 3;
+
+/** How long to let the tree run on, when something stands against its dump and all of it goes by. */
+function choosePause(blockers: readonly CriuError[], turn: number): number | undefined {
+	if (blockers.length === 0 || !blockers.every((one) => one instanceof PassingError)) return undefined;
+	if (turn >= AVOIDABLE_TURNS && findRefusals(blockers).length === 0) return undefined;
+	return PASSING_MS[turn];
+}
+
+function findRefusals(blockers: readonly CriuError[]): CriuError[] {
+	return blockers.filter((one) => !(one instanceof AvoidableError));
 }
 
 /** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */
@@ -342,10 +351,10 @@ function freezeAndLook(
 			const { blockers, facts } = examine(frozen, context, gadgets);
 			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
 			const isLeaving = facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? []));
-			const pause = isPassing(blockers) ? PASSING_MS[passing] : undefined;
+			const pause = choosePause(blockers, passing);
 			if (isLeaving && leaving < CURE_ROUNDS) again = () => backOff(20 + leaving++);
 			else if (pause !== undefined) again = () => Bun.sleepSync(pause);
-			else return { frozen, context, blockers, facts };
+			else return { frozen, context, blockers: findRefusals(blockers), facts };
 			if (pause !== undefined) passing++;
 			closeAllCopies(tasks, context);
 		} catch (error) {
@@ -443,5 +452,5 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	const found = findBlockers(frozen.tasks, frozen.dead, context);
 	closeAllCopies(frozen.tasks, context);
 	collectFacts(frozen.tasks, undefined, found);
-	return found;
+	return findRefusals(found);
 }

@@ -23,7 +23,7 @@ export const file_fsnotify: GenFile = /*@__PURE__*/
     "inotify_wd_entry":
       "id:1:!:uint32 i_ino:2:!:uint64 mask:3:!:uint32::hex ignored_mask:4:!:uint32::hex s_dev:5:!:uint32::dev wd:6:!:uint32 f_handle:7:!:fh_entry",
     "inotify_file_entry":
-      "id:1:!:uint32 flags:2:!:uint32::hex fown:4:!:fown_entry wd:5:*:inotify_wd_entry",
+      "id:1:!:uint32 flags:2:!:uint32::hex fown:4:!:fown_entry wd:5:*:inotify_wd_entry unread:4201:?:bool",
     "fanotify_inode_mark_entry":
       "i_ino:1:!:uint64 f_handle:2:!:fh_entry",
     "fanotify_mount_mark_entry":
@@ -182,6 +182,13 @@ export type inotify_file_entry = Message<"inotify_file_entry"> & {
    * @generated from field: repeated inotify_wd_entry wd = 5;
    */
   wd: inotify_wd_entry[];
+
+  /**
+   * Ours: events waited that nobody had read; a restore tells of them by IN_Q_OVERFLOW.
+   *
+   * @generated from field: optional bool unread = 4201;
+   */
+  unread: boolean;
 };
 
 /**

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// inotify: watches come back under their numbers. Unread events stand in the way, as nobody can put them back.
+// inotify: watches come back under their numbers. Unread events nobody can put back: the program is told that some were lost.
 // Images: files.img (inotify_file_entry). Source: inotify(7), proc_pid_fdinfo(5), fs/notify/inotify/inotify_user.c.
 
 import type { OpRef } from "../../agent/program.ts";
@@ -12,17 +12,20 @@ import {
 } from "../../images/gen/fsnotify_pb.ts";
 import { create } from "../../images/index.ts";
 import * as ev from "../../kernel/abi/event-files.ts";
-import { O_NONBLOCK } from "../../kernel/abi/fcntl.ts";
+import { F_DUPFD, O_NONBLOCK } from "../../kernel/abi/fcntl.ts";
 import { INOTIFY_IOC_SETNEXTWD } from "../../kernel/abi/ioctl.ts";
-import { SYS_inotify_add_watch, SYS_inotify_init1, SYS_ioctl } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_fcntl, SYS_inotify_add_watch, SYS_inotify_init1, SYS_ioctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { InotifyWatch } from "../../kernel/procfs/fdinfo-kinds.ts";
+import { log } from "../../log.ts";
 import type { DumpContext, FdFacts, FileFinish, FileKind, FilePlan } from "../kind.ts";
 import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, planFlags, refuseFd } from "./anon-inode.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
+import { keptFilesOf } from "./kept-files.ts";
 import { forgetRemovals } from "./link-remap.ts";
+import { makeOverflown } from "./overflown.ts";
 import { planAsync } from "./reg-plan.ts";
 import { planWatched, type WatchTarget } from "./watch-plan.ts";
-import { encodeHandle, findPlace, refuseUnread, warnOfEvents } from "./watched.ts";
+import { avoidUnread, encodeHandle, findPlace, warnOfEvents } from "./watched.ts";
 
 const MAX_WD = 0x7fffffff;
 /** What a watch keeps besides its events. */
@@ -45,11 +48,12 @@ function findInotifyBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 				"name a folder that it lies in with --irmap-scan-path",
 			),
 		)
-		.concat(refuseUnread(file, "inotify", context));
+		.concat(avoidUnread(file, "inotify", context));
 }
 
 function dumpInotify(file: FdFacts, id: number, context: DumpContext): file_entry {
-	warnOfEvents(file, "inotify");
+	const isTold = !context.options.dropUnread;
+	const hasUnread = warnOfEvents(file, "inotify", isTold ? "a restored program gets IN_Q_OVERFLOW instead" : undefined);
 	const wd = watchesOf(file).map((watch) =>
 		create(inotify_wd_entrySchema, {
 			id: 0,
@@ -64,7 +68,13 @@ function dumpInotify(file: FdFacts, id: number, context: DumpContext): file_entr
 	return create(file_entrySchema, {
 		type: fd_types.INOTIFY,
 		id,
-		ify: create(inotify_file_entrySchema, { id, flags: imageFlags(file), fown: file.fown, wd }),
+		ify: create(inotify_file_entrySchema, {
+			id,
+			flags: imageFlags(file),
+			fown: file.fown,
+			wd,
+			...(hasUnread && isTold ? { unread: true } : {}),
+		}),
 	});
 }
 
@@ -85,9 +95,28 @@ interface Watch {
 	readonly target: WatchTarget;
 }
 
+/** An instance of ours that holds the word of lost events. */
+function planOverflown(id: number, flags: number, { program, plan }: FilePlan): OpRef | undefined {
+	try {
+		const number = keptFilesOf(plan).pass(`inotify ${id}`, () => makeOverflown(flags));
+		return program.syscall(`take inotify ${id}`, SYS_fcntl, [number, F_DUPFD, 0]);
+	} catch (error) {
+		log.warn(
+			`inotify ${id}: events are lost that were unread at the dump, and the program isn't told: ${String(error)}`,
+		);
+		return undefined;
+	}
+}
+
+function planNew(id: number, flags: number, { program }: FilePlan): OpRef {
+	return program.syscall(`make inotify ${id}`, SYS_inotify_init1, [flags], {
+		remedies: { EMFILE: "raise the sysctl fs.inotify.max_user_instances" },
+	});
+}
+
 function planInotify(entry: file_entry, file: FilePlan): OpRef {
 	const { program, context } = file;
-	const { id, flags, wd } = checkInner(entry.id, "inotify", entry.ify);
+	const { id, flags, wd, unread } = checkInner(entry.id, "inotify", entry.ify);
 	const own = checkFlags(id, flags);
 	const watches = checkWatches(id, wd).map((watch) => {
 		const { fHandle } = watch;
@@ -96,9 +125,7 @@ function planInotify(entry: file_entry, file: FilePlan): OpRef {
 		return { entry: watch, target };
 	});
 	context.once(`inotify-watches:${id}`, (): readonly Watch[] => watches);
-	const fd = program.syscall(`make inotify ${id}`, SYS_inotify_init1, [own & O_NONBLOCK], {
-		remedies: { EMFILE: "raise the sysctl fs.inotify.max_user_instances" },
-	});
+	const fd = (unread ? planOverflown(id, own & O_NONBLOCK, file) : undefined) ?? planNew(id, own & O_NONBLOCK, file);
 	planFlags(program, fd, flags);
 	planAsync(program, fd, flags);
 	return fd;

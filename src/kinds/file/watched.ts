@@ -2,7 +2,7 @@
 // What inotify and fanotify watch: the kernel tells inodes and file handles, images want paths.
 // Source: proc_pid_fdinfo(5), open_by_handle_at(2).
 
-import { type CriuError, isErrno, PassingError } from "../../errors.ts";
+import { AvoidableError, type CriuError, isErrno, PassingError } from "../../errors.ts";
 import { fd_types } from "../../images/gen/fdinfo_pb.ts";
 import type { fh_entry } from "../../images/gen/fsnotify_pb.ts";
 import { fh_entrySchema } from "../../images/gen/fsnotify_pb.ts";
@@ -187,9 +187,14 @@ export function refuseUnread(file: FdFacts, what: string, context: DumpContext):
 	];
 }
 
-/** Says what is lost. */
-export function warnOfEvents(file: FdFacts, what: string): void {
+/** Unread events that a restore can tell the loss of. They are better read in time. */
+export function avoidUnread(file: FdFacts, what: string, context: DumpContext): CriuError[] {
+	return refuseUnread(file, what, context).map(({ code, message }) => new AvoidableError(code, message, {}));
+}
+
+/** Says what is lost, and how the program hears of it; gives whether anything is. */
+export function warnOfEvents(file: FdFacts, what: string, instead = "they won't be there after a restore"): boolean {
 	const unread = countUnread(file);
-	if (unread > 0)
-		log.warn(`${nameFd(file)}: ${unread} bytes of ${what} events are unread; they won't be there after a restore`);
+	if (unread > 0) log.warn(`${nameFd(file)}: ${unread} bytes of ${what} events are unread; ${instead}`);
+	return unread > 0;
 }
