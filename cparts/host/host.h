@@ -251,8 +251,7 @@ struct cr_progress {
 };
 
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
-/* The same pwrite over and over; the result of the last one. */
-CR_EXPORT int64_t cr_rewrite(int32_t fd, const void *bytes, uint64_t length, int64_t offset, uint64_t times);
+CR_EXPORT int64_t cr_rewrite(int32_t fd, uint64_t times); /* a file's first byte; the last result */
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_snapshot_start(struct cr_snapshot *request);

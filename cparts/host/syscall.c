@@ -16,10 +16,11 @@ int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64
 	return ret;
 }
 
-int64_t cr_rewrite(int32_t fd, const void *bytes, uint64_t length, int64_t offset, uint64_t times)
+int64_t cr_rewrite(int32_t fd, uint64_t times)
 {
+	char byte = 0;
 	int64_t ret = 0;
 	for (uint64_t i = 0; i < times && ret >= 0; i++)
-		ret = cr_syscall(SYS_pwrite64, fd, (int64_t)bytes, (int64_t)length, offset, 0, 0);
+		ret = cr_syscall(SYS_pwrite64, fd, (int64_t)&byte, 1, 0, 0, 0);
 	return ret;
 }

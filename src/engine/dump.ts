@@ -8,7 +8,7 @@ import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { AvoidableError, BlockedError, BugError, CriuError, PassingError, UsageError } from "../errors.ts";
+import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -49,6 +49,7 @@ import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
+import { choosePause, findRefusals } from "./passing.ts";
 import { adoptForSnapshot, checkSnapshotOptions, openSnapshot } from "./snapshot.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
@@ -304,23 +305,6 @@ function examine({ tasks, dead }: FrozenTree, context: DumpState, hint: Gadgets 
 function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void {
 	for (const task of tasks) closeCopies(task, context);
 	closeInFlight(context);
-}
-
-/** How long a tree runs on, in milliseconds, when all that stands against its dump is what passes. */
-const PASSING_MS = [1, 2, 5, 10, 20, 50];
-
-/** Of these, when it's only what can be done without. */
-const AVOIDABLE_TURNS = 3;
-
-/** How long to let the tree run on, when something stands against its dump and all of it goes by. */
-function choosePause(blockers: readonly CriuError[], turn: number): number | undefined {
-	if (blockers.length === 0 || !blockers.every((one) => one instanceof PassingError)) return undefined;
-	if (turn >= AVOIDABLE_TURNS && findRefusals(blockers).length === 0) return undefined;
-	return PASSING_MS[turn];
-}
-
-function findRefusals(blockers: readonly CriuError[]): CriuError[] {
-	return blockers.filter((one) => !(one instanceof AvoidableError));
 }
 
 /** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */

@@ -24,10 +24,7 @@ const SYMBOLS = {
 		args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
 		returns: FFIType.i64_fast,
 	},
-	cr_rewrite: {
-		args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.i64, FFIType.u64_fast],
-		returns: FFIType.i64_fast,
-	},
+	cr_rewrite: { args: [FFIType.i32, FFIType.u64_fast], returns: FFIType.i64_fast },
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_snapshot_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
@@ -421,11 +418,9 @@ export function peekPipe(request: Uint8Array): number {
 	return Number((library ?? loadLibrary()).symbols.cr_pipe_peek(ptr(request)));
 }
 
-/** Writes the same bytes to the start of a file, over and over. @throws KernelError */
-export function rewrite(fd: number, bytes: Uint8Array, times: number): void {
-	const ret = Number((library ?? loadLibrary()).symbols.cr_rewrite(fd, ptr(bytes), bytes.length, 0, times));
-	if (ret < 0) throw new KernelError("pwrite64", -ret, "the same bytes again");
-}
+/** Writes the first byte of a file over and over; gives the last result. */
+export const rewrite = (fd: number, times: number): number =>
+	Number((library ?? loadLibrary()).symbols.cr_rewrite(fd, times));
 
 /** Closes descriptors of ours. */
 export function closeAll(fds: readonly number[]): void {

@@ -4,7 +4,7 @@
 // Source: inotify(7), fs/notify/notification.c (fsnotify_insert_event), fs/notify/inotify/inotify_fsnotify.c (inotify_merge).
 
 import { readFileSync } from "node:fs";
-import { CriuError } from "../../errors.ts";
+import { CriuError, KernelError } from "../../errors.ts";
 import { IN_CLOEXEC, IN_MODIFY, IN_NONBLOCK, InotifyEvent } from "../../kernel/abi/event-files.ts";
 import { F_SETFL, O_CLOEXEC, O_CREAT, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import { FIONREAD, INOTIFY_IOC_SETNEXTWD } from "../../kernel/abi/ioctl.ts";
@@ -39,7 +39,8 @@ function fillQueue(fd: number, events: number): void {
 		const path = toCString(`/proc/self/fd/${watched.fd}`);
 		return mustSyscall("of a file of ours", nr.SYS_inotify_add_watch, fd, path, IN_MODIFY);
 	});
-	rewrite(file.fd, new Uint8Array(1), Math.floor(events / watches.length) + 1);
+	const error = -rewrite(file.fd, Math.floor(events / watches.length) + 1);
+	if (error > 0) throw new KernelError("pwrite64", error, "to a file of ours");
 	// Their end is an event, too, for which there is no room.
 	for (const watch of watches) mustSyscall("of a file of ours", nr.SYS_inotify_rm_watch, fd, watch);
 }
