@@ -4,7 +4,7 @@
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, type InjectionFacts } from "../agent/injected.ts";
 import { CriuError, isErrno, KernelError } from "../errors.ts";
-import { readMaps } from "../kernel/procfs/maps.ts";
+import { readExecutableMaps } from "../kernel/procfs/maps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
 import type { Timings } from "./timings.ts";
@@ -36,7 +36,7 @@ export function collectFacts(
 /** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */
 export function guessGadgets(pid: number): Gadgets | undefined {
 	try {
-		return findGadgets(pid, readMaps(pid));
+		return findGadgets(pid, readExecutableMaps(pid));
 	} catch (error) {
 		if (error instanceof KernelError) return undefined;
 		throw error;

@@ -153,6 +153,23 @@ export function parseMaps(bytes: Uint8Array, file = "maps"): VmaFacts[] {
 	return vmas;
 }
 
+/** What divides the rights of an area from its start, where it can be read and executed. */
+const EXECUTABLE = / r[w-]x[sp] /g;
+
+/** The same without areas that can't be read and executed: ten thousand others cost next to nothing. */
+export function parseExecutableMaps(bytes: Uint8Array, file = "maps"): VmaFacts[] {
+	const vmas: VmaFacts[] = [];
+	const text = new AreaText(bytes, file);
+	for (const { index } of text.text.matchAll(EXECUTABLE)) {
+		const start = text.text.lastIndexOf("\n", index) + 1;
+		// A name may hold the same.
+		if (start < text.pos || text.text.indexOf(" ", start) !== index) continue;
+		text.pos = start;
+		vmas.push(text.area());
+	}
+	return vmas;
+}
+
 /** Where a key stands next. Each place is searched for once, however many areas lack the key. */
 class KeyPlaces {
 	private at = -1;
@@ -284,6 +301,12 @@ export function recallDetails(lines: readonly VmaFacts[], seen: readonly SmapsFa
 export function readMaps(pid: number | "self", procRoot = PROC_ROOT): VmaFacts[] {
 	const path = `${procRoot}/${pid}/maps`;
 	return parseMaps(readProcFile(path), path);
+}
+
+/** The VMAs of a task that can be read and executed. @throws KernelError, CriuError PROC_PARSE */
+export function readExecutableMaps(pid: number | "self", procRoot = PROC_ROOT): VmaFacts[] {
+	const path = `${procRoot}/${pid}/maps`;
+	return parseExecutableMaps(readProcFile(path), path);
 }
 
 /** The VMAs of a task with flags and usage; costs a page table walk of the whole task. @throws KernelError, CriuError PROC_PARSE */

@@ -54,7 +54,8 @@ export function readProcFd(fd: number, what: string): Uint8Array {
 function growBuffer(what: string): void {
 	if (buffer.length >= MAX_SIZE)
 		throw new CriuError("PROC_PARSE", `cannot parse ${what}: it is larger than ${MAX_SIZE} bytes`);
-	const larger = new Uint8Array(buffer.length * 2);
+	// In large steps: each one is fresh memory, which costs more than the reading.
+	const larger = new Uint8Array(buffer.length * 4);
 	larger.set(buffer);
 	buffer = larger;
 }

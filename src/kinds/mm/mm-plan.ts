@@ -102,15 +102,22 @@ interface MappedVma {
 }
 
 /** One mmap at the final address. */
-export function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, lifted: boolean, what: string): void {
+export function planMapping(
+	program: Program,
+	vma: vma_entry,
+	fd: OpRef | -1,
+	lifted: boolean,
+	what: string,
+	end = vma.end,
+): void {
 	const prot = lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot;
 	const anonymous = fd === -1;
 	let flags = (vma.flags & MAP_BITS) | mman.MAP_FIXED_NOREPLACE;
 	flags = anonymous ? flags | mman.MAP_ANONYMOUS : flags & ~(mman.MAP_ANONYMOUS | mman.MAP_HUGETLB | HUGE_BITS);
 	program.syscall(
-		`map ${hex(vma.start)}-${hex(vma.end)} ${what}`,
+		`map ${hex(vma.start)}-${hex(end)} ${what}`,
 		nr.SYS_mmap,
-		[vma.start, vma.end - vma.start, prot, BigInt(flags >>> 0), fd, anonymous ? 0 : vma.pgoff],
+		[vma.start, end - vma.start, prot, BigInt(flags >>> 0), fd, anonymous ? 0 : vma.pgoff],
 		{
 			check: { equal: vma.start },
 			remedies: {
@@ -121,6 +128,27 @@ export function planMapping(program: Program, vma: vma_entry, fd: OpRef | -1, li
 			},
 		},
 	);
+}
+
+/** As much as one call maps for several; more at once could count as overcommitment. */
+const MAX_JOINED = 1n << 30n;
+
+/** Maps anonymous memory; neighbours that are alike for now, whatever their protection will be, at once, as the kernel joins them. */
+function planAnonymous(program: Program, anonymous: readonly MappedVma[]): void {
+	const protOf = ({ vma, lifted }: MappedVma) => (lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot);
+	const apart = mman.MAP_GROWSDOWN | mman.MAP_HUGETLB;
+	for (let at = 0; at < anonymous.length; ) {
+		const first = anonymous[at] as MappedVma;
+		const { start, flags } = first.vma;
+		let { end } = first.vma;
+		for (at++; at < anonymous.length && (flags & apart) === 0; at++) {
+			const next = anonymous[at] as MappedVma;
+			const isAlike = protOf(next) === protOf(first) && ((next.vma.flags ^ flags) & MAP_BITS) === 0;
+			if (next.vma.start !== end || !isAlike || next.vma.end - start > MAX_JOINED) break;
+			end = next.vma.end;
+		}
+		planMapping(program, first.vma, -1, first.lifted, "(anonymous)", end);
+	}
 }
 
 /** The kernel puts uprobes into text that is mapped as such, not into what becomes text later: writable only then. */
@@ -296,7 +324,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		mapped.push({ vma, lifted: holds && (vma.prot & mman.PROT_WRITE) === 0 });
 	}
 	const isAnonymous = ({ vma }: MappedVma) => (vma.status & v.VMA_ANON_PRIVATE) !== 0;
-	for (const m of mapped) if (isAnonymous(m)) planMapping(program, m.vma, -1, m.lifted, "(anonymous)");
+	planAnonymous(program, mapped.filter(isAnonymous));
 	planPieces(program, mappings, pieces, pages);
 	const backed = mapped.filter((m) => !isAnonymous(m));
 	planFileMappings(program, backed, plan, context);

@@ -49,7 +49,7 @@ const decoder = new TextDecoder("latin1");
 
 /** The name of a VMA as text; good enough for the kernel's own names. */
 export function vmaName(vma: SmapsFacts): string {
-	return decoder.decode(vma.name);
+	return vma.name.length === 0 ? "" : decoder.decode(vma.name);
 }
 
 /** Says what a VMA is, by its name and flags. */

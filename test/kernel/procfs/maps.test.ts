@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../../../src/kernel/abi/mman.ts";
-import { parseMaps, parseSmaps, readMaps, readSmaps, vmaPath } from "../../../src/kernel/procfs/maps.ts";
+import {
+	parseExecutableMaps,
+	parseMaps,
+	parseSmaps,
+	readMaps,
+	readSmaps,
+	vmaPath,
+} from "../../../src/kernel/procfs/maps.ts";
 import { bytes, Child, expectParseError, text } from "./samples.ts";
 
 const MAPS = `55c35e13c000-55c35e13e000 r--p 00000000 fe:00 260386                     /usr/bin/head
@@ -41,6 +48,22 @@ function manyMaps(count: number): string[] {
 		return `${start.toString(16)}-${(start + 0x1000).toString(16)} r-xp 00002000 fe:00 ${260386 + i}${name}\n`;
 	});
 }
+
+describe("parseExecutableMaps", () => {
+	test("gives what can be read and executed of what parseMaps gives, whatever names hold", () => {
+		const lines = [
+			"1000-2000 rw-p 00000000 00:00 0",
+			"2000-3000 r-xp 00001000 fe:00 12                     /a r-xp b",
+			"3000-4000 r--p 00002000 fe:00 12                     /a r-xp b",
+			"4000-5000 --xp 00000000 00:00 0 ",
+			"5000-6000 rwxs 00000000 00:00 0",
+		];
+		const bytes = new TextEncoder().encode(`${lines.join("\n")}\n`);
+		expect(parseExecutableMaps(bytes)).toEqual(parseMaps(bytes).filter(({ prot }) => (prot & 5) === 5));
+		expect(parseExecutableMaps(new TextEncoder().encode(lines[1] ?? "")).length).toBe(1);
+		expect(parseExecutableMaps(new Uint8Array(0))).toEqual([]);
+	});
+});
 
 describe("parseMaps", () => {
 	test("gives every field of every area", () => {
