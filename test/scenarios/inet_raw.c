@@ -13,7 +13,7 @@ int main(int argc, char **argv)
 	scenario_start(argc, argv);
 	struct sockaddr_in at = own_address(1, 0), from = own_address(2, 0), ping_at = own_address(3, 0);
 	int server = must(socket(AF_INET, SOCK_DGRAM, 0)), plain = must(socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_RAW));
-	int plain6 = must(socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_RAW)), others[2][256];
+	int plain6 = must(socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_RAW)), others[2][257];
 	bind_to(server, &at);
 	own_name(server, &at);
 	int udp = must(socket(AF_INET, SOCK_RAW, IPPROTO_UDP)), icmp = must(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 	set_int(icmp, SOL_RAW, ICMP_FILTER, FILTER);
 	uint32_t filter6[8] = { FILTER, 0, 0, 7 }, kept6[8] = { 0 };
 	must(setsockopt(icmp6, SOL_ICMPV6, ICMPV6_FILTER, filter6, sizeof(filter6)));
-	for (int i = 1; i < 256; i += 17)
+	for (int i = 1; i <= 256; i += 17)
 		for (int family = 0; family < 2; family++)
 			others[family][i] = must(socket(family ? AF_INET6 : AF_INET, SOCK_RAW, i));
 	ready();
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	expect("address of a raw socket", ping_at.sin_addr.s_addr, sender.sin_addr.s_addr);
 	expect("IP_HDRINCL of IPPROTO_RAW", 1, get_int(plain, SOL_IP, IP_HDRINCL));
 	expect("protocol of IPPROTO_RAW", IPPROTO_RAW, get_int(plain6, SOL_SOCKET, SO_PROTOCOL));
-	for (int i = 1; i < 256; i += 17)
+	for (int i = 1; i <= 256; i += 17)
 		for (int family = 0; family < 2; family++)
 			expect("protocol", i, get_int(others[family][i], SOL_SOCKET, SO_PROTOCOL));
 	pass();

@@ -24,7 +24,8 @@ import { readSocketQueues } from "./sk-queue.ts";
 import { checkDatagrams, refillUdp } from "./udp-refill.ts";
 
 const MAX_PORT = 65535;
-const MAX_PROTOCOL = 255;
+/** What the kernel has room for; which of them it knows it says itself (IPPROTO_MAX grows). */
+const MAX_PROTOCOL = 0xffff;
 const I32_MAX = 0x7fffffff;
 
 /** An entry whose numbers have been checked. */
