@@ -19,7 +19,7 @@ import type { Completion, DumpContext, DumpedTask, RestoreContext, TaskDraft, Ta
 import { runsWithin } from "./inherit.ts";
 import { corruptMemory, readImagePages } from "./mm-pages.ts";
 import type { PageFiles } from "./page-files.ts";
-import { classifyVma, VMA_AREA_AIORING } from "./vma.ts";
+import { isRing, VMA_AREA_AIORING } from "./vma.ts";
 
 const HEAD = BigInt(AioRing.size);
 const EVENT = BigInt(IoEvent.size);
@@ -77,7 +77,7 @@ function findRingProblem(pid: number, vma: SmapsFacts): string | undefined {
 /** What stands against a dump of a task's rings. @throws KernelError */
 export function findRingBlockers({ pid, vmas }: DumpedTask): CriuError[] {
 	return vmas.flatMap((vma) => {
-		const problem = classifyVma(vma) === "aio" ? findRingProblem(pid, vma) : undefined;
+		const problem = isRing(vma) ? findRingProblem(pid, vma) : undefined;
 		if (problem === undefined) return [];
 		const message = `pid ${pid}: the ring of asynchronous I/O at ${hex(vma.start)} ${problem}`;
 		return [new UnsupportedError("AIO_RING", message, { remedy: "let the program call io_destroy first" })];
@@ -148,13 +148,13 @@ export function checkRingsStill(task: DumpedTask, { mm: { aios } }: TaskDraft, c
 
 /** Checks the rings of an image against its mappings. @throws ImageError */
 export function checkRings(file: string, aios: readonly aio_ring_entry[], mappings: readonly vma_entry[]): void {
-	const rings = new Map(mappings.map((vma) => [vma.start, vma]));
+	const rings = new Map(mappings.flatMap((vma) => ((vma.status & VMA_AREA_AIORING) === 0 ? [] : [[vma.start, vma]])));
 	const seen = new Set<bigint>();
 	for (const { id, ringLen } of aios) {
 		const vma = rings.get(id);
 		if (seen.has(id)) throw corruptMemory(file, `ring ${hex(id)} is there twice`);
 		seen.add(id);
-		if (vma === undefined || (vma.status & VMA_AREA_AIORING) === 0 || vma.end - vma.start !== BigInt(ringLen))
+		if (vma === undefined || vma.end - vma.start !== BigInt(ringLen))
 			throw corruptMemory(file, `ring ${hex(id)} isn't mapped with ${ringLen} bytes`);
 	}
 	for (const { start, end, status, flags } of rings.values())

@@ -29,6 +29,7 @@ import {
 	encodeGuards,
 	encodeVma,
 	findVmaBlockers,
+	isRing,
 	listPrivateRanges,
 	type VmaClass,
 	vmaName,
@@ -179,7 +180,7 @@ export function dumpMemoryMap(
 	mm.auxvTail = auxv.slice(AUXV_LIMIT);
 	mm.vmas = encodeVmas(task, context);
 	const brk = ask.syscall("ask for the break", SYS_brk, [0]);
-	const rings = task.vmas.filter((vma) => classifyVma(vma) === "aio");
+	const rings = task.vmas.filter(isRing);
 	const ringsAsked = rings.length === 0 ? undefined : dumpRings(task, rings, mm.aios, ask, context);
 	return (answers) => {
 		ringsAsked?.(answers);

@@ -52,6 +52,13 @@ export function vmaName(vma: SmapsFacts): string {
 	return vma.name.length === 0 ? "" : decoder.decode(vma.name);
 }
 
+const RING = new TextEncoder().encode("/[aio]");
+
+/** True for a ring of asynchronous I/O. Costs next to nothing for all others. */
+export function isRing({ shared, name }: SmapsFacts): boolean {
+	return shared && name[1] === RING[1] && RING.every((byte, i) => name[i] === byte);
+}
+
 /** Says what a VMA is, by its name and flags. */
 export function classifyVma(vma: SmapsFacts): VmaClass {
 	const name = vmaName(vma);
@@ -69,7 +76,7 @@ export function classifyVma(vma: SmapsFacts): VmaClass {
 	if (name === "/dev/zero (deleted)") return vma.shared || isKernelMemory(vma) ? "shared-memory" : "file";
 	if (name === "/anon_hugepage (deleted)") return vma.shared ? "shared-memory" : "anonymous";
 	if (name.startsWith("/memfd:")) return "shared-memory";
-	if (name.startsWith("/[aio]")) return "aio";
+	if (name.startsWith("/[aio]")) return isRing(vma) ? "aio" : { blocked: "anon-inode" };
 	if (name.startsWith("anon_inode:[io_uring]")) return { blocked: "io_uring" };
 	if (name.startsWith("anon_inode:")) return { blocked: "anon-inode" };
 	if (name.startsWith("socket:")) return "packet-ring";
