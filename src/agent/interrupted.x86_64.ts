@@ -8,6 +8,7 @@ import {
 	SYS_epoll_pwait2,
 	SYS_epoll_wait,
 	SYS_futex,
+	SYS_io_getevents,
 	SYS_msgrcv,
 	SYS_msgsnd,
 	SYS_nanosleep,
@@ -35,6 +36,7 @@ const NEVER_RESTARTED = new Set<number>([
 	SYS_msgrcv,
 	SYS_msgsnd,
 	SYS_rt_sigtimedwait,
+	SYS_io_getevents,
 ]);
 
 const asSigned = (value: bigint) => BigInt.asIntN(64, value);
