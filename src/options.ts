@@ -136,6 +136,8 @@ export interface Options {
 	/** Ours: private memory is mapped from the images. */
 	mapPages: boolean;
 	address: string | undefined;
+	/** The host that was asked for, where `address` is what it was found at. */
+	addressName: string | undefined;
 	/** 0 lets the kernel pick. */
 	port: number;
 	psSocket: number | undefined;
@@ -282,6 +284,7 @@ function defaultMemoryOptions() {
 		lazyPages: false,
 		mapPages: false,
 		address: undefined,
+		addressName: undefined,
 		port: 0,
 		psSocket: undefined,
 		statusFd: undefined,

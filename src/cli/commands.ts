@@ -158,6 +158,15 @@ const innerCommands: readonly CommandSpec[] = [
 		help: "",
 		load: async () => (await import("./swrk.ts")).runServiceWorker,
 	},
+	{
+		maxWords: 0,
+		usesDirectories: false,
+		name: "tls-relay",
+		letter: "-",
+		usage: "",
+		help: "",
+		load: async () => (await import("./tls-relay.ts")).runTlsRelay,
+	},
 ];
 
 /** The command of this name; undefined for an unknown word. */

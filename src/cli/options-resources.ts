@@ -376,7 +376,7 @@ export const memoryOptions: readonly OptionSpec[] = [
 			options.progressFd = readInteger(use, 0, 0x7fff_ffff, "the number of an open descriptor");
 		},
 	},
-	flag("tls", "tls", "encrypt the page server's connection", { ...memory, rpc: "tls", since: "later" }),
+	flag("tls", "tls", "encrypt the page server's connection", { ...memory, rpc: "tls" }),
 	text("tls-cacert", "tlsCaCert", "FILE", "trust this certificate authority", { ...memory, rpc: "tls_cacert" }),
 	text("tls-cacrl", "tlsCaCrl", "FILE", "certificates that are revoked", { ...memory, rpc: "tls_cacrl" }),
 	text("tls-cert", "tlsCert", "FILE", "our own certificate", { ...memory, rpc: "tls_cert" }),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu page-server`: receives the pages of one dump, or with --lazy-pages serves those of images.
 
+import { resolve } from "node:path";
 import { tellReady } from "../engine/status-fd.ts";
 import { UsageError } from "../errors.ts";
 import type { Options } from "../options.ts";
@@ -8,8 +9,23 @@ import { ownCommand } from "../sys/own-command.ts";
 import { FIRST_SOCKET, findSockets, goOnInBackground, markSockets } from "./background.ts";
 import type { CommandContext } from "./command-context.ts";
 
+/** Names of files are those of this process, whose directory the other one leaves. */
+function tlsWords(options: Options): string[] {
+	if (!options.tls) return [];
+	const { address, tlsCaCert, tlsCaCrl, tlsCert, tlsKey, tlsNoCnVerify } = options;
+	const files = Object.entries({ cacert: tlsCaCert, cacrl: tlsCaCrl, cert: tlsCert, key: tlsKey });
+	return [
+		"--tls",
+		...files.flatMap(([name, path]) => (path === undefined ? [] : [`--tls-${name}`, resolve(path)])),
+		...(tlsNoCnVerify ? ["--tls-no-cn-verify"] : []),
+		// Nothing listens there any more, but it's the name that the other side's certificate has to have.
+		...(address === undefined ? [] : ["--address", address]),
+	];
+}
+
 /** What serves a connection, as a process of its own: its descriptor 3 is the socket, 4 the images directory. */
-export function pageServerCommand({ psSocket, autoDedup, lazyPages }: Options, logLevel: number) {
+export function pageServerCommand(options: Options, logLevel: number) {
+	const { psSocket, autoDedup, lazyPages } = options;
 	const connection = psSocket === undefined ? [] : ["--ps-socket", String(FIRST_SOCKET)];
 	const dedup = autoDedup ? ["--auto-dedup"] : [];
 	const lazy = lazyPages ? ["--lazy-pages"] : [];
@@ -22,6 +38,7 @@ export function pageServerCommand({ psSocket, autoDedup, lazyPages }: Options, l
 		...connection,
 		...dedup,
 		...lazy,
+		...tlsWords(options),
 	];
 	const mark = psSocket === undefined ? markSockets(1) : {};
 	const environment = { ...process.env, CRIU_CONFIG_FILE: undefined, ...mark };

@@ -132,7 +132,7 @@ function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) 
 function looksOnly(line: CommandLine): boolean {
 	const { dryRun, checkPid } = line.options;
 	// Requests say for themselves what they need.
-	const needless = ["help", "inspect", "swrk", "service-worker"];
+	const needless = ["help", "inspect", "swrk", "service-worker", "tls-relay"];
 	return dryRun || needless.includes(line.command ?? "") || (line.command === "check" && checkPid !== undefined);
 }
 

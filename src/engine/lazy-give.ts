@@ -11,10 +11,12 @@ import type { Options } from "../options.ts";
 import { PageGiver } from "../pages/lazy/giver.ts";
 import { ImageKeeper, type KeptMemory, ProcessKeeper } from "../pages/lazy/keepers.ts";
 import type { Ranges } from "../pages/scan.ts";
+import type { TlsMaterial } from "../pages/tls/material.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { pollFds } from "../sys/poll.ts";
 import { acceptOne, listenTcp, localPort } from "../sys/tcp.ts";
 import type { HookFacts, RunControl } from "./control.ts";
+import { openLink, readTls } from "./page-link.ts";
 import { tellReady } from "./status-fd.ts";
 
 /** Serves the pages of images on a connection. @throws CriuError, KernelError */
@@ -49,21 +51,23 @@ export class LazyGive {
 		/** Listening, or with --ps-socket connected already. */
 		private fd: number,
 		private readonly isListening: boolean,
-		private readonly statusFd: number | undefined,
+		private readonly options: Options,
+		private readonly tls: TlsMaterial | undefined,
 	) {}
 
 	/** Listens, before anything is done to the target; undefined without --lazy-pages. @throws UsageError, KernelError */
 	static open(options: Options): LazyGive | undefined {
-		const { lazyPages, pageServer, psSocket, address, port, statusFd } = options;
+		const { lazyPages, pageServer, psSocket, address, port } = options;
 		if (!lazyPages) return undefined;
 		if (pageServer)
 			throw new UsageError("LAZY_PAGE_SERVER", "--lazy-pages and --page-server can't be used together in a dump", {
 				remedy: "leave --page-server out: with --lazy-pages the dump serves pages itself, at --address and --port",
 			});
-		if (psSocket !== undefined) return new LazyGive(psSocket, false, statusFd);
+		const tls = readTls(options);
+		if (psSocket !== undefined) return new LazyGive(psSocket, false, options, tls);
 		const fd = listen(address, port);
 		log.info(`Listening for a lazy-pages daemon on ${address ?? "all addresses"}, port ${localPort(fd)}`);
-		return new LazyGive(fd, true, statusFd);
+		return new LazyGive(fd, true, options, tls);
 	}
 
 	/** Memory of a task that stands still stays in it until it's asked for. */
@@ -77,7 +81,7 @@ export class LazyGive {
 	 * @throws CriuError PAGE_CONNECTION when that ended too early; HookError, CancelledError
 	 */
 	serve(control: RunControl, facts: HookFacts): void {
-		tellReady(this.statusFd);
+		tellReady(this.options.statusFd);
 		control.runHook("status-ready", facts);
 		if (this.isListening) {
 			// A signal that ends us comes in between.
@@ -87,13 +91,25 @@ export class LazyGive {
 			closeFd(this.fd);
 			this.fd = connected;
 		}
-		const giver = new PageGiver(this.fd, new ProcessKeeper(this.memories, this.fd), () => control.check());
-		giver.run();
-		log.info(`Gave ${giver.given} pages to the lazy-pages daemon`);
+		const connection = this.fd;
+		// It's the link's from here on, whatever comes of it.
+		this.fd = -1;
+		using link = openLink(connection, "server", this.tls, this.options);
+		this.fd = link.fd;
+		try {
+			const giver = new PageGiver(this.fd, new ProcessKeeper(this.memories, this.fd), () => control.check());
+			giver.run();
+			log.info(`Gave ${giver.given} pages to the lazy-pages daemon`);
+		} catch (error) {
+			throw link.explain(error);
+		} finally {
+			closeFd(this.fd);
+			this.fd = -1;
+		}
 	}
 
 	[Symbol.dispose](): void {
 		for (const { memFd } of this.memories.values()) closeFd(memFd);
-		closeFd(this.fd);
+		if (this.fd >= 0) closeFd(this.fd);
 	}
 }

@@ -13,10 +13,11 @@ import { LazyServer } from "../pages/lazy/server.ts";
 import { LocalSource, type PageSource } from "../pages/lazy/source.ts";
 import { listLazy } from "../pages/pagemap.ts";
 import type { Ranges } from "../pages/scan.ts";
+import type { PageLink } from "../pages/wire.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
-import { connectPageServer } from "./memory-run.ts";
+import { connectPageServer } from "./page-link.ts";
 import { resolveServer } from "./page-server.ts";
 
 /** A daemon that a restore can connect to. */
@@ -50,12 +51,23 @@ export async function openLazyDaemon(options: Options, sockets: readonly number[
 	raiseFdLimit();
 	if (sockets.length > 0) return { fds: sockets, serve: () => serve(options, sockets) };
 	// The other side first: without it there's nothing that a restore could be promised.
-	const server = options.pageServer ? [connectPageServer(await resolveServer(options))] : [];
-	const fds = [bind(), ...server];
-	return { fds, serve: () => serve(options, fds) };
+	const link = options.pageServer ? connectPageServer(await resolveServer(options)) : undefined;
+	const fds = link === undefined ? [bind()] : [bind(), link.fd];
+	return { fds, serve: () => serve(options, fds, link) };
 }
 
-function serve(options: Options, [listening = -1, server]: readonly number[]): void {
+function serve(options: Options, sockets: readonly number[], link?: PageLink): void {
+	try {
+		serveRestore(options, sockets);
+	} catch (error) {
+		throw link?.explain(error) ?? error;
+	} finally {
+		for (const fd of sockets.slice(1)) closeFd(fd);
+		link?.[Symbol.dispose]();
+	}
+}
+
+function serveRestore(options: Options, [listening = -1, server]: readonly number[]): void {
 	using dir = ImageDir.open(options.imagesDir);
 	dir.readInventory();
 	const tasks = dir.readEntries(KINDS.PSTREE).length;

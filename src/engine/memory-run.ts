@@ -21,9 +21,10 @@ import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
 import type { Ranges } from "../pages/scan.ts";
 import { LocalSink, type PageSink } from "../pages/sink.ts";
 import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
+import type { PageLink } from "../pages/wire.ts";
 import { closeFd } from "../sys/file.ts";
 import { getPidfdFd, openPidfd } from "../sys/process.ts";
-import { connectTcp } from "../sys/tcp.ts";
+import { connectPageServer } from "./page-link.ts";
 import { startTracker, type TrackedTask, Tracker, type TrackerAddress } from "./tracker.ts";
 
 /** A task whose writes are noted, with descriptors of ours. */
@@ -45,6 +46,7 @@ export class MemoryRun {
 		private readonly options: Options,
 		private readonly parent: ImageDir | undefined,
 		readonly sink: PageSink,
+		private readonly link: PageLink | undefined,
 		/** Writes are noted from this dump on. */
 		readonly arms: boolean,
 	) {
@@ -58,12 +60,10 @@ export class MemoryRun {
 	 */
 	static open(options: Options, dir: ImageDir, arms: boolean): MemoryRun {
 		const parent = options.prevImagesDir === undefined ? undefined : linkParent(dir, options.prevImagesDir);
-		const run = new MemoryRun(
-			options,
-			parent,
-			options.pageServer ? connectSink(options, dir) : new LocalSink(dir, parent),
-			arms,
-		);
+		const { sink, link } = options.pageServer
+			? connectSink(options, dir)
+			: { sink: new LocalSink(dir, parent), link: undefined };
+		const run = new MemoryRun(options, parent, sink, link, arms);
 		try {
 			run.readParent();
 			return run;
@@ -191,6 +191,7 @@ export class MemoryRun {
 		this.chosen?.close();
 		for (const tracker of this.stale) tracker.close();
 		this.sink[Symbol.dispose]();
+		this.link?.[Symbol.dispose]();
 		this.parent?.close();
 	}
 }
@@ -213,19 +214,16 @@ export function hideTrackers(tasks: readonly DumpedTask[], known: Tracker | unde
 	return others;
 }
 
-/** Connects to the page server. @throws UsageError, KernelError, CriuError PAGE_CONNECTION */
-function connectSink(options: Options, dir: ImageDir): PageSink {
-	return PageClient.start(connectPageServer(options), dir, options.psSocket !== undefined);
-}
-
-/** A connection to the page server; with --ps-socket the user's own. @throws UsageError, KernelError */
-export function connectPageServer({ psSocket, address, port }: Options): number {
-	if (psSocket !== undefined) return psSocket;
-	if (address === undefined || port === 0)
-		throw new UsageError("NO_PAGE_SERVER", "--page-server needs --address and --port, or --ps-socket", {
-			remedy: "name where `criu page-server` listens",
-		});
-	return connectTcp(address, port);
+/** Connects to the page server, and finds out how it talks. @throws UsageError, KernelError, CriuError PAGE_CONNECTION, TLS_* */
+function connectSink(options: Options, dir: ImageDir): { sink: PageSink; link: PageLink } {
+	const link = connectPageServer(options);
+	try {
+		return { sink: PageClient.start(link.fd, dir, options.psSocket !== undefined), link };
+	} catch (error) {
+		const reason = link.explain(error);
+		link[Symbol.dispose]();
+		throw reason;
+	}
 }
 
 /** Makes the link to the images that these build on, unless there is one, and opens what it leads to. */

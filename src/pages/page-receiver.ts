@@ -64,7 +64,12 @@ export class PageReceiver {
 	constructor(
 		private readonly fd: number,
 		private readonly dir: ImageDir,
-		private readonly options: { readonly autoDedup: boolean; readonly shared: boolean },
+		private readonly options: {
+			readonly autoDedup: boolean;
+			readonly shared: boolean;
+			/** Asked at the end: whether the other side meant it. */
+			readonly endedWell?: () => boolean;
+		},
 	) {
 		this.parent = dir.openParent();
 	}
@@ -263,7 +268,7 @@ export class PageReceiver {
 		// Others may hold the connection, which has no end then.
 		if (this.options.shared || command === wire.PS_FORCE_CLOSE) return false;
 		try {
-			if (wire.receive(this.fd, new Uint8Array(1)) === 0) return true;
+			if (wire.receive(this.fd, new Uint8Array(1)) === 0) return this.options.endedWell?.() ?? true;
 			log.warn("Unexpected data after the end of the dump");
 		} catch (error) {
 			if (!(error instanceof CriuError)) throw error;

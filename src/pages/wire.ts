@@ -72,6 +72,22 @@ export function readHeader(view: DataView, size: HeaderSize): Message {
 	};
 }
 
+/** A connection between dump, page server or lazy-pages daemon, and what is known of it besides its bytes. */
+export interface PageLink {
+	/** Plain bytes are read and written here, by blocking calls. Who uses the link closes it, before its end. */
+	readonly fd: number;
+	/** Asked at the end of what came: true unless it's known that the other side didn't mean this end. */
+	endedWell(): boolean;
+	/** The reason of an error, where more is known of it than the connection shows. */
+	explain(error: unknown): unknown;
+	[Symbol.dispose](): void;
+}
+
+/** A connection that isn't encrypted. */
+export function plainLink(fd: number): PageLink {
+	return { fd, endedWell: () => true, explain: (error) => error, [Symbol.dispose]: () => {} };
+}
+
 /** The error for a connection that ends, or doesn't get on, in the middle. */
 export function cutConnection(cause?: unknown): CriuError {
 	return new CriuError("PAGE_CONNECTION", "the connection between dump and page server was cut", {
@@ -140,7 +156,8 @@ export function awaitInput(fd: number, timeoutMs: number): boolean {
 
 /** How long an old server has for its first answer, in milliseconds: a new one waits for more of the message meanwhile. */
 const FIRST_ANSWER_MS = 1500;
-const NO_TARGET = targetOf(TYPE_TASK, 0x3fffff);
+/** What the first question is about: nothing, and its first word is no command. */
+export const NO_TARGET = targetOf(TYPE_TASK, 0x3fffff);
 
 /**
  * Which headers a server has, by a question that is whole with 24 bytes for old servers, and with eight more for new ones.

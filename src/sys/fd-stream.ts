@@ -61,6 +61,13 @@ export function connectStream(path: string): number {
 	return openWith(path, (fd, address) => mustSyscall(`to ${path}`, nr.SYS_connect, fd, address, address.length));
 }
 
+/** Two sockets that are connected to each other. @throws KernelError */
+export function makeStreamPair(): readonly [one: number, other: number] {
+	const pair = new Int32Array(2);
+	mustSyscall("of our own", nr.SYS_socketpair, so.AF_UNIX, so.SOCK_STREAM | so.SOCK_CLOEXEC, 0, pair);
+	return [pair[0] ?? -1, pair[1] ?? -1];
+}
+
 /** Waits for a connection, which tells of senders, too. @throws KernelError */
 export function acceptStream(fd: number): number {
 	for (;;) {

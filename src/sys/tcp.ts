@@ -59,7 +59,8 @@ function openSocket(address: Uint8Array): number {
 	return mustSyscall("for TCP", nr.SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-function setTimeouts(fd: number): void {
+/** A connection that is stuck for long counts as cut; what is small isn't held back. */
+export function setTimeouts(fd: number): void {
 	const time = new BigInt64Array([BigInt(STUCK_SEC), 0n]);
 	for (const name of [SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD]) syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, time, 16);
 	syscall(nr.SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);

@@ -14,6 +14,7 @@ import { type Ending, Stage } from "../../matrix/stage.ts";
 import { listOthers, waitForNone } from "../../matrix/tree.ts";
 import { ourCriu } from "../../matrix.ts";
 import { findPeer } from "../../peer.ts";
+import { Pki } from "../pki.ts";
 import { Lender, type Manner } from "./lender.ts";
 
 const criu = ourCriu();
@@ -26,6 +27,7 @@ const FAILED: Ending = { how: "exit", code: 1 };
 describeAsRoot("lazy memory", () => {
 	let dir: string;
 	let stage: Stage;
+	let pki: Pki;
 	let pid: number;
 	let runs = 0;
 
@@ -38,6 +40,9 @@ describeAsRoot("lazy memory", () => {
 	beforeAll(async () => {
 		dir = mkdtempSync(join(tmpdir(), "lazy-test-"));
 		mkdirSync(at("images"));
+		pki = new Pki(at("pki"));
+		pki.makeAuthority("ca");
+		for (const name of ["server", "client"]) pki.issue("ca", name);
 		stage = await openStage();
 		const scenario = listScenarios().find(({ name }) => name === "lazy_memory");
 		if (scenario === undefined) throw new Error("no scenario lazy_memory");
@@ -57,12 +62,12 @@ describeAsRoot("lazy memory", () => {
 	const run = (...args: string[]) => runOn(stage, criu, ...args);
 
 	/** A daemon that listens; its work directory, its pid. */
-	async function startDaemon(where: Stage, program: string, port: number | undefined) {
+	async function startDaemon(where: Stage, program: string, port: number | undefined, more: readonly string[] = []) {
 		const work = at(`work${++runs}`);
 		mkdirSync(work);
 		const remote = port === undefined ? [] : ["--page-server", "--address", "127.0.0.1", "--port", String(port)];
 		const background = ["-d", "--pidfile", join(work, "pid"), "-o", join(work, "lazy.log"), "-v4"];
-		const args = ["lazy-pages", "-D", at("images"), "-W", work, ...background, ...remote];
+		const args = ["lazy-pages", "-D", at("images"), "-W", work, ...background, ...remote, ...more];
 		expect(await runOn(where, program, ...args)).toEqual(WELL);
 		return { work, daemon: Number(readFileSync(join(work, "pid"), "latin1")), log: `work${runs}/lazy.log` };
 	}
@@ -192,11 +197,11 @@ describeAsRoot("lazy memory", () => {
 	}
 
 	/** The program, come back in another place, checks itself with memory from `port`. */
-	async function checkElsewhere(port: number, program: string): Promise<void> {
+	async function checkElsewhere(port: number, program: string, ...more: string[]): Promise<void> {
 		const other = await openStage();
 		try {
 			writeFileSync(at("out"), "READY\n");
-			const { work, daemon } = await startDaemon(other, program, port);
+			const { work, daemon } = await startDaemon(other, program, port, more);
 			expect(await runOn(other, program, ...restoreArgs(work))).toEqual(WELL);
 			await other.kill(pid, SIGTERM);
 			expect(await other.died(pid)).toEqual(WELL);
@@ -221,6 +226,14 @@ describeAsRoot("lazy memory", () => {
 		expect(await ended).toEqual(WELL);
 	}, 120_000);
 
+	test("comes over TLS from images elsewhere", async () => {
+		const give = ["page-server", "--lazy-pages", "-D", at("images"), ...pki.options("server")];
+		const { ended, port } = await startGiver(give, "tls.log");
+		await checkElsewhere(port, criu, ...pki.options("client"));
+		expect(await ended).toEqual(WELL);
+		expect(read("tls.log")).toContain("TLS handshake completed");
+	}, 240_000);
+
 	test("stays in a program that goes on when the other side is gone, and goes along when that has it all", async () => {
 		expect(await run("restore", "-d", "-D", at("images"), "-o", at("restore.log"))).toEqual(WELL);
 		rmSync(at("images"), { recursive: true });
@@ -235,8 +248,8 @@ describeAsRoot("lazy memory", () => {
 		socket.end(question);
 		expect(await first.ended).toEqual(FAILED);
 		socket.destroy();
-		const second = await startGiver(args, "dump2.log");
-		await checkElsewhere(second.port, criu);
+		const second = await startGiver([...args, ...pki.options("server")], "dump2.log");
+		await checkElsewhere(second.port, criu, ...pki.options("client"));
 		expect(await second.ended).toEqual(WELL);
 		expect(await stage.died(pid)).toEqual(KILLED);
 		expect(read("dump2.log")).toContain("Gave ");
