@@ -130,7 +130,6 @@ describe("refuseLaterOptions", () => {
 	test.each([
 		["dump --stream", "D"],
 		["dump -L /nonexistent", "D"],
-		["dump --tls", "D"],
 		["dump --manage-cgroups", "D"],
 		["dump --cgroup-root /x", "D"],
 		["dump --manage-cgroups=full", "D"],

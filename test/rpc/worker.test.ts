@@ -171,7 +171,10 @@ describeAsRoot("a worker", () => {
 			[{ imagesDirFd: fd, emptyNs: 0x20000000 }, "invalid argument for --empty-ns: 0x20000000"],
 			[{ imagesDirFd: fd, manageCgroupsMode: 9 }, "unknown cgroup mode: 9"],
 			[{ imagesDirFd: fd, networkLock: 9 }, "invalid argument for --network-lock: 9"],
-			[{ imagesDirFd: fd, tls: true }, "cannot do --tls yet (asked for by the request)"],
+			[
+				{ imagesDirFd: fd, external: [text("net[12]:key")] },
+				"cannot do --external=net[12]:key yet (asked for by the request)",
+			],
 			[{ imagesDirFd: fd, mntnsCompatMode: true }, "mntns_compat_mode is for restores only"],
 			[{ imagesDirFd: fd, statusFd: 9999, pid: 1 }, "status_fd: descriptor 9999 of the client"],
 			[{ imagesDirFd: fd, pidfdStoreSk: fd, pid: 1 }, `pidfd_store_sk: descriptor ${fd} of the client`],
