@@ -78,6 +78,8 @@ export interface Setting {
 	readonly cold: boolean;
 	/** A lazy-pages daemon brings the memory. */
 	readonly lazy: boolean;
+	/** Map the memory from the images. */
+	readonly mapped: boolean;
 	/** Make a snapshot of the restored program. */
 	readonly snapshot: boolean;
 }
@@ -98,7 +100,7 @@ async function takeSnapshot(stage: Stage, criu: Command, pid: number): Promise<S
  */
 export async function runRound(
 	stage: Stage,
-	{ criu, target, cold, lazy, snapshot: wantsSnapshot }: Setting,
+	{ criu, target, cold, lazy, mapped, snapshot: wantsSnapshot }: Setting,
 ): Promise<Round> {
 	const folder = join(stage.tmpfs, "images");
 	const cwd = `${stage.tmpfs}-cwd`; // On disk: what a tmpfs holds would travel in the images.
@@ -115,6 +117,7 @@ export async function runRound(
 	if (cold) await stage.empty("/run");
 	if (lazy) await startDaemon(stage, folder, criu);
 	const args = ["restore", "-d", "-D", folder, "-o", LOG, ...(lazy ? ["--lazy-pages"] : [])];
+	if (mapped) args.push("--map-pages");
 	const restore = await runTimed(stage, "restore", folder, [...criu, ...args]);
 	// Last of all: what it changes in memory must not be measured with the dump.
 	const snapshot = wantsSnapshot ? await takeSnapshot(stage, criu, pid) : undefined;

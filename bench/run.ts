@@ -65,10 +65,13 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 	const program = await compileProgram(`loads/${load.program}`, bench.workDir);
 	const target = [program, ...load.args];
 	const { cold } = bench.options;
-	const { snapshot = false } = load;
+	const { snapshot = false, mapped = false } = load;
 	const open = (criu: Command, name: string) =>
 		new Side(
-			{ criu, target, cold, lazy: load.lazy ?? false, snapshot: snapshot && name === "ours" },
+			{
+				...{ criu, target, cold, lazy: load.lazy ?? false },
+				...{ snapshot: snapshot && name === "ours", mapped: mapped && name === "ours" },
+			},
 			bench.stageProgram,
 			join(bench.workDir, name),
 		);

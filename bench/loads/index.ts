@@ -8,6 +8,7 @@ import { inet } from "./inet.ts";
 import { lazy1g } from "./lazy1g.ts";
 import { lazy1m } from "./lazy1m.ts";
 import type { Load } from "./load.ts";
+import { mapped1g } from "./mapped1g.ts";
 import { mappings } from "./mappings.ts";
 import { mem1g } from "./mem1g.ts";
 import { mem64 } from "./mem64.ts";
@@ -24,6 +25,7 @@ export const LOADS: readonly Load[] = [
 	small,
 	mem64,
 	mem1g,
+	mapped1g,
 	lazy1m,
 	lazy1g,
 	mappings,

@@ -14,6 +14,8 @@ export interface Load {
 	readonly rounds: number;
 	/** Restored without its memory, which a daemon brings: the restore's time is that until it runs. */
 	readonly lazy?: boolean;
+	/** Our criu maps the memory from the images. */
+	readonly mapped?: boolean;
 	/** Our criu makes a snapshot first, whose frozen time is told beside that of the dump. */
 	readonly snapshot?: boolean;
 }
