@@ -24,7 +24,8 @@ export type Side = "ours" | "peer";
 export type Step =
 	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean }
 	| { do: "pre-dump"; by: Side; mode: "splice" | "read" }
-	| { do: "restore"; by: Side; stopped?: boolean }
+	/** `mapped`: memory is mapped from the images. */
+	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean }
 	/** `daemon`: whose lazy-pages brings the memory. `hot`: the program's check begins while it does. */
 	| { do: "lazy-restore"; by: Side; daemon: Side; hot?: boolean }
 	| { do: "continue" }
@@ -44,6 +45,7 @@ const dump = (by: Side, leave?: "running" | "stopped"): Step =>
 	leave === undefined ? { do: "dump", by } : { do: "dump", by, leave };
 const preDump = (mode: "splice" | "read"): Step => ({ do: "pre-dump", by: "ours", mode });
 const lazyRestore = (by: Side, daemon: Side, hot = false): Step => ({ do: "lazy-restore", by, daemon, hot });
+const mappedRestore: Step = { do: "restore", by: "ours", mapped: true };
 const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
 
 /** Every mode. A new one here runs all scenarios. */
@@ -112,6 +114,19 @@ export const modes: readonly Mode[] = [
 		title: "gets its memory while it runs, with the peer's daemon and the peer's restore",
 		steps: [dump("peer"), lazyRestore("ours", "peer"), dump("ours"), lazyRestore("peer", "ours")],
 	},
+	{
+		name: "mapped",
+		title: "runs on memory mapped from the images, of which dumps are whole again",
+		steps: [
+			dump("ours"),
+			mappedRestore,
+			dump("ours", "running"),
+			dump("ours"),
+			mappedRestore,
+			dump("ours"),
+			restore("peer"),
+		],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
@@ -131,13 +146,14 @@ const isControl = ({ name }: Mode) => name.startsWith("peer-") && name !== "peer
 /** Modes for scenarios about memory. */
 const ofMemory: ReadonlySet<string> = new Set(["chain", "lazy", "lazy-peer"]);
 
-/** The modes that a scenario runs in. */
-export function modesOf(scenario: Scenario): Mode[] {
+/** The modes that a scenario runs in. `asked`: modes for a choice of scenarios that are for this one, too. */
+export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode[] {
 	return modes.filter((mode) => {
 		if (mode.name === "none") return true;
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
 		if (ofMemory.has(mode.name) && !scenario.memory) return false;
+		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -246,10 +262,12 @@ async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefin
 	await run.compare(leave === "stopped");
 }
 
-async function doRestore(run: Run, by: Side, stopped: boolean): Promise<void> {
+async function doRestore(run: Run, by: Side, stopped: boolean, mapped = false): Promise<void> {
 	const { options, restoreOptions } = run.scenario;
 	const args = ["restore", "-d", "-D", run.images, "-o", "restore.log", "-v4", ...options, ...restoreOptions];
 	if (stopped) args.push("--leave-stopped");
+	if (mapped) args.push("--map-pages");
+	run.mapped = mapped;
 	await run.criu(by, join(run.images, "restore.log"), args);
 	await (stopped ? run.settle(allStopped, true) : run.settleAsleep());
 	await run.compare(stopped);
@@ -310,7 +328,7 @@ async function doRefuse(run: Run): Promise<void> {
 async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "dump") return doDump(run, step.by, step.leave, step.tracked);
 	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
-	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false);
+	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false, step.mapped);
 	if (step.do === "lazy-restore") return doLazyRestore(run, step);
 	if (step.do === "refuse") return doRefuse(run);
 	if (step.do === "storm") return doStorm(run, step.by);
@@ -429,7 +447,7 @@ async function main(args: string[]): Promise<number> {
 	let failed = 0;
 	const jobs = listScenarios()
 		.filter((scenario) => names.length === 0 || names.includes(scenario.name))
-		.flatMap((scenario) => modesOf(scenario).map((mode) => ({ scenario, mode })))
+		.flatMap((scenario) => modesOf(scenario, wantedModes).map((mode) => ({ scenario, mode })))
 		.filter(({ mode }) => wantedModes.length === 0 || wantedModes.includes(mode.name));
 	const work = jobs.map(({ scenario, mode }) =>
 		limit(async () => {
