@@ -1,28 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump, stage by stage: look, freeze, refuse or go on, ask, copy, write, let go. Knows no resource: kinds do.
 
-import { askThreads } from "../agent/ask-threads.ts";
-import type { ProgramResult } from "../agent/channel.ts";
 import type { Gadgets } from "../agent/gadgets.x86_64.ts";
-import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
-import { Program } from "../agent/program.ts";
+import type { InjectedAgent, InjectionFacts } from "../agent/injected.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import {
-	type core_entry,
-	core_entry_march,
-	core_entrySchema,
-	task_core_entrySchema,
-	task_kobj_ids_entrySchema,
-	thread_core_entrySchema,
-} from "../images/gen/core_pb.ts";
-import { fs_entrySchema } from "../images/gen/file_pb.ts";
-import { mm_entrySchema } from "../images/gen/mm_pb.ts";
+import { task_kobj_ids_entrySchema } from "../images/gen/core_pb.ts";
 import { create, ImageDir, KINDS } from "../images/index.ts";
 import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
-import type { Completion, DeadTask, DumpedTask, DumpedThread, TaskDraft, ThreadDraft } from "../kinds/kind.ts";
+import type { DeadTask, DumpedTask } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
 import { listSysvSegments, writeSysvSegments } from "../kinds/mm/sysv-dump.ts";
@@ -41,6 +29,7 @@ import type { Snapshot } from "../pages/snapshot.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { type CollectedTask, collectTasks } from "./collect.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessBytes, guessGadgets, NO_PAGES } from "./dump-facts.ts";
@@ -55,88 +44,6 @@ import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
 import type { DumpResult } from "./types.ts";
-
-/** A task with all that its images will hold. */
-interface CollectedTask {
-	readonly task: DumpedTask;
-	readonly draft: TaskDraft;
-	/** Cores of the other threads. */
-	readonly threads: { readonly vtid: number; readonly core: core_entry }[];
-}
-
-function newDraft(): TaskDraft {
-	return {
-		core: create(core_entrySchema, {
-			mtype: core_entry_march.X86_64,
-			tc: create(task_core_entrySchema),
-			threadCore: create(thread_core_entrySchema),
-		}),
-		mm: create(mm_entrySchema),
-		fs: create(fs_entrySchema),
-		fds: [],
-	};
-}
-
-function newThreadDraft(): ThreadDraft {
-	return {
-		core: create(core_entrySchema, {
-			mtype: core_entry_march.X86_64,
-			threadCore: create(thread_core_entrySchema),
-		}),
-	};
-}
-
-/** Lets all kinds fill the draft of a thread; questions go into `ask`. */
-function dumpThread(thread: DumpedThread, draft: ThreadDraft, ask: Program, context: DumpState): Completion[] {
-	return TASK_KINDS.flatMap((kind) => kind.dumpThread?.(thread, draft, ask, context) ?? []);
-}
-
-/** Lets all kinds fill the drafts; what only the task can tell is asked by the agent, in one batch. */
-function collectTask(
-	task: DumpedTask,
-	context: DumpState,
-	facts: InjectionFacts,
-	memory: MemoryRun,
-	snapshot: Snapshot | undefined,
-): CollectedTask {
-	const draft = newDraft();
-	const ask = new Program();
-	const [leader, ...others] = task.threads;
-	if (leader === undefined) throw new BugError(`pid ${task.pid} without a thread`);
-	const completions = dumpThread(leader, draft, ask, context);
-	for (const kind of TASK_KINDS)
-		completions.push(...([kind.dump?.(task, draft, ask, context)] as const).flatMap((c) => c ?? []));
-	const asked = others.map((thread) => {
-		const own = { thread, draft: newThreadDraft(), ask: new Program() };
-		return { ...own, completions: dumpThread(thread, own.draft, own.ask, context) };
-	});
-	const agent = InjectedAgent.infect(facts, task.thread);
-	const finish: { completions: readonly Completion[]; answers: ProgramResult }[] = [];
-	try {
-		// One that stands in for its leader has the agent in it.
-		const isCarrier = ({ thread }: (typeof asked)[number]) => thread.tid === task.thread.tid;
-		for (const { ask: own, completions: ofThread } of asked.filter(isCarrier))
-			finish.push({ completions: ofThread, answers: agent.programs.run(own) });
-		const rest = asked.filter((one) => !isCarrier(one));
-		const questions = rest.map(({ thread, ask: own }) => ({ thread: thread.stopped, program: own }));
-		for (const [index, answers] of askThreads(agent, questions).entries())
-			finish.push({ completions: rest[index]?.completions ?? [], answers });
-		const answers = agent.programs.run(ask);
-		finish.push({ completions, answers });
-		if (!hasSharedMemory(task, context)) {
-			memory.adopt(task, agent);
-			if (snapshot !== undefined) adoptForSnapshot(snapshot, task, agent);
-		}
-		for (const kind of TASK_KINDS) kind.converse?.(task, draft, (program) => agent.programs.run(program), context);
-	} catch (error) {
-		agent.undo(error);
-		throw error;
-	}
-	agent.cure();
-	faultPoint("dump:cured");
-	for (const { completions: list, answers } of finish) for (const complete of list) complete(answers);
-	return { task, draft, threads: asked.map(({ thread, draft: own }) => ({ vtid: thread.vtid, core: own.core })) };
-}
 
 function copyMemory(
 	collected: readonly CollectedTask[],
@@ -253,12 +160,11 @@ function carryOut(
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
-	const collected = tasks.map((task, index) => {
-		control.check();
-		const own = facts[index];
-		if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
-		return collectTask(task, context, own, memory, snapshot);
-	});
+	const adopt = (task: DumpedTask, agent: InjectedAgent) => {
+		memory.adopt(task, agent);
+		if (snapshot !== undefined) adoptForSnapshot(snapshot, task, agent);
+	};
+	const collected = collectTasks(tasks, context, facts, adopt, () => control.check());
 	faultPoint("dump:collected");
 	timings.lap("collect");
 	const pages = copyMemory(collected, context, memory, control, give, progress);

@@ -2,7 +2,8 @@
 // A pre-dump: memory is written ahead of a dump. The tasks stand still only while their pages are marked; these are copied while
 // they run on. What they write meanwhile is noted, and the next dump has it.
 
-import { InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
+import { infect } from "../agent/infect.ts";
+import type { InjectionFacts } from "../agent/injected.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { type CriuError, UsageError } from "../errors.ts";
@@ -64,7 +65,7 @@ function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timin
 
 function adopt(task: DumpedTask, facts: InjectionFacts | undefined, memory: MemoryRun): void {
 	if (facts === undefined || !memory.wants(task)) return;
-	const agent = InjectedAgent.infect(facts, task.thread);
+	const agent = infect(facts, task.thread);
 	try {
 		memory.adopt(task, agent);
 	} catch (error) {

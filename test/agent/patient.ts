@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { getReg, REG } from "../../src/agent/chain.x86_64.ts";
 import type { AgentChannel } from "../../src/agent/channel.ts";
 import { type Gadgets, popRaxAt } from "../../src/agent/gadgets.x86_64.ts";
-import { collectInjectionFacts, InjectedAgent } from "../../src/agent/injected.ts";
+import { infect as infectTarget } from "../../src/agent/infect.ts";
+import { collectInjectionFacts, type InjectedAgent } from "../../src/agent/injected.ts";
 import { getRegisters, getXstate } from "../../src/agent/tracee.ts";
 import { readMaps, type VmaFacts } from "../../src/kernel/procfs/maps.ts";
 import type { Mapping } from "../../src/sys/memory.ts";
@@ -110,7 +111,7 @@ export function infect(frozen: FrozenTask, withRestorer = true): InjectedAgent {
 	const { pid, vmas, stat, thread } = frozen.task;
 	const facts = collectInjectionFacts(pid, vmas, stat.startStack);
 	const gadgets = withRestorer ? facts.gadgets : withoutRestorer(pid, vmas, facts.gadgets);
-	return InjectedAgent.infect({ ...facts, gadgets }, thread);
+	return infectTarget({ ...facts, gadgets }, thread);
 }
 
 /** The memory that engine and agent share. */

@@ -8,7 +8,7 @@ import { SIGINFO_SIZE } from "../../kernel/abi/siginfo.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_waitid } from "../../kernel/abi/syscalls.x86_64.ts";
 import { __WALL, P_ALL, P_PID, WCONTINUED, WNOHANG, WNOWAIT, WSTOPPED } from "../../kernel/abi/wait.ts";
-import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind } from "../kind.ts";
+import type { Completion, DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind } from "../kind.ts";
 import { getTaskCore } from "./image-checks.ts";
 
 const LOOK = WNOHANG | WNOWAIT | __WALL;
@@ -64,11 +64,12 @@ function askParent(
 	}
 }
 
-/** Parents are asked before their children are dumped. */
-function dumpNews(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
-	const news = newsOf(context).get(task);
-	if (news !== undefined && draft.core.tc !== undefined) Object.assign(draft.core.tc, news);
-	return undefined;
+/** Parents have been asked when their children are completed. */
+function dumpNews(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): Completion {
+	return () => {
+		const news = newsOf(context).get(task);
+		if (news !== undefined && draft.core.tc !== undefined) Object.assign(draft.core.tc, news);
+	};
 }
 
 /** Whether its parent can wait for it while they are built: both have agents of their own that leave one after the other. */

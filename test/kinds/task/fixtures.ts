@@ -3,7 +3,8 @@
 
 import { spawn as spawnChild } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { collectInjectionFacts, InjectedAgent } from "../../../src/agent/injected.ts";
+import { infect } from "../../../src/agent/infect.ts";
+import { collectInjectionFacts, type InjectedAgent } from "../../../src/agent/injected.ts";
 import { Program } from "../../../src/agent/program.ts";
 import {
 	core_entry_march,
@@ -191,7 +192,7 @@ export class Sleeper {
 }
 
 function withAgent<T>(task: DumpedTask, use: (agent: InjectedAgent) => T): T {
-	const agent = InjectedAgent.infect(collectInjectionFacts(task.pid, task.vmas, task.stat.startStack), task.thread);
+	const agent = infect(collectInjectionFacts(task.pid, task.vmas, task.stat.startStack), task.thread);
 	try {
 		return use(agent);
 	} finally {
