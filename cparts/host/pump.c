@@ -13,9 +13,16 @@
 #include <unistd.h>
 
 #define CHUNK (4ul << 20)
+/* Jobs that small need no memory of their own: a tree has hundreds of them, and fresh memory costs more than the copying. */
+#define SMALL (1ul << 20)
+#define SMALL_PIECES 1024
 #define PAGE 4096ul
 #define MAX_IOV 64
 #define MAX_THREADS 16
+
+/* For small jobs. They run in the calling thread, which is always the same one. */
+static uint8_t small_buffer[SMALL] __attribute__((aligned(4096)));
+static uint64_t small_starts[SMALL_PIECES];
 
 struct job {
 	struct cr_pump *request;
@@ -164,14 +171,8 @@ static int write_span(struct job *job, uint64_t at, const uint8_t *buffer, uint6
 	return 0;
 }
 
-static void *work(void *arg)
+static void copy_chunks(struct job *job, uint8_t *buffer)
 {
-	struct job *job = arg;
-	uint8_t *buffer = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buffer == MAP_FAILED) {
-		report(job, -errno, 0, 0);
-		return NULL;
-	}
 	while (!atomic_load(&job->error)) {
 		uint64_t at = atomic_fetch_add(&job->next, CHUNK);
 		if (at >= job->total)
@@ -181,8 +182,31 @@ static void *work(void *arg)
 			break;
 		cr_progress_count(bytes);
 	}
+}
+
+static void *work(void *arg)
+{
+	struct job *job = arg;
+	uint8_t *buffer = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (buffer == MAP_FAILED) {
+		report(job, -errno, 0, 0);
+		return NULL;
+	}
+	copy_chunks(job, buffer);
 	munmap(buffer, CHUNK);
 	return NULL;
+}
+
+static void copy_by_threads(struct job *job, uint32_t wanted)
+{
+	pthread_t threads[MAX_THREADS];
+	uint32_t started = 0;
+
+	while (started < wanted - 1 && pthread_create(&threads[started], NULL, work, job) == 0)
+		started++;
+	work(job);
+	for (uint32_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
 }
 
 /* Gives the number of bytes written. */
@@ -190,12 +214,14 @@ int64_t cr_pump(struct cr_pump *request)
 {
 	struct job job = { .request = request, .pieces = (const struct cr_piece *)request->pieces };
 	uint64_t table = (request->nr_pieces + 1) * sizeof(uint64_t);
-	pthread_t threads[MAX_THREADS];
-	uint32_t started = 0, wanted;
+	uint64_t *starts = small_starts;
+	int is_small = request->nr_pieces <= SMALL_PIECES;
+	uint32_t wanted;
 
 	request->failed_at = 0;
 	request->failed_write = 0;
-	uint64_t *starts = mmap(NULL, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!is_small)
+		starts = mmap(NULL, table, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (starts == MAP_FAILED)
 		return -errno;
 	for (uint64_t i = 0; i < request->nr_pieces; i++) {
@@ -208,11 +234,11 @@ int64_t cr_pump(struct cr_pump *request)
 		wanted = 1;
 	if (wanted > 1 + job.total / (2 * CHUNK))
 		wanted = 1 + job.total / (2 * CHUNK);
-	while (started < wanted - 1 && pthread_create(&threads[started], NULL, work, &job) == 0)
-		started++;
-	work(&job);
-	for (uint32_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	munmap(starts, table);
+	if (job.total <= SMALL)
+		copy_chunks(&job, small_buffer);
+	else
+		copy_by_threads(&job, wanted);
+	if (!is_small)
+		munmap(starts, table);
 	return job.error ? job.error : (int64_t)job.total;
 }

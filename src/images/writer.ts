@@ -12,6 +12,8 @@ import type { ImageKind } from "./kinds.ts";
 
 const FIRST_BUFFER_SIZE = 4 * 1024;
 const BUFFER_SIZE = 64 * 1024;
+/** Buffers of writers that are done: a tree has thousands of small images, one after the other. */
+const spare: Uint8Array[] = [];
 const O_CLOEXEC = 0o2000000;
 
 /**
@@ -121,7 +123,8 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 	#room(length: number): Uint8Array {
 		const old = this.#buffer;
 		if (old !== undefined && this.#filled + length <= old.length) return old;
-		const buffer = new Uint8Array(this.#filled + length <= FIRST_BUFFER_SIZE ? FIRST_BUFFER_SIZE : BUFFER_SIZE);
+		const isFirst = this.#filled + length <= FIRST_BUFFER_SIZE;
+		const buffer = isFirst ? (spare.pop() ?? new Uint8Array(FIRST_BUFFER_SIZE)) : new Uint8Array(BUFFER_SIZE);
 		if (old !== undefined) buffer.set(old.subarray(0, this.#filled));
 		this.#buffer = buffer;
 		return buffer;
@@ -209,6 +212,8 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 		const fd = this.#fd;
 		this.#fd = -1;
 		this.#closed = true;
+		if (this.#buffer?.length === FIRST_BUFFER_SIZE) spare.push(this.#buffer);
+		this.#buffer = undefined;
 		if (fd < 0) return;
 		try {
 			closeSync(fd);

@@ -11,7 +11,10 @@ export function hostLibraryBytes(): Uint8Array {
 	return readFileSync(hostPath);
 }
 
-/** The agent: a flat, position independent blob that starts with its header. Reads it anew at each call. */
+let agent: Uint8Array | undefined;
+
+/** The agent: a flat, position independent blob that starts with its header. Always the same bytes, not to be written to. */
 export function agentBlob(): Uint8Array {
-	return readFileSync(agentPath);
+	agent ??= readFileSync(agentPath);
+	return agent;
 }
