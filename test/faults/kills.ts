@@ -7,7 +7,7 @@ import { stateOf } from "../matrix/snapshot.ts";
 import { buildProgram, criu, Victim, type VictimKind } from "./victim.ts";
 
 const SIGKILL = 9;
-const KILL_DEADLINE_MS = 20_000;
+const KILL_DEADLINE_MS = 60_000;
 
 /** What killer.c counted over one series. */
 export interface KillSummary {
@@ -55,7 +55,7 @@ export async function playKills(
 	const program = await buildProgram("killer");
 	const numbers = [rounds, seed, signal].map(String);
 	const argv = [program, criu, String(victim.pid), victim.page, victim.makeImages(), ...numbers, howOf(kind)];
-	await victim.stage.run(log, victim.dir, argv, KILL_DEADLINE_MS + rounds * 5000);
+	await victim.stage.run(log, victim.dir, argv, KILL_DEADLINE_MS + rounds * 10_000);
 	const summary = parseSummary(readFileSync(log, "utf8"));
 	if (summary.casualties === 0) await victim.cycle(`${rounds} signals`);
 	return summary;

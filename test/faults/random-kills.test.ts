@@ -27,7 +27,7 @@ describe.skipIf(!isRoot)("a target goes on unharmed when criu gets", () => {
 					if (mayBreakOff(kind)) expect(summary.eintr).toBeLessThanOrEqual(2);
 					else expect(summary.eintr).toBe(0);
 				}),
-			600_000,
+			1_800_000, // they wait for their turn
 		);
 
 	for (const [name, signal] of [
@@ -42,7 +42,7 @@ describe.skipIf(!isRoot)("a target goes on unharmed when criu gets", () => {
 					const summary = await playKills({ name: "computing", mode: "busy" }, ROUNDS, seed + 100 + signal, signal);
 					expect(summary).toMatchObject({ casualties: 0, reports: [], rounds: ROUNDS });
 				}),
-			600_000,
+			1_800_000, // they wait for their turn
 		);
 });
 
@@ -50,6 +50,6 @@ describe.skipIf(!isRoot)("a restore", () => {
 	test.concurrent(
 		"leaves no process when it is killed at a random instant",
 		() => inTurn(async () => void (await playRestoreKills(RESTORE_ROUNDS, makeRandom(seed)))),
-		600_000,
+		1_800_000, // they wait for their turn
 	);
 });

@@ -34,6 +34,6 @@ describe.skipIf(!isRoot)("a program survives when criu", () => {
 			test.concurrent(
 				`${how} at any point of its dump: ${one.name}`,
 				() => inTurn(() => playScenarioFaults(one, action)),
-				600_000,
+				1_800_000, // they wait for their turn
 			);
 });

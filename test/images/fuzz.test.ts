@@ -151,7 +151,7 @@ describe("damaged images", () => {
 		for (let at = 4; at < body.length; at += 2) body[at] = 0x12;
 		body.writeUInt32LE(body.length - 4, 0);
 		expect(readCode(KINDS.CGROUP as ImageKind, Buffer.concat([header, body]))).toBe("IMAGE_CORRUPT");
-	});
+	}, 240_000);
 
 	test("with a large entry of small nonsense are refused before much is built", () => {
 		// 32 million empty vmas of two bytes each: the first one lacks its required fields.
