@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // POSIX timers aimed at threads (SIGEV_THREAD_ID) tick on after the restore, each at its own thread with its value.
 // @cflags -pthread
-// @may-differ (stat/signal|status/(SigPnd|ShdPnd)) ticks are pending at times
+// @may-differ (stat/(blocked|signal)|status/(SigBlk|SigPnd|ShdPnd)) ticks are pending or handled at times
 #include "threads.h"
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
