@@ -18,6 +18,9 @@ import {
 	waitForNone,
 } from "./tree.ts";
 
+/** So often something has to differ. */
+const LOOKS = 4;
+
 /** States of all threads, see settle. */
 export const allStopped = /^T+$/;
 
@@ -103,7 +106,17 @@ export class Run {
 		return takeTreeSnapshot(this.proc, this.pid, readFileSync(log, "latin1"));
 	}
 
+	/** Looks again at what differs: a handler that was running is the program's doing, what a checkpoint has changed stays so. */
 	async compare(stopped = false): Promise<void> {
+		for (let look = 1; ; look++) {
+			const lines = await this.findDifferences(stopped);
+			if (lines.length === 0) return;
+			if (look === LOOKS) throw new Error(`${lines.length} fields of /proc differ:\n${lines.slice(0, 30).join("\n")}`);
+			await Bun.sleep(10);
+		}
+	}
+
+	private async findDifferences(stopped: boolean): Promise<string[]> {
 		const now = await this.takeSnapshot();
 		// Writes are noted as long as later images build on earlier ones, and not an instant longer.
 		if (this.parent !== undefined)
@@ -112,11 +125,7 @@ export class Run {
 		if (this.mapped) rules.push(...mappedMayDiffer);
 		if (this.peerHadAHand) rules.push(...peerMayDiffer, ...this.scenario.peerMayDiffer);
 		const bad = findUnexplained(compareSnapshots(this.before, now), this.before, now, rules);
-		if (bad.length === 0) return;
-		const lines = bad
-			.slice(0, 30)
-			.map(({ key, before, after }) => `  ${key}: before ${show(before)}, after ${show(after)}`);
-		throw new Error(`${bad.length} fields of /proc differ:\n${lines.join("\n")}`);
+		return bad.map(({ key, before, after }) => `  ${key}: before ${show(before)}, after ${show(after)}`);
 	}
 
 	/** After a dump that ends the tree: none of it may live on. */
