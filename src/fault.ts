@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Named fault points: tests make the program die or fail at each of them. Without CR_FAULT in the environment a point is
-// one comparison. `CR_FAULT=<point>` throws there, `CR_FAULT=<point>:kill` ends the process as kill -9 does; a number
-// behind a second colon (`point:error:3`) picks the third passage.
+// one comparison. `CR_FAULT=<point>` throws there, `CR_FAULT=<point>:kill` ends the process as kill -9 does,
+// `CR_FAULT=<point>:kill-group` its process group; a number behind a second colon (`point:error:3`) picks the third passage.
 
 import { CriuError } from "./errors.ts";
 
@@ -72,5 +72,6 @@ let left = Number(passage ?? 1);
 export function faultPoint(point: FaultPoint): void {
 	if (point !== armed || --left > 0) return;
 	if (action === "kill") process.kill(process.pid, "SIGKILL");
+	if (action === "kill-group") process.kill(0, "SIGKILL");
 	throw new CriuError("FAULT", `fault injected at ${point}`, { remedy: "unset CR_FAULT" });
 }

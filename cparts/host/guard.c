@@ -59,6 +59,7 @@ int64_t cr_guard(const struct cr_guard *request)
 		watch(request);
 		_exit(0);
 	}
+	cr_leave_group(pid);
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&old, 0, 8, 0, 0);
 	return pid;
 }

@@ -251,6 +251,14 @@ struct cr_progress {
 };
 
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
+
+/* A child that is to outlive us must not be killed with our process group, as timeout(1) and shells do. Set from here: it holds
+ * when the call returns. */
+static inline void cr_leave_group(int64_t pid)
+{
+	if (pid > 0)
+		cr_syscall(109 /* setpgid */, pid, pid, 0, 0, 0, 0);
+}
 CR_EXPORT int64_t cr_rewrite(int32_t fd, uint64_t times); /* a file's first byte; the last result */
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);

@@ -134,6 +134,7 @@ int64_t cr_guard_lazy(struct cr_lazy_guard *guard)
 	};
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&all, (int64_t)&old, 8);
 	int64_t pid = run_apart(&args, watch, guard, NULL);
+	cr_leave_group(pid);
 	raw(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&old, 0, 8);
 	return pid;
 }

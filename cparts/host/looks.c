@@ -35,6 +35,7 @@ int64_t cr_guard_looks(struct cr_looks *looks)
 	};
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&all, (int64_t)&old, 8, 0, 0);
 	int64_t pid = run_apart(&args, watch, looks, NULL);
+	cr_leave_group(pid);
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&old, 0, 8, 0, 0);
 	return pid;
 }

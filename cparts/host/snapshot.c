@@ -331,6 +331,7 @@ static int64_t start_watchdog(struct snapshot *all)
 	all->parent = getpid();
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&mask, (int64_t)&old, 8, 0, 0);
 	int64_t pid = run_apart(&args, watch, all, &all->parent);
+	cr_leave_group(pid);
 	cr_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (int64_t)&old, 0, 8, 0, 0);
 	return pid;
 }

@@ -177,6 +177,19 @@ for (const version of VERSIONS)
 				await victim.expectUnharmed(`${fault}, frozen before`);
 			});
 
+		// As timeout(1) and shells do it.
+		check("is as before when criu is killed with its process group", sleeper, async (group, victim) => {
+			for (const fault of ["freeze:asked", "freeze:frozen"]) {
+				const images = victim.makeImages();
+				const binary = process.env["CRIU_BIN"] ?? join(import.meta.dir, "../../dist/criu");
+				const words = `dump -t ${victim.pid} -R -D ${images} -o ${images}.log --freeze-cgroup ${group.path}`;
+				await group.sh(`setsid -w env CR_FAULT=${fault}:kill-group ${binary} ${words} 2>/dev/null || true`);
+				expect(existsSync(join(images, "inventory.img"))).toBe(false);
+				await group.until(false);
+				await victim.expectUnharmed(`kill of the group at ${fault}`);
+			}
+		});
+
 		check("that isn't one is refused", sleeper, async (group, victim) => {
 			const run = await victim.criu(["dump", "-t", String(victim.pid), "--freeze-cgroup", "/tmp"], victim.makeImages());
 			expect(run.output).toContain("/tmp has neither freezer.state nor cgroup.freeze");

@@ -149,7 +149,8 @@ describeAsRoot("lazy memory", () => {
 			expect(await runOn(stage, criu, ...restoreArgs(work))).toEqual(WELL);
 			await stage.kill(pid, SIGTERM);
 			while (lender.given < 700) await Bun.sleep(1);
-			await stage.kill(daemon, SIGKILL);
+			// With its process group: what kills the programs isn't in it.
+			await stage.kill(-daemon, SIGKILL);
 			expect(await stage.died(daemon)).toEqual(KILLED);
 			expect(await stage.died(pid)).toEqual(KILLED);
 			await expectNothingLeft();
