@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // TCP connections that are used by blocking calls. Source: ip(7), ipv6(7), tcp(7).
 
-import { isIPv4, isIPv6 } from "node:net";
 import { KernelError, UsageError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
 import { IPPROTO_TCP, TCP_NODELAY } from "../kernel/abi/inet.ts";
@@ -38,13 +37,15 @@ function parseIPv6(text: string): Uint8Array {
 
 /** `struct sockaddr_in` or `sockaddr_in6` of a numeric address. @throws UsageError BAD_ADDRESS */
 export function encodeAddress(address: string, port: number): Uint8Array {
-	const bytes = new Uint8Array(isIPv4(address) ? 16 : 28);
+	// Loaded when it's needed: every dump loads this module, and few have an address.
+	const version = process.getBuiltinModule("node:net").isIP(address);
+	const bytes = new Uint8Array(version === 4 ? 16 : 28);
 	const view = new DataView(bytes.buffer);
 	view.setUint16(2, port);
-	if (isIPv4(address)) {
+	if (version === 4) {
 		view.setUint16(0, AF_INET, true);
 		bytes.set(address.split(".").map(Number), 4);
-	} else if (isIPv6(address)) {
+	} else if (version === 6) {
 		view.setUint16(0, AF_INET6, true);
 		bytes.set(parseIPv6(address), 8);
 	} else

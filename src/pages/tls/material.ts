@@ -2,9 +2,8 @@
 // What a side of an encrypted connection shows and trusts: certificates, key and revocations, from PEM files. They are checked here,
 // before anything is promised or done, and not by the process that talks.
 
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import { isIP } from "node:net";
 import { messageOf, UsageError } from "../../errors.ts";
 import { log } from "../../log.ts";
 import type { Options } from "../../options.ts";
@@ -32,6 +31,9 @@ export interface TlsMaterial {
 	readonly key: string;
 }
 
+/** Loaded when it's needed: every dump loads this module, and few encrypt anything. */
+const crypto = () => process.getBuiltinModule("node:crypto");
+
 type TlsOptions = Pick<Options, "tlsCaCert" | "tlsCaCrl" | "tlsCert" | "tlsKey">;
 
 function refuse(problem: string, remedy: string, cause?: unknown): UsageError {
@@ -58,7 +60,7 @@ function listCertificates(text: string, path: string, option: string): X509Certi
 	const blocks = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [^-]+-----/g) ?? [];
 	return blocks.map((block, index) => {
 		try {
-			return new X509Certificate(block);
+			return new (crypto().X509Certificate)(block);
 		} catch (error) {
 			throw refuse(`certificate ${index + 1} of ${path} is damaged`, `name another file with ${option}`, error);
 		}
@@ -120,7 +122,7 @@ export function readMaterial({ tlsCaCert, tlsCaCrl, tlsCert, tlsKey }: TlsOption
 	const key = readKey(keyPath);
 	let fits: boolean;
 	try {
-		fits = own.checkPrivateKey(createPrivateKey(key));
+		fits = own.checkPrivateKey(crypto().createPrivateKey(key));
 	} catch (error) {
 		const remedy = "name a PEM file with --tls-key; one with a passphrase can't be used";
 		throw refuse(`there is no usable key in ${keyPath}`, remedy, error);
@@ -132,6 +134,7 @@ export function readMaterial({ tlsCaCert, tlsCaCrl, tlsCert, tlsKey }: TlsOption
 
 /** True for a certificate of that host, by its subject's alternative names, or without such names by its common name. */
 export function isNamed(certificate: X509Certificate, host: string): boolean {
-	const found = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
+	const found =
+		process.getBuiltinModule("node:net").isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
 	return found !== undefined;
 }
