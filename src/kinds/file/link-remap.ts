@@ -7,14 +7,14 @@ import { fd_types, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { reg_file_entrySchema } from "../../images/gen/file_pb.ts";
 import { create } from "../../images/index.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW } from "../../kernel/abi/fcntl.ts";
-import { FIONREAD } from "../../kernel/abi/ioctl.ts";
-import { SYS_faccessat, SYS_ioctl, SYS_linkat, SYS_read, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
+import { SYS_faccessat, SYS_linkat, SYS_read, SYS_unlink } from "../../kernel/abi/syscalls.x86_64.ts";
 import { scopedFd, showPath, toCString } from "../../sys/file.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
 import { getPidfdFd, openPidfd } from "../../sys/process.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { concatBytes, type NamedFile, rootPrefix } from "./file-path.ts";
 import { emptyFown } from "./fown.ts";
+import { countUnread } from "./unread.ts";
 
 const ENOENT = 2;
 const EEXIST = 17;
@@ -136,10 +136,8 @@ export function forgetRemovals(number: number, plan: TaskPlan, context: RestoreC
 function readEvents(pid: number, number: number): void {
 	using process = scopedFd(openPidfd(pid));
 	using file = scopedFd(getPidfdFd(process.fd, number));
-	const waiting = new Int32Array(1);
 	for (;;) {
-		mustSyscall("of an inotify", SYS_ioctl, file.fd, FIONREAD, waiting);
-		const length = waiting[0] ?? 0;
+		const length = countUnread(file.fd);
 		if (length === 0) return;
 		mustSyscall("of an inotify", SYS_read, file.fd, new Uint8Array(length), length);
 	}

@@ -7,22 +7,17 @@ import { readFileSync } from "node:fs";
 import { CriuError, KernelError } from "../../errors.ts";
 import { IN_CLOEXEC, IN_MODIFY, IN_NONBLOCK, InotifyEvent } from "../../kernel/abi/event-files.ts";
 import { F_SETFL, O_CLOEXEC, O_CREAT, O_RDWR } from "../../kernel/abi/fcntl.ts";
-import { FIONREAD, INOTIFY_IOC_SETNEXTWD } from "../../kernel/abi/ioctl.ts";
+import { INOTIFY_IOC_SETNEXTWD } from "../../kernel/abi/ioctl.ts";
 import { FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC } from "../../kernel/abi/mount.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { closeFd, openAt, scopedFd, toCString } from "../../sys/file.ts";
 import { mustSyscall, rewrite } from "../../sys/host.ts";
+import { countUnread } from "./unread.ts";
 
 const LIMIT_FILE = "/proc/sys/fs/inotify/max_queued_events";
 /** A second's work, and 64 MiB of the kernel's memory for that time. */
 const MOST_EVENTS = 1 << 20;
 const CHUNK = 1 << 20;
-
-function countWaiting(fd: number): number {
-	const waiting = new Int32Array(1);
-	mustSyscall("of an inotify", nr.SYS_ioctl, fd, FIONREAD, waiting);
-	return waiting[0] ?? 0;
-}
 
 /** A file system of its own, mounted nowhere: gone with its descriptor. */
 function openPrivateFs(): number {
@@ -48,7 +43,7 @@ function fillQueue(fd: number, events: number): void {
 /** Reads all but the last event. */
 function drain(fd: number): void {
 	const buffer = new Uint8Array(CHUNK);
-	for (let left = countWaiting(fd) - InotifyEvent.size; left > 0; )
+	for (let left = countUnread(fd) - InotifyEvent.size; left > 0; )
 		left -= mustSyscall("of events of ours", nr.SYS_read, fd, buffer, Math.min(left, CHUNK));
 }
 
@@ -69,7 +64,7 @@ export function makeOverflown(flags: number): number {
 		drain(fd);
 		mustSyscall("of an inotify", nr.SYS_ioctl, fd, INOTIFY_IOC_SETNEXTWD, 1);
 		mustSyscall("of an inotify", nr.SYS_fcntl, fd, F_SETFL, flags);
-		if (countWaiting(fd) === InotifyEvent.size) return fd;
+		if (countUnread(fd) === InotifyEvent.size) return fd;
 		throw new CriuError("LONG_QUEUE", "the queue of an inotify can't be filled", {});
 	} catch (error) {
 		closeFd(fd);

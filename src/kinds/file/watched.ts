@@ -10,7 +10,6 @@ import { create } from "../../images/index.ts";
 import { fromKernelDev, toKernelDev } from "../../kernel/abi/devices.ts";
 import { encodeFileHandle, MAX_HANDLE_SZ } from "../../kernel/abi/event-files.ts";
 import { AT_FDCWD, O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
-import { FIONREAD } from "../../kernel/abi/ioctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import type { FileHandleFacts } from "../../kernel/procfs/fdinfo-kinds.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
@@ -25,6 +24,7 @@ import { emptyFown } from "./fown.ts";
 import { InodeMap } from "./irmap.ts";
 import { collectFds } from "./open-files.ts";
 import { encodeRegFile } from "./reg-dump.ts";
+import { countUnread } from "./unread.ts";
 
 const HANDLE_WORDS = MAX_HANDLE_SZ / 8;
 
@@ -165,16 +165,10 @@ export function encodeHandle(inode: WatchedInode, task: DumpedTask, context: Dum
 	});
 }
 
-/** Bytes of events that nobody has read: the kernel shows them only to who takes them, and takes none back. */
-function countUnread({ ownFd }: FdFacts): number {
-	const waiting = new Int32Array(1);
-	return syscall(nr.SYS_ioctl, ownFd, FIONREAD, waiting) < 0 ? 0 : (waiting[0] ?? 0);
-}
-
 /** Unread events stand against a dump, unless their loss was accepted. */
 export function refuseUnread(file: FdFacts, what: string, context: DumpContext): CriuError[] {
 	if (context.options.dropUnread) return [];
-	const unread = countUnread(file);
+	const unread = countUnread(file.ownFd);
 	if (unread === 0) return [];
 	return [
 		new PassingError(
@@ -194,7 +188,7 @@ export function avoidUnread(file: FdFacts, what: string, context: DumpContext): 
 
 /** Says what is lost, and how the program hears of it; gives whether anything is. */
 export function warnOfEvents(file: FdFacts, what: string, instead = "they won't be there after a restore"): boolean {
-	const unread = countUnread(file);
+	const unread = countUnread(file.ownFd);
 	if (unread > 0) log.warn(`${nameFd(file)}: ${unread} bytes of ${what} events are unread; ${instead}`);
 	return unread > 0;
 }
