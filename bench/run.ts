@@ -69,8 +69,12 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 	const open = (criu: Command, name: string) =>
 		new Side(
 			{
-				...{ criu, target, cold, lazy: load.lazy ?? false },
-				...{ snapshot: snapshot && name === "ours", mapped: mapped && name === "ours" },
+				criu,
+				target,
+				cold,
+				lazy: load.lazy ?? false,
+				snapshot: snapshot && name === "ours",
+				mapped: mapped && name === "ours",
 			},
 			bench.stageProgram,
 			join(bench.workDir, name),

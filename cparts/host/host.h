@@ -5,6 +5,7 @@
 #define CR_HOST_H
 
 #include <stdint.h>
+#include <sys/syscall.h>
 
 #define CR_EXPORT __attribute__((visibility("default")))
 
@@ -257,7 +258,7 @@ CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_
 static inline void cr_leave_group(int64_t pid)
 {
 	if (pid > 0)
-		cr_syscall(109 /* setpgid */, pid, pid, 0, 0, 0, 0);
+		cr_syscall(SYS_setpgid, pid, pid, 0, 0, 0, 0);
 }
 CR_EXPORT int64_t cr_rewrite(int32_t fd, uint64_t times); /* a file's first byte; the last result */
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);

@@ -3,6 +3,7 @@
 
 import { errnoName } from "../kernel/abi/errno.ts";
 import { O_CLOEXEC, O_RDONLY } from "../kernel/abi/fcntl.ts";
+import { FSOPEN_CLOEXEC } from "../kernel/abi/mount.ts";
 import { NETLINK_ROUTE, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, Nlattr } from "../kernel/abi/netlink.ts";
 import {
 	IFLA_NEW_IFINDEX,
@@ -24,7 +25,7 @@ import {
 	netlinkParseError,
 	parseMessages,
 } from "../kernel/netlink/message.ts";
-import { openAt, scopedFd, toCString } from "../sys/file.ts";
+import { closeFd, openAt, scopedFd, toCString } from "../sys/file.ts";
 import { mustSyscall, syscall } from "../sys/host.ts";
 import type { Probe } from "./probe-host.ts";
 
@@ -78,8 +79,8 @@ export const probeNewIfindex: Probe = () => {
 
 /** Whether the file system is there: all kernels that have fsopen(2) show the pipe in their mounts' options. */
 export const probeAutofs: Probe = () => {
-	const fd = syscall(nr.SYS_fsopen, toCString("autofs"), 1);
+	const fd = syscall(nr.SYS_fsopen, toCString("autofs"), FSOPEN_CLOEXEC);
 	if (fd < 0) return `the kernel has no autofs file system (${errnoName(-fd)})`;
-	scopedFd(fd)[Symbol.dispose]();
+	closeFd(fd);
 	return undefined;
 };

@@ -140,6 +140,7 @@ export function planPieces(
 
 const NOTHING: MappedMemory = { ranges: [], changed: [] };
 const NO_NAME = new Uint8Array(0);
+const decoder = new TextDecoder("latin1");
 const NAME = /\/pages-\d+\.img(?: \(deleted\))?$/;
 
 /** What such a mapping would be if it weren't: private memory without a name, not locked. */
@@ -192,7 +193,7 @@ class MappedFinder {
 	private isPages(name: Uint8Array): boolean {
 		const known = this.names.get(name);
 		if (known !== undefined) return known;
-		const is = NAME.test(new TextDecoder("latin1").decode(name));
+		const is = NAME.test(decoder.decode(name));
 		this.names.set(name, is);
 		return is;
 	}

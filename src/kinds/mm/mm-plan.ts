@@ -133,7 +133,7 @@ export function planMapping(
 /** As much as one call maps for several; more at once could count as overcommitment. */
 const MAX_JOINED = 1n << 30n;
 
-/** Maps anonymous memory; neighbours that are alike for now, whatever their protection will be, at once, as the kernel joins them. */
+/** Maps anonymous memory; neighbours that are still alike, whatever their protection will be, at once, as the kernel joins them. */
 function planAnonymous(program: Program, anonymous: readonly MappedVma[]): void {
 	const protOf = ({ vma, lifted }: MappedVma) => (lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot);
 	const apart = mman.MAP_GROWSDOWN | mman.MAP_HUGETLB;
