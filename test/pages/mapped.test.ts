@@ -22,6 +22,7 @@ import { vma_entrySchema } from "../../src/images/gen/mm_pb.ts";
 import { create } from "../../src/images/index.ts";
 import { choosePieces } from "../../src/kinds/mm/mapped.ts";
 import { describeAsRoot } from "../as-root.ts";
+import { until } from "../until.ts";
 import { build, criu } from "./churn.ts";
 
 const TIMEOUT = 300_000;
@@ -35,14 +36,6 @@ const images = join(dir, "images");
 const alive = new Set<number>();
 let area = 0;
 let restored = 0;
-
-async function until(what: string, done: () => boolean): Promise<void> {
-	const deadline = performance.now() + WAIT_MS;
-	while (!done()) {
-		if (performance.now() > deadline) throw new Error(`no sign of ${what}`);
-		await Bun.sleep(1);
-	}
-}
 
 function run(...args: string[]): { code: number; output: string } {
 	const { exitCode, stdout, stderr } = Bun.spawnSync([criu, ...args], { timeout: WAIT_MS });

@@ -9,6 +9,7 @@ import { TIOCGPTN, TIOCSPTLCK, TIOCSWINSZ } from "../../src/kernel/abi/ioctl.ts"
 import { SYS_ioctl, SYS_pipe2, SYS_write } from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { endProgress, hideProgress, mustSyscall, noteProgress, startProgress, syscall } from "../../src/sys/host.ts";
 import { describeAsRoot } from "../as-root.ts";
+import { until } from "../until.ts";
 import { build, criu } from "./churn.ts";
 
 const TIMEOUT = 300_000;
@@ -26,14 +27,6 @@ afterAll(() => {
 	if (restored > 0 && existsSync(`/proc/${restored}`)) process.kill(restored, "SIGKILL");
 	rmSync(dir, { recursive: true, force: true });
 });
-
-async function until(what: string, done: () => boolean): Promise<void> {
-	const deadline = performance.now() + WAIT_MS;
-	while (!done()) {
-		if (performance.now() > deadline) throw new Error(`no sign of ${what}`);
-		await Bun.sleep(1);
-	}
-}
 
 function openPipe(): [read: number, write: number] {
 	const fds = new Int32Array(2);

@@ -23,11 +23,11 @@ import { splitPieces } from "../../src/pages/snapshot.ts";
 import { describeAsRoot } from "../as-root.ts";
 import { buildStage } from "../matrix/scenario.ts";
 import { type Ending, Stage } from "../matrix/stage.ts";
+import { until } from "../until.ts";
 import { build, criu } from "./churn.ts";
 
 const isRoot = process.getuid?.() === 0;
 const TIMEOUT = 900_000;
-const WAIT_MS = 120_000;
 const PAGES = 2048;
 const DONE = { how: "exit", code: 0 } as const;
 const dir = mkdtempSync(join(tmpdir(), "snapshot-"));
@@ -46,14 +46,6 @@ afterAll(async () => {
 	if (isRoot) await stage.close();
 	rmSync(dir, { recursive: true, force: true });
 });
-
-async function until(what: string, done: () => boolean): Promise<void> {
-	const deadline = performance.now() + WAIT_MS;
-	while (!done()) {
-		if (performance.now() > deadline) throw new Error(`no sign of ${what}`);
-		await Bun.sleep(1);
-	}
-}
 
 /** What the program tells of itself. */
 function look(): { step: bigint; errors: bigint; areas: [bigint, bigint] } {

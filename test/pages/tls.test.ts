@@ -11,25 +11,15 @@ import { describeAsRoot } from "../as-root.ts";
 import { wrapPeer } from "../matrix/scenario.ts";
 import type { Ending } from "../matrix/stage.ts";
 import { findPeer } from "../peer.ts";
+import { until } from "../until.ts";
 import { Churn, criu } from "./churn.ts";
 import { Pki } from "./pki.ts";
 
 const TIMEOUT = 300_000;
-const WAIT_MS = 60_000;
 const PAGES = 300;
 const DONE: Ending = { how: "exit", code: 0 };
 const FAILED: Ending = { how: "exit", code: 1 };
 const SIGKILL = 9;
-
-async function until<T>(what: string, look: () => T | undefined): Promise<T> {
-	const deadline = performance.now() + WAIT_MS;
-	for (;;) {
-		const found = look();
-		if (found !== undefined) return found;
-		if (performance.now() > deadline) throw new Error(`no sign of ${what}`);
-		await Bun.sleep(2);
-	}
-}
 
 /** A port for the peer, which takes only such as are named: not one of those that the kernel gives to others. */
 function choosePort(): number {
