@@ -4,7 +4,7 @@
 import { AvoidableError, type CriuError, PassingError } from "../errors.ts";
 
 /** How long a tree runs on, in milliseconds, when all that stands against its dump is what passes. */
-const PASSING_MS = [1, 2, 5, 10, 20, 50];
+const PASSING_MS = [1, 2, 5, 10, 20, 50, 100, 200, 400];
 
 /** Of these, when it's only what can be done without. */
 const AVOIDABLE_TURNS = 3;

@@ -15,7 +15,7 @@ function countTurns(blockers: Parameters<typeof choosePause>[0]): number {
 }
 
 test("what passes is waited for, what can be avoided for a shorter while, what stays not at all", () => {
-	expect([[], [refusal, passing], [passing, avoidable], [avoidable]].map(countTurns)).toEqual([0, 0, 6, 3]);
+	expect([[], [refusal, passing], [passing, avoidable], [avoidable]].map(countTurns)).toEqual([0, 0, 9, 3]);
 });
 
 test("what can be avoided is no reason to refuse", () => {

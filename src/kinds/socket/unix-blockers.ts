@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What stands against the dump of a unix socket: peers outside of the tree, what can't be seen in queues, names.
 
-import { type CriuError, KernelError, UnsupportedError } from "../../errors.ts";
+import { type CriuError, KernelError, PassingError, UnsupportedError } from "../../errors.ts";
 import { TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN } from "../../kernel/abi/inet.ts";
 import { SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM } from "../../kernel/abi/socket.ts";
 import type { UnixDiag } from "../../kernel/netlink/unix-diag.ts";
@@ -65,8 +65,13 @@ class Finder {
 		private readonly context: DumpContext,
 	) {}
 
-	private refuse(code: string, problem: string, remedy: string): void {
-		this.found.push(new UnsupportedError(code, `${nameSocket(this.socket)} ${problem}`, { remedy }));
+	private refuse(code: string, problem: string, remedy: string, Refusal = UnsupportedError): void {
+		this.found.push(new Refusal(code, `${nameSocket(this.socket)} ${problem}`, { remedy }));
+	}
+
+	/** Refuses what is over once the program does its next step: it accepts, or receives. */
+	private refuseNow(code: string, problem: string, remedy: string): void {
+		this.refuse(code, problem, remedy, PassingError);
 	}
 
 	run(): CriuError[] {
@@ -117,7 +122,7 @@ class Finder {
 		const listener = this.tree.listeners.get(ino);
 		if (listener !== undefined) this.checkWaiting(listener);
 		else if (shutdown !== BOTH)
-			this.refuse("UNIX_SOCKET", "is connected to nobody that the kernel tells of", "try again");
+			this.refuseNow("UNIX_SOCKET", "is connected to nobody that the kernel tells of", "try again");
 	}
 
 	/** A datagram socket that another one sends to: it can be reached by its name, or by one socket as half of a pair. */
@@ -137,7 +142,7 @@ class Finder {
 	private checkWaiting(listener: UnixDiag): void {
 		if (!this.tree.sockets.has(listener.ino)) this.outside(listener.ino, "waits to be accepted by");
 		else if (this.socket.diag.wqueue !== 0)
-			this.refuse(
+			this.refuseNow(
 				"UNIX_PENDING",
 				`has sent data that nobody can look at before socket:[${listener.ino}] accepts the connection`,
 				"let the program accept it first",
@@ -150,7 +155,7 @@ class Finder {
 		for (const ino of pending) {
 			if (this.tree.sockets.has(ino)) continue;
 			const who = ino === 0 ? "" : ` by ${findOwner(ino)}, outside of the tree`;
-			this.refuse(
+			this.refuseNow(
 				"UNIX_PENDING",
 				ino === 0
 					? "has a connection to accept that the other side has closed again; what it sent can't be looked at"
@@ -173,13 +178,13 @@ class Finder {
 	private checkQueue(): void {
 		const { queue, urgent } = this.socket;
 		if (urgent)
-			this.refuse(
+			this.refuseNow(
 				"UNIX_QUEUE",
 				"holds a byte that was sent out of band (MSG_OOB), whose place the kernel doesn't tell",
 				"let the program receive it first",
 			);
 		if (queue.unknown !== undefined)
-			this.refuse(
+			this.refuseNow(
 				"UNIX_QUEUE",
 				`holds a control message of which nothing is known (${queue.unknown})`,
 				"let the program receive it first",
@@ -188,7 +193,7 @@ class Finder {
 		for (const { sender } of queue.messages) if (sender !== undefined) pids.add(sender.pid);
 		for (const pid of pids)
 			if (!this.context.tasks.some((task) => task.pid === pid))
-				this.refuse(
+				this.refuseNow(
 					"UNIX_QUEUE",
 					`holds a message of pid ${pid}, which isn't in the tree: its receiver asks for credentials (SO_PASSCRED)`,
 					"let the program receive it first",
