@@ -73,8 +73,9 @@ export const modes: readonly Mode[] = [
 	},
 	{
 		name: "leave-stopped",
-		title: "stays stopped after dump and restore when asked, and runs on unharmed",
+		title: "runs on, or stays stopped, after dump and restore when asked, and goes on unharmed",
 		steps: [
+			dump("ours", "running"),
 			dump("ours", "stopped"),
 			{ do: "continue" },
 			dump("ours"),
@@ -153,6 +154,9 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
 		if (ofMemory.has(mode.name) && !scenario.memory) return false;
+		// It is a part of leave-stopped.
+		if (mode.name === "leave-running" && !scenario.skipModes.has("leave-stopped") && !asked.includes(mode.name))
+			return false;
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";

@@ -64,12 +64,15 @@ async function playFault(victim: Victim, point: FaultPoint, action: string, opti
 /** All points in all passages also for targets of many tasks, which takes minutes. */
 const thorough = process.env["CRIU_FAULTS"] === "all";
 
+/** A target of one thread, or one that stands, is as good as another for what a dump does beside the target. */
+const plain: readonly string[] = ["computing with all registers", "stopped by SIGSTOP"];
+
 /** Passages of a point that are tried. In a tree the first, those in the middle and the last differ. */
-function passagesOf({ mode }: VictimKind, point: FaultPoint, action: string): readonly string[] {
+function passagesOf({ mode, name }: VictimKind, point: FaultPoint, action: string): readonly string[] {
 	const isTree = mode.includes("/");
 	const ofThread = point.startsWith("thread:");
 	const ofTask = /^(infect|agent|cure):|^dump:(seized|cured)$/.test(point);
-	if (!mode.includes(",")) return ofThread ? [] : [""];
+	if (!mode.includes(",")) return !ofThread && (ofTask || thorough || plain.includes(name)) ? [""] : [];
 	if (thorough) return ofThread ? ["", ":3"] : ofTask && isTree ? ["", ":2", ":5"] : [""];
 	if (ofThread) return [":2"];
 	if (ofTask) return isTree ? [":4"] : [""];
