@@ -113,6 +113,7 @@ export const mayDiffer: readonly MayDiffer[] = [
 		why: "a process that took a lock (flock) and has closed the file can't be shown again; deleted files are made anew",
 	},
 	{ pattern: /fd\/\d+\/eventfd-id/, why: "the kernel's own count of eventfds" },
+	{ pattern: /fd\/\d+\/map_id/, why: "the kernel's own count of bpf maps" },
 	{
 		pattern: /fd\/\d+\/tfd\/.*/,
 		when: onlyInode,

@@ -4,6 +4,7 @@
 import * as aio from "./aio.ts";
 import * as archPrctl from "./arch-prctl.x86_64.ts";
 import * as auxv from "./auxv.ts";
+import * as bpf from "./bpf.ts";
 import * as capability from "./capability.ts";
 import * as devices from "./devices.ts";
 import * as eventFiles from "./event-files.ts";
@@ -54,6 +55,7 @@ export interface ConstantCheck {
 export const CONSTANT_CHECKS: readonly ConstantCheck[] = [
 	{ names: archPrctl },
 	{ names: auxv },
+	{ names: bpf, enums: { kernel: /^BPF_/ } },
 	{ names: capability },
 	{ names: devices },
 	{ names: eventFiles },

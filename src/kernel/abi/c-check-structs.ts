@@ -2,6 +2,7 @@
 // Which C type each description of this folder stands for, for c-check.ts.
 
 import { Iocb, IoEvent } from "./aio.ts";
+import * as bpf from "./bpf.ts";
 import { CapUserData, CapUserHeader } from "./capability.ts";
 import { EpollEvent, FileHandle, InotifyEvent } from "./event-files.ts";
 import { Flock, FOwnerEx, OpenHow } from "./fcntl.ts";
@@ -82,6 +83,11 @@ function libc(struct: AnyStruct, extra: Extra = {}): StructCheck {
 	return { struct, headers: "libc", type: `struct ${struct.name}`, ...extra };
 }
 
+/** A part of the union that bpf(2) takes. */
+function bpfAttr(struct: AnyStruct, members: Readonly<Record<string, string>> = {}): StructCheck {
+	return { struct, headers: "kernel", type: "union bpf_attr", grows: true, members };
+}
+
 const since = (hex: string): string => `LINUX_VERSION_CODE >= ${hex}`;
 
 export const STRUCT_CHECKS: readonly StructCheck[] = [
@@ -140,6 +146,12 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 	kernel(RseqCs),
 	...[CloneArgs, SchedAttr, SockFilter, SockFprog, KernelSigaction].map((s) => kernel(s)),
 	{ struct: StackT, headers: "kernel", type: "stack_t" },
+	kernel(bpf.BpfMapInfo, { grows: true }),
+	bpfAttr(bpf.BpfMapCreate),
+	bpfAttr(bpf.BpfGetInfo, { bpf_fd: "info.bpf_fd", info_len: "info.info_len", info: "info.info" }),
+	bpfAttr(bpf.BpfGetFdById),
+	bpfAttr(bpf.BpfMapBatch, Object.fromEntries(Object.keys(bpf.BpfMapBatch.fields).map((key) => [key, `batch.${key}`]))),
+	bpfAttr(bpf.BpfMapFreeze),
 	kernel(Sigevent),
 	kernel(Siginfo),
 	...[FpxSwBytes, Sigcontext64, Ucontext].map((s) => kernel(s)),

@@ -63,9 +63,9 @@ function checkFds(image: TaskImage): Map<number, fdinfo_entry[]> {
 }
 
 function fownOf(entry: file_entry): fown_entry | undefined {
-	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd, isk, usk, psk, nlsk, ify, ffy } = entry;
+	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd, bpf, isk, usk, psk, nlsk, ify, ffy } = entry;
 	const sockets = isk ?? usk ?? psk ?? nlsk;
-	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd ?? sockets ?? ify ?? ffy)?.fown;
+	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd ?? bpf ?? sockets ?? ify ?? ffy)?.fown;
 }
 
 /** All descriptions of a restore, in the order of making. */

@@ -4,6 +4,7 @@
 import type { fd_types } from "../../images/gen/fdinfo_pb.ts";
 import type { FileKind, UnsupportedFileKind } from "../kind.ts";
 import { SOCKET_KINDS } from "../socket/index.ts";
+import { bpfMap } from "./bpf-map.ts";
 import { epoll } from "./epoll.ts";
 import { eventfd } from "./eventfd.ts";
 import { fanotify } from "./fanotify.ts";
@@ -30,6 +31,7 @@ export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
 	epoll,
 	memfd,
 	pidfd,
+	bpfMap,
 	...SOCKET_KINDS,
 	nsFile,
 	inotify,

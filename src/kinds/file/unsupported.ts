@@ -35,7 +35,6 @@ const NO_STATE = "the kernel doesn't tell its state";
 
 /** In the order of matching. */
 export const UNSUPPORTED_KINDS: readonly UnsupportedFileKind[] = [
-	anon("bpf map", "bpf-map", fd_types.BPFMAP),
 	anon("bpf program", "bpf-prog", undefined, NO_STATE, CLOSE),
 	anon("bpf link", "bpf", undefined, NO_STATE, CLOSE),
 	anon("io_uring", "[io_uring]", undefined, NO_STATE, "turn io_uring off in the program"),

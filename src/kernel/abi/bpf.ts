@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// bpf(2), as far as maps go. Source: linux/bpf.h.
+
+import { defineStruct, type StructValue } from "./struct.ts";
+
+export const BPF_MAP_CREATE = 0;
+export const BPF_MAP_GET_FD_BY_ID = 14;
+export const BPF_OBJ_GET_INFO_BY_FD = 15;
+export const BPF_MAP_FREEZE = 22;
+export const BPF_MAP_LOOKUP_BATCH = 24;
+export const BPF_MAP_UPDATE_BATCH = 26;
+
+export const BPF_MAP_TYPE_HASH = 1;
+export const BPF_MAP_TYPE_ARRAY = 2;
+
+/** Of a descriptor: without it both reading and writing are allowed. */
+export const BPF_F_RDONLY = 0x8;
+export const BPF_F_WRONLY = 0x10;
+
+/** What BPF_OBJ_GET_INFO_BY_FD tells of a map. */
+export const BpfMapInfo = defineStruct("bpf_map_info", 88, {
+	type: ["u32", 0],
+	id: ["u32", 4],
+	key_size: ["u32", 8],
+	value_size: ["u32", 12],
+	max_entries: ["u32", 16],
+	map_flags: ["u32", 20],
+	name: ["bytes", 24, 16],
+	ifindex: ["u32", 40],
+	btf_vmlinux_value_type_id: ["u32", 44],
+	netns_dev: ["u64", 48],
+	netns_ino: ["u64", 56],
+	btf_id: ["u32", 64],
+	btf_key_type_id: ["u32", 68],
+	btf_value_type_id: ["u32", 72],
+	map_extra: ["u64", 80],
+});
+export type BpfMapInfo = StructValue<typeof BpfMapInfo>;
+
+// Parts of union bpf_attr, one for each group of commands.
+
+export const BpfMapCreate = defineStruct("bpf_map_create", 72, {
+	map_type: ["u32", 0],
+	key_size: ["u32", 4],
+	value_size: ["u32", 8],
+	max_entries: ["u32", 12],
+	map_flags: ["u32", 16],
+	map_name: ["bytes", 28, 16],
+	map_ifindex: ["u32", 44],
+	map_extra: ["u64", 64],
+});
+
+export const BpfGetInfo = defineStruct("bpf_get_info", 16, {
+	bpf_fd: ["u32", 0],
+	info_len: ["u32", 4],
+	info: ["u64", 8],
+});
+
+export const BpfGetFdById = defineStruct("bpf_get_fd_by_id", 12, {
+	map_id: ["u32", 0],
+	open_flags: ["u32", 8],
+});
+
+export const BpfMapBatch = defineStruct("bpf_map_batch", 56, {
+	in_batch: ["u64", 0],
+	out_batch: ["u64", 8],
+	keys: ["u64", 16],
+	values: ["u64", 24],
+	count: ["u32", 32],
+	map_fd: ["u32", 36],
+	elem_flags: ["u64", 40],
+	flags: ["u64", 48],
+});
+
+export const BpfMapFreeze = defineStruct("bpf_map_freeze", 4, { map_fd: ["u32", 0] });
