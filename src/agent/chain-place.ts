@@ -3,7 +3,7 @@
 // the target has gone through them, so no two of them may ever share a byte.
 
 import { CriuError } from "../errors.ts";
-import type { VmaFacts } from "../kernel/procfs/maps.ts";
+import { findVmaAt, type VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
 import { getReg, REG, type Registers } from "./chain.x86_64.ts";
 
@@ -45,7 +45,7 @@ function noRoom(pid: number): CriuError {
 }
 
 function findMainStack({ pid, vmas, startStack }: StackFacts): VmaFacts {
-	const stack = vmas.find((vma) => startStack >= vma.start && startStack < vma.end);
+	const stack = findVmaAt(vmas, startStack);
 	if (stack === undefined || (stack.prot & 3) !== 3)
 		throw new CriuError("NO_STACK", `pid ${pid} has no main stack`, {
 			remedy: "the program unmapped or protected its stack; such programs can't be dumped",

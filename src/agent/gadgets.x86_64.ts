@@ -2,7 +2,7 @@
 // Instructions that a target has anyway and that the bootstrap call and the cure chain run on. Nothing is ever written
 // into a target's code.
 
-import type { VmaFacts } from "../kernel/procfs/maps.ts";
+import { findVmaAt, type VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
 import { FREE_REGISTERS, findCall, findLoader } from "./code-paths.x86_64.ts";
 
@@ -77,8 +77,8 @@ function orderCandidates(vmas: readonly VmaFacts[]): VmaFacts[] {
 /** True while the same bytes are executable at the same places. */
 export function holdsGadgets(pid: number, vmas: readonly VmaFacts[], gadgets: Gadgets): boolean {
 	return gadgets.proof.every(({ at, bytes }) => {
-		const vma = vmas.find((v) => at >= v.start && at + BigInt(bytes.length) <= v.end);
-		if (vma === undefined || (vma.prot & PROT_EXEC) === 0) return false;
+		const vma = findVmaAt(vmas, at);
+		if (vma === undefined || at + BigInt(bytes.length) > vma.end || (vma.prot & PROT_EXEC) === 0) return false;
 		return Buffer.compare(readMemory(pid, at, bytes.length), bytes) === 0;
 	});
 }

@@ -2,7 +2,8 @@
 // Threads that are still on their way out of the agent of an earlier dump, which was killed a moment ago: their frames lie in
 // dead stack, where those of the next dump would go. They have to be let go on first.
 
-import type { VmaFacts } from "../kernel/procfs/maps.ts";
+import { PROT_EXEC, PROT_READ } from "../kernel/abi/mman.ts";
+import { findVmaAt, type VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
 import { getReg, REG } from "./chain.x86_64.ts";
 import { returnWords } from "./gadgets.x86_64.ts";
@@ -14,13 +15,12 @@ import type { StoppedThread } from "./tracee.ts";
 const CALL_LENGTH = 32n;
 /** `mov $15, %rax; syscall`. */
 const RESTORER_LENGTH = 9n;
-const PROT_EXEC = 4;
 
 const isWithin = (ip: bigint, code: bigint, length: bigint) => ip >= code && ip < code + length;
 
 /** True when the code at `ip` is an agent's. */
 function isInAgent(pid: number, vmas: readonly VmaFacts[], ip: bigint): boolean {
-	const vma = vmas.find(({ start, end }) => ip >= start && ip < end);
+	const vma = findVmaAt(vmas, ip);
 	if (vma === undefined || !vma.shared || (vma.prot & PROT_EXEC) === 0) return false;
 	const header = vma.start + BigInt(AREA_BLOB);
 	if (header + 4n > vma.end) return false;
@@ -31,7 +31,8 @@ function isInAgent(pid: number, vmas: readonly VmaFacts[], ip: bigint): boolean 
 function hasOurWords({ pid, vmas, gadgets }: InjectionFacts, sp: bigint): boolean {
 	const words = returnWords(gadgets);
 	const length = words.length * 8;
-	if (!vmas.some(({ start, end, prot }) => sp >= start && sp + BigInt(length) <= end && (prot & 1) !== 0)) return false;
+	const stack = findVmaAt(vmas, sp);
+	if (stack === undefined || sp + BigInt(length) > stack.end || (stack.prot & PROT_READ) === 0) return false;
 	const found = new BigUint64Array(readMemory(pid, sp, length).buffer);
 	return words.every((word, i) => found[i] === word);
 }

@@ -5,7 +5,7 @@
 
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
 import { asciiText, procParseError, unescapeOctal } from "./parse.ts";
-import { PROC_ROOT, readProcFile } from "./reader.ts";
+import { PROC_ROOT, readProcFile, readProcParts } from "./reader.ts";
 
 /** One VMA, [start, end). */
 export interface VmaFacts {
@@ -62,10 +62,13 @@ const SMAPS_KEYS = {
 
 const SMAPS_ENTRIES = Object.entries(SMAPS_KEYS).map(([key, field]) => ({ text: `\n${key}:`, field }));
 const VM_FLAGS = "\nVmFlags:";
+/** Begins the last line of an area. */
+const LAST_LINE = VM_FLAGS;
 
 /** The first line of an area, from where it begins to its newline or the end; a blank stands before any name. */
 const AREA_LINE =
 	/([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([r-])([w-])([x-])([sp]) ([0-9a-f]{1,16}) ([0-9a-f]{1,8}):([0-9a-f]{1,8}) (\d{1,20})(?: +(.*)| *)(?:\n|$)/y;
+const RANGE = /([0-9a-f]{1,16})-([0-9a-f]{1,16})(?= )/y;
 const NUMBER = /[ \t]*(\d{1,15})(?= |\n|$)/y;
 const U64_MAX = (1n << 64n) - 1n;
 /** Hex digits that fit into a number exactly. */
@@ -77,17 +80,14 @@ function hexBig(digits: string): bigint {
 
 /** The text of a file of areas; each byte is one character. */
 class AreaText {
-	readonly text: string;
 	pos = 0;
 	private nameText = "";
 	private name = NO_NAME;
 
 	constructor(
-		bytes: Uint8Array,
+		readonly text: string,
 		private readonly file: string,
-	) {
-		this.text = asciiText(bytes);
-	}
+	) {}
 
 	atEnd(): boolean {
 		return this.pos >= this.text.length;
@@ -107,7 +107,7 @@ class AreaText {
 		const start = hexBig(startText);
 		const end = hexBig(endText);
 		if (end <= start) this.fail("the area's end is not above its start");
-		const ino = BigInt(inoText);
+		const ino = inoText === "0" ? 0n : BigInt(inoText);
 		if (ino > U64_MAX) this.fail("a number is too large");
 		this.pos += line.length;
 		return {
@@ -121,6 +121,14 @@ class AreaText {
 			ino,
 			name: this.nameOf(match[11] ?? ""),
 		};
+	}
+
+	/** The addresses of the area that begins here, as texts; undefined unless a blank at `blank` follows. */
+	range(blank: number): readonly [start: string, end: string] | undefined {
+		RANGE.lastIndex = this.pos;
+		const match = RANGE.exec(this.text);
+		if (match === null || RANGE.lastIndex !== blank) return undefined;
+		return [match[1] as string, match[2] as string];
 	}
 
 	/** Neighbours often have the same name. */
@@ -148,7 +156,7 @@ class AreaText {
  */
 export function parseMaps(bytes: Uint8Array, file = "maps"): VmaFacts[] {
 	const vmas: VmaFacts[] = [];
-	const text = new AreaText(bytes, file);
+	const text = new AreaText(asciiText(bytes), file);
 	while (!text.atEnd()) vmas.push(text.area());
 	return vmas;
 }
@@ -159,7 +167,7 @@ const EXECUTABLE = / r[w-]x[sp] /g;
 /** The same without areas that can't be read and executed: ten thousand others cost next to nothing. */
 export function parseExecutableMaps(bytes: Uint8Array, file = "maps"): VmaFacts[] {
 	const vmas: VmaFacts[] = [];
-	const text = new AreaText(bytes, file);
+	const text = new AreaText(asciiText(bytes), file);
 	for (const { index } of text.text.matchAll(EXECUTABLE)) {
 		const start = text.text.lastIndexOf("\n", index) + 1;
 		// A name may hold the same.
@@ -193,10 +201,12 @@ class KeyPlaces {
 class SmapsDetails {
 	private readonly numbers: { places: KeyPlaces; field: (typeof SMAPS_ENTRIES)[number]["field"] }[];
 	private readonly flags: KeyPlaces;
-	private readonly flagSets = new Map<string, ReadonlySet<string>>();
 	private readonly nextArea = /\n[^A-Z]/g;
 
-	constructor(private readonly source: AreaText) {
+	constructor(
+		private readonly source: AreaText,
+		private readonly flagSets: Map<string, ReadonlySet<string>>,
+	) {
 		this.numbers = SMAPS_ENTRIES.map(({ text, field }) => ({ places: new KeyPlaces(source.text, text), field }));
 		this.flags = new KeyPlaces(source.text, VM_FLAGS);
 	}
@@ -231,21 +241,114 @@ class SmapsDetails {
 	}
 }
 
+/** What neighbours have in common: all that follows their addresses. */
+interface Look {
+	/** From behind the addresses to the next area. */
+	readonly text: string;
+	readonly facts: SmapsFacts;
+}
+
+/** More looks than that in turn are rare. */
+const MAX_LOOKS = 8;
+const UPPER_A = 0x41;
+const UPPER_Z = 0x5a;
+/** Texts beyond that, of huge lists of names, aren't worth being compared. */
+const MAX_LOOK = 4096;
+
+/**
+ * Parses smaps piece by piece. A program with very many mappings has few sorts of them: where the text that follows the addresses is
+ * that of one before, nothing in it is looked at again.
+ */
+class SmapsParser {
+	readonly vmas: SmapsFacts[] = [];
+	private readonly looks: Look[] = [];
+	private readonly flagSets = new Map<string, ReadonlySet<string>>();
+	private lastEnd = 0n;
+	private lastEndText = "";
+
+	constructor(private readonly file: string) {}
+
+	/** Takes whole areas. */
+	take(text: string): void {
+		const source = new AreaText(text, this.file);
+		let details: SmapsDetails | undefined;
+		while (!source.atEnd()) {
+			const from = source.pos;
+			if (this.takeAlike(source)) continue;
+			details ??= new SmapsDetails(source, this.flagSets);
+			const vma = withoutDetails(source.area(), NO_FLAGS);
+			details.readInto(vma);
+			this.vmas.push(vma);
+			this.remember(text.slice(text.indexOf(" ", from), source.pos), vma);
+		}
+	}
+
+	private remember(text: string, facts: SmapsFacts): void {
+		if (text.length > MAX_LOOK) return;
+		if (this.looks.length === MAX_LOOKS) this.looks.pop();
+		this.looks.unshift({ text, facts });
+	}
+
+	/** Takes an area that looks like one before; false when there was none. */
+	private takeAlike(source: AreaText): boolean {
+		const { looks } = this;
+		const { text, pos } = source;
+		const blank = text.indexOf(" ", pos);
+		for (let index = 0; index < looks.length; index++) {
+			const look = looks[index] as Look;
+			if (!text.startsWith(look.text, blank)) continue;
+			const behind = blank + look.text.length;
+			const next = text.charCodeAt(behind);
+			if (next >= UPPER_A && next <= UPPER_Z) return false;
+			const range = source.range(blank);
+			if (range === undefined) return false;
+			const start = range[0] === this.lastEndText ? this.lastEnd : hexBig(range[0]);
+			const end = hexBig(range[1]);
+			if (end <= start) return false;
+			this.lastEnd = end;
+			this.lastEndText = range[1];
+			source.pos = behind;
+			this.vmas.push(sameLook(look.facts, start, end));
+			return true;
+		}
+		return false;
+	}
+}
+
 /**
  * The VMAs in the text of /proc/PID/smaps, in its order. A file without VmFlags lines gives empty sets.
  * @throws CriuError PROC_PARSE. Source: proc_pid_smaps(5).
  */
 export function parseSmaps(bytes: Uint8Array, file = "smaps"): SmapsFacts[] {
-	const vmas: SmapsFacts[] = [];
-	const text = new AreaText(bytes, file);
-	const details = new SmapsDetails(text);
-	while (!text.atEnd()) {
-		const line = text.area();
-		const vma = withoutDetails(line, NO_FLAGS);
-		details.readInto(vma);
-		vmas.push(vma);
-	}
-	return vmas;
+	const parser = new SmapsParser(file);
+	parser.take(asciiText(bytes));
+	return parser.vmas;
+}
+
+function sameLook(facts: SmapsFacts, start: bigint, end: bigint): SmapsFacts {
+	return {
+		start,
+		end,
+		prot: facts.prot,
+		shared: facts.shared,
+		pgoff: facts.pgoff,
+		devMajor: facts.devMajor,
+		devMinor: facts.devMinor,
+		ino: facts.ino,
+		name: facts.name,
+		vmFlags: facts.vmFlags,
+		kernelPageSizeKb: facts.kernelPageSizeKb,
+		rssKb: facts.rssKb,
+		anonymousKb: facts.anonymousKb,
+		swapKb: facts.swapKb,
+		lockedKb: facts.lockedKb,
+		sharedCleanKb: facts.sharedCleanKb,
+		sharedDirtyKb: facts.sharedDirtyKb,
+		anonHugePagesKb: facts.anonHugePagesKb,
+		privateHugetlbKb: facts.privateHugetlbKb,
+		sharedHugetlbKb: facts.sharedHugetlbKb,
+		protectionKey: facts.protectionKey,
+	};
 }
 
 function withoutDetails(line: VmaFacts, vmFlags: ReadonlySet<string>): SmapsFacts {
@@ -297,6 +400,22 @@ export function recallDetails(lines: readonly VmaFacts[], seen: readonly SmapsFa
 	});
 }
 
+/** The VMA that holds an address, of a list in ascending order. */
+export function findVmaAt<T extends { readonly start: bigint; readonly end: bigint }>(
+	vmas: readonly T[],
+	address: bigint,
+): T | undefined {
+	let low = 0;
+	let high = vmas.length;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		if ((vmas[middle] as T).end <= address) low = middle + 1;
+		else high = middle;
+	}
+	const found = vmas[low];
+	return found !== undefined && found.start <= address ? found : undefined;
+}
+
 /** The VMAs of a task. @throws KernelError, CriuError PROC_PARSE */
 export function readMaps(pid: number | "self", procRoot = PROC_ROOT): VmaFacts[] {
 	const path = `${procRoot}/${pid}/maps`;
@@ -312,7 +431,9 @@ export function readExecutableMaps(pid: number | "self", procRoot = PROC_ROOT): 
 /** The VMAs of a task with flags and usage; costs a page table walk of the whole task. @throws KernelError, CriuError PROC_PARSE */
 export function readSmaps(pid: number | "self", procRoot = PROC_ROOT): SmapsFacts[] {
 	const path = `${procRoot}/${pid}/smaps`;
-	return parseSmaps(readProcFile(path), path);
+	const parser = new SmapsParser(path);
+	readProcParts(path, LAST_LINE, (text) => parser.take(text));
+	return parser.vmas;
 }
 
 /**

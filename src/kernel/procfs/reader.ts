@@ -6,11 +6,14 @@ import { syscall } from "../../sys/host.ts";
 import { errnoNumber } from "../abi/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../abi/fcntl.ts";
 import { SYS_close, SYS_openat, SYS_read } from "../abi/syscalls.x86_64.ts";
+import { asciiText } from "./parse.ts";
 
 /** Where proc is mounted, unless the caller knows another mount of it. */
 export const PROC_ROOT = "/proc";
 
 const FIRST_SIZE = 256 * 1024;
+/** With less room the kernel would have to cut what it has to tell. */
+const LEAST_READ = 8192;
 /** No file of /proc that we read can honestly be larger: 2^20 VMAs of smaps. */
 const MAX_SIZE = 1 << 30;
 
@@ -69,6 +72,39 @@ export function readProcFile(path: string): Uint8Array {
 	if (fd < 0) throw new KernelError("open", -fd, path);
 	try {
 		return readProcFd(fd, path);
+	} finally {
+		syscall(SYS_close, fd);
+	}
+}
+
+/**
+ * Gives the text of a /proc file in pieces, each byte one character: large ones needn't be held as a whole. A piece ends with a line that
+ * begins with what follows the newline in `lastLine`, or with the file. @throws KernelError as readProcFile
+ */
+export function readProcParts(path: string, lastLine: string, take: (text: string) => void): void {
+	const fd = syscall(SYS_openat, AT_FDCWD, Buffer.from(`${path}\0`), O_RDONLY | O_CLOEXEC);
+	if (fd < 0) throw new KernelError("open", -fd, path);
+	try {
+		if (buffer.length === 0) buffer = new Uint8Array(FIRST_SIZE);
+		let length = 0;
+		for (;;) {
+			if (buffer.length - length < LEAST_READ) {
+				const text = asciiText(buffer.subarray(0, length));
+				const line = text.lastIndexOf(lastLine);
+				const end = line < 0 ? 0 : text.indexOf("\n", line + 1) + 1;
+				if (end === 0) growBuffer(path);
+				else {
+					take(text.slice(0, end));
+					buffer.copyWithin(0, end, length);
+					length -= end;
+				}
+			}
+			const count = syscall(SYS_read, fd, buffer.subarray(length), buffer.length - length);
+			if (count < 0) throw new KernelError("read", -count, path);
+			if (count === 0) break;
+			length += count;
+		}
+		if (length > 0) take(asciiText(buffer.subarray(0, length)));
 	} finally {
 		syscall(SYS_close, fd);
 	}

@@ -10,6 +10,7 @@ import type { DumpContext, DumpedTask } from "../kind.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 
 /** Names of the kernel's own shared memory, which is no file with a path. */
+const SLASH = 0x2f;
 const NO_FILE = /^\/(?:memfd:|SYSV|\[aio\]|dev\/zero \(deleted\)$|anon_hugepage)/;
 const decoder = new TextDecoder("latin1");
 
@@ -47,9 +48,10 @@ export function findMappedBlockers(task: DumpedTask, context: DumpContext): Criu
 	const found: CriuError[] = [];
 	const seen = new Set<string>();
 	for (const vma of task.vmas) {
+		if (vma.ino === 0n || vma.name[0] !== SLASH) continue;
 		const name = decoder.decode(vma.name);
 		const key = `${vma.devMajor}:${vma.devMinor}:${vma.ino}`;
-		if (vma.ino === 0n || !name.startsWith("/") || NO_FILE.test(name) || seen.has(key)) continue;
+		if (NO_FILE.test(name) || seen.has(key)) continue;
 		seen.add(key);
 		const path = mapFilePath(task.pid, vma.start, vma.end);
 		// What holds for one task holds for others with the same root that map the same file under the same name.

@@ -76,8 +76,8 @@ function findRingProblem(pid: number, vma: SmapsFacts): string | undefined {
 
 /** What stands against a dump of a task's rings. @throws KernelError */
 export function findRingBlockers({ pid, vmas }: DumpedTask): CriuError[] {
-	return vmas.flatMap((vma) => {
-		const problem = isRing(vma) ? findRingProblem(pid, vma) : undefined;
+	return vmas.filter(isRing).flatMap((vma) => {
+		const problem = findRingProblem(pid, vma);
 		if (problem === undefined) return [];
 		const message = `pid ${pid}: the ring of asynchronous I/O at ${hex(vma.start)} ${problem}`;
 		return [new UnsupportedError("AIO_RING", message, { remedy: "let the program call io_destroy first" })];

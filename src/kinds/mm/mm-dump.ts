@@ -114,29 +114,28 @@ class BackingFinder {
 	}
 }
 
-/** CRIU stores vvar and what follows it as one VMA. */
-function mergeVvar(vmas: readonly vma_entry[], facts: readonly SmapsFacts[]): vma_entry[] {
-	const merged: vma_entry[] = [];
-	for (const [i, entry] of vmas.entries()) {
-		const last = merged[merged.length - 1];
-		const isVvar = facts[i] !== undefined && classifyVma(facts[i]) === "vvar";
-		if (isVvar && last !== undefined && last.end === entry.start && last.status === entry.status) last.end = entry.end;
-		else merged.push(entry);
-	}
-	return merged;
-}
+/** Those that a mapping of a file or a kernel object backs. */
+const BACKED: ReadonlySet<VmaClass> = new Set(["file", "shared-memory", "sysv", "packet-ring"]);
+const AIO_BACKING: Backing = { shmid: 0n, fdflags: O_RDWR };
 
 function encodeVmas(task: DumpedTask, context: DumpContext): vma_entry[] {
 	const finder = new BackingFinder(task, context);
-	const vmas = task.vmas.filter((vma) => classifyVma(vma) !== "uprobes");
-	if (vmas.length < task.vmas.length) noteUprobes(context);
-	const entries = vmas.map((vma) => {
+	const entries: vma_entry[] = [];
+	for (const vma of task.vmas) {
 		const what = classifyVma(vma);
-		const isBacked = ["file", "shared-memory", "sysv", "packet-ring"].includes(what as string);
-		if (what === "aio") return encodeVma(vma, what, { shmid: 0n, fdflags: O_RDWR });
-		return encodeVma(vma, what, isBacked ? finder.find(vma, what) : undefined);
-	});
-	return mergeVvar(entries, vmas);
+		if (what === "uprobes") {
+			noteUprobes(context);
+			continue;
+		}
+		const backing = what === "aio" ? AIO_BACKING : BACKED.has(what) ? finder.find(vma, what) : undefined;
+		const entry = encodeVma(vma, what, backing);
+		const last = entries[entries.length - 1];
+		// CRIU stores vvar and what follows it as one VMA.
+		if (what === "vvar" && last !== undefined && last.end === entry.start && last.status === entry.status)
+			last.end = entry.end;
+		else entries.push(entry);
+	}
+	return entries;
 }
 
 /** Registers the executable; its id. */
@@ -228,8 +227,9 @@ export function planPages(
 	const unchanged = tracking === undefined ? [] : findUnchanged(task.pid, listTrackable(task), tracking);
 	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
 	const plan = planPagemap(data, stretches, shared, unchanged, leavesLazy);
-	let scanned = 0n;
-	for (const vma of task.vmas) scanned += (vma.end - vma.start) / 4096n;
+	let bytes = 0n;
+	for (const vma of task.vmas) bytes += vma.end - vma.start;
+	const scanned = bytes / 4096n;
 	let lazy = 0n;
 	for (const { start, end } of plan.later) lazy += (end - start) / 4096n;
 	const pages: PagesWritten = {

@@ -83,8 +83,9 @@ function explain(
 /** Why mapped rings of a task can't be kept. */
 export function findRingBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	if (hasSharedMemory(task, context)) return [];
-	return task.vmas.flatMap((vma) => {
-		const why = classifyVma(vma) === "packet-ring" ? explain(vma, task, context) : undefined;
+	const rings = task.vmas.filter((vma) => classifyVma(vma) === "packet-ring");
+	return rings.flatMap((vma) => {
+		const why = explain(vma, task, context);
 		if (why === undefined) return [];
 		const place = `${vma.start.toString(16)}-${vma.end.toString(16)} ${showPath(vma.name)}`;
 		const message = `pid ${task.pid}: mapping ${place} ${why[0]}`;

@@ -35,7 +35,7 @@ interface Attachment {
 }
 
 function hasSysvName({ name }: VmaFacts): boolean {
-	return name.length > SYSV_NAME.length && SYSV_NAME.every((byte, i) => name[i] === byte);
+	return name.length > SYSV_NAME.length && name[1] === SYSV_NAME[1] && SYSV_NAME.every((byte, i) => name[i] === byte);
 }
 
 const isSysv = (vma: VmaFacts) => hasSysvName(vma) && decoder.decode(vma.name).endsWith(" (deleted)");

@@ -5,6 +5,7 @@
 
 import { getReg, REG } from "../../agent/chain.x86_64.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { findVmaAt } from "../../kernel/procfs/maps.ts";
 import { readMemory } from "../../sys/process.ts";
 import type { DumpContext, DumpedTask } from "../kind.ts";
 import { classifyVma } from "./vma.ts";
@@ -39,7 +40,7 @@ export function findUprobesInUse(task: DumpedTask): CriuError[] {
 	const found: CriuError[] = [];
 	for (const { tid, stopped } of task.threads) {
 		const [ip, sp] = [getReg(stopped.regs, REG.ip), getReg(stopped.regs, REG.sp)];
-		const stack = task.vmas.find((vma) => vma.start <= sp && sp < vma.end);
+		const stack = findVmaAt(task.vmas, sp);
 		const isOn = (address: bigint) => address >= page.start && address < page.end;
 		const end = stack === undefined ? sp : stack.end - sp > STACK_LIMIT ? sp + STACK_LIMIT : stack.end;
 		const words = readMemory(tid, sp & ~7n, Number((end - (sp & ~7n)) / 8n) * 8);

@@ -59,18 +59,68 @@ export function isRing({ shared, name }: SmapsFacts): boolean {
 	return shared && name[1] === RING[1] && RING.every((byte, i) => name[i] === byte);
 }
 
+/** madvise advice by the mnemonic in VmFlags. */
+const ADVICE: ReadonlyArray<readonly [string, number]> = [
+	["rr", mman.MADV_RANDOM],
+	["sr", mman.MADV_SEQUENTIAL],
+	["dc", mman.MADV_DONTFORK],
+	["mg", mman.MADV_MERGEABLE],
+	["hg", mman.MADV_HUGEPAGE],
+	["nh", mman.MADV_NOHUGEPAGE],
+	["dd", mman.MADV_DONTDUMP],
+	["wf", mman.MADV_WIPEONFORK],
+];
+
+/** What VmFlags say, looked up once for each set of them: thousands of mappings share one. */
+interface FlagFacts {
+	/** How many flags there were: marks of our own trackers are taken out of a set later. */
+	readonly count: number;
+	readonly blocked: Extract<VmaClass, { blocked: string }> | undefined;
+	/** One bit for each MADV_*. */
+	readonly advice: bigint;
+	/** MAP_* of a private mapping. */
+	readonly mapFlags: number;
+	readonly isHuge: boolean;
+	readonly lockOnFault: boolean;
+}
+
+const flagFacts = new WeakMap<ReadonlySet<string>, FlagFacts>();
+
+function factsOf(flags: ReadonlySet<string>): FlagFacts {
+	let facts = flagFacts.get(flags);
+	if (facts !== undefined && facts.count === flags.size) return facts;
+	let advice = 0n;
+	for (const [flag, number] of ADVICE) if (flags.has(flag)) advice |= 1n << BigInt(number);
+	let mapFlags = flags.has("dp") ? mman.MAP_DROPPABLE : mman.MAP_PRIVATE;
+	if (flags.has("gd")) mapFlags |= mman.MAP_GROWSDOWN;
+	if (flags.has("lo")) mapFlags |= mman.MAP_LOCKED;
+	if (flags.has("nr")) mapFlags |= mman.MAP_NORESERVE;
+	const isWatched = flags.has("um") || flags.has("uw") || flags.has("ui");
+	facts = {
+		count: flags.size,
+		blocked: isWatched ? { blocked: "uffd" } : flags.has("ss") ? { blocked: "shadow-stack" } : undefined,
+		advice,
+		mapFlags,
+		isHuge: flags.has("ht"),
+		lockOnFault: flags.has("lf"),
+	};
+	flagFacts.set(flags, facts);
+	return facts;
+}
+
 /** Says what a VMA is, by its name and flags. */
 export function classifyVma(vma: SmapsFacts): VmaClass {
+	const { blocked } = factsOf(vma.vmFlags);
+	if (vma.name.length === 0) return blocked ?? "anonymous";
 	const name = vmaName(vma);
 	if (name === "[vdso]") return "vdso";
 	if (name.startsWith("[vvar")) return "vvar";
 	if (name === "[vsyscall]") return "vsyscall";
 	if (name === "[uprobes]") return "uprobes";
-	if (vma.vmFlags.has("um") || vma.vmFlags.has("uw") || vma.vmFlags.has("ui")) return { blocked: "uffd" };
-	if (vma.vmFlags.has("ss")) return { blocked: "shadow-stack" };
+	if (blocked !== undefined) return blocked;
 	// The inode of a System V segment is its id, which may be 0.
 	if (name.startsWith("/SYSV") && name.endsWith(" (deleted)")) return "sysv";
-	if (vma.ino === 0n || name === "") return "anonymous";
+	if (vma.ino === 0n) return "anonymous";
 	// The kernel's own shared memory lies on a mount without a device number to be seen: names tell.
 	// A private mapping of it was made by way of /proc/PID/map_files; the device of that name can be mapped privately as well.
 	if (name === "/dev/zero (deleted)") return vma.shared || isKernelMemory(vma) ? "shared-memory" : "file";
@@ -115,6 +165,8 @@ const isUnderKey = ({ protectionKey, prot }: SmapsFacts) => protectionKey !== 0 
 export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowUprobes = false): CriuError[] {
 	const found: CriuError[] = [];
 	for (const vma of vmas) {
+		const what = classifyVma(vma);
+		if (typeof what === "string" && what !== "uprobes" && vma.protectionKey === 0) continue;
 		const refuse = (reason: string, remedy: string) =>
 			found.push(
 				new UnsupportedError(
@@ -123,7 +175,6 @@ export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowU
 					{ remedy },
 				),
 			);
-		const what = classifyVma(vma);
 		if (typeof what === "object") refuse(BLOCKED[what.blocked].reason, BLOCKED[what.blocked].remedy);
 		else if (what === "uprobes" && !allowUprobes)
 			refuse(
@@ -137,35 +188,6 @@ export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowU
 			);
 	}
 	return found;
-}
-
-/** madvise advice by the mnemonic in VmFlags. */
-const ADVICE: ReadonlyArray<readonly [string, number]> = [
-	["rr", mman.MADV_RANDOM],
-	["sr", mman.MADV_SEQUENTIAL],
-	["dc", mman.MADV_DONTFORK],
-	["mg", mman.MADV_MERGEABLE],
-	["hg", mman.MADV_HUGEPAGE],
-	["nh", mman.MADV_NOHUGEPAGE],
-	["dd", mman.MADV_DONTDUMP],
-	["wf", mman.MADV_WIPEONFORK],
-];
-
-function adviceBits(vma: SmapsFacts): bigint {
-	let bits = 0n;
-	for (const [flag, advice] of ADVICE) if (vma.vmFlags.has(flag)) bits |= 1n << BigInt(advice);
-	return bits;
-}
-
-function mapFlags(vma: SmapsFacts, anonymous: boolean): number {
-	let flags = vma.shared ? mman.MAP_SHARED : vma.vmFlags.has("dp") ? mman.MAP_DROPPABLE : mman.MAP_PRIVATE;
-	if (anonymous) flags |= mman.MAP_ANONYMOUS;
-	if (vma.vmFlags.has("gd")) flags |= mman.MAP_GROWSDOWN;
-	if (vma.vmFlags.has("lo")) flags |= mman.MAP_LOCKED;
-	if (vma.vmFlags.has("nr")) flags |= mman.MAP_NORESERVE;
-	if (vma.vmFlags.has("ht"))
-		flags |= mman.MAP_HUGETLB | (Math.log2(vma.kernelPageSizeKb * 1024) << mman.MAP_HUGE_SHIFT);
-	return flags;
 }
 
 /** What backs a VMA that isn't private anonymous memory. */
@@ -199,23 +221,33 @@ function statusOf(what: VmaClass, vma: SmapsFacts): number {
 	}
 }
 
+function mapFlagsOf(vma: SmapsFacts, facts: FlagFacts, anonymous: boolean): number {
+	let flags = vma.shared
+		? (facts.mapFlags & ~(mman.MAP_PRIVATE | mman.MAP_DROPPABLE)) | mman.MAP_SHARED
+		: facts.mapFlags;
+	if (anonymous) flags |= mman.MAP_ANONYMOUS;
+	if (facts.isHuge) flags |= mman.MAP_HUGETLB | (Math.log2(vma.kernelPageSizeKb * 1024) << mman.MAP_HUGE_SHIFT);
+	return flags;
+}
+
 /** The entry of one VMA. */
 export function encodeVma(vma: SmapsFacts, what: VmaClass, backing: Backing | undefined): vma_entry {
 	const isFile = what === "file" || what === "packet-ring";
-	const advice = adviceBits(vma);
-	return create(vma_entrySchema, {
+	const facts = factsOf(vma.vmFlags);
+	const entry = create(vma_entrySchema, {
 		start: vma.start,
 		end: vma.end,
 		pgoff: what === "anonymous" || what === "vdso" || what === "vvar" || what === "vsyscall" ? 0n : vma.pgoff,
 		shmid: backing?.shmid ?? 0n,
 		prot: vma.prot,
-		flags: mapFlags(vma, !isFile && what !== "shared-memory" && what !== "aio"),
+		flags: mapFlagsOf(vma, facts, !isFile && what !== "shared-memory" && what !== "aio"),
 		status: statusOf(what, vma),
 		fd: -1n,
-		...(advice === 0n ? {} : { madv: advice }),
-		...(backing?.fdflags === undefined ? {} : { fdflags: backing.fdflags }),
-		...(vma.vmFlags.has("lf") ? { lockOnFault: true } : {}),
 	});
+	if (facts.advice !== 0n) entry.madv = facts.advice;
+	if (backing?.fdflags !== undefined) entry.fdflags = backing.fdflags;
+	if (facts.lockOnFault) entry.lockOnFault = true;
+	return entry;
 }
 
 /** Entries of guard regions; they follow all real VMAs. */
@@ -254,6 +286,12 @@ export function canBeLazy({ status, flags }: vma_entry): boolean {
 /** The stretches whose pages go into the pagemap. `stackPointers`: pages that a lazy restore must have at once. */
 export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: readonly bigint[]): PrivateRange[] {
 	const ranges: PrivateRange[] = [];
+	const add = (start: bigint, end: bigint, lazy: boolean, whole: boolean) => {
+		const last = ranges[ranges.length - 1];
+		if (last !== undefined && last.end === start && last.lazy === lazy && last.whole === whole) last.end = end;
+		else ranges.push({ start, end, lazy, whole });
+	};
+	const stackPages = stackPointers.map((sp) => sp & ~4095n).sort((a, b) => (a < b ? -1 : 1));
 	for (const entry of entries) {
 		if (!isPrivate(entry) || (entry.status & VMA_AREA_VVAR) !== 0) continue;
 		if ((entry.flags & mman.MAP_DROPPABLE) !== 0) continue;
@@ -261,17 +299,17 @@ export function listPrivateRanges(entries: readonly vma_entry[], stackPointers: 
 		const lazy = canBeLazy(entry);
 		if (!lazy) {
 			const isRing = (entry.status & VMA_AREA_AIORING) !== 0;
-			ranges.push({ start: entry.start, end: entry.end, lazy, whole: isVdso || isRing });
+			add(entry.start, entry.end, lazy, isVdso || isRing);
 			continue;
 		}
 		let at = entry.start;
-		for (const page of stackPointers.map((sp) => sp & ~4095n).sort((a, b) => (a < b ? -1 : 1))) {
+		for (const page of stackPages) {
 			if (page < at || page >= entry.end) continue;
-			if (page > at) ranges.push({ start: at, end: page, lazy, whole: false });
-			ranges.push({ start: page, end: page + 4096n, lazy: false, whole: false });
+			if (page > at) add(at, page, lazy, false);
+			add(page, page + 4096n, false, false);
 			at = page + 4096n;
 		}
-		if (at < entry.end) ranges.push({ start: at, end: entry.end, lazy, whole: false });
+		if (at < entry.end) add(at, entry.end, lazy, false);
 	}
 	return ranges;
 }

@@ -193,6 +193,40 @@ describe("parseSmaps", () => {
 	});
 });
 
+/** An area of smaps that is told by its first line, one figure and its flags. */
+const area = (line: string, rss: number, flags: string, more = "") =>
+	`${line}\nRss:     ${rss} kB\nVmFlags: ${flags}\n${more}`;
+
+describe("areas that look alike", () => {
+	const rw = (start: number) => `${start.toString(16)}000-${(start + 1).toString(16)}000 rw-p 00000000 00:00 0 `;
+
+	test("have their own addresses and equal facts", () => {
+		const lines = [area(rw(1), 4, "rd wr"), area(rw(2), 8, "rd wr"), area(rw(3), 4, "rd wr"), area(rw(5), 8, "rd wr")];
+		const vmas = parseSmaps(bytes(lines.join("")));
+		expect(vmas.map(({ start, end, rssKb }) => [start, end, rssKb])).toEqual([
+			[0x1000n, 0x2000n, 4],
+			[0x2000n, 0x3000n, 8],
+			[0x3000n, 0x4000n, 4],
+			[0x5000n, 0x6000n, 8],
+		]);
+		expect(new Set(vmas.map(({ vmFlags }) => vmFlags)).size).toBe(1);
+	});
+
+	test("are told from one that only begins alike", () => {
+		const text =
+			area(rw(1), 4, "rd wr") + area(rw(2), 4, "rd wr", "Zzz:      1 kB\nSwap:     3 kB\n") + area(rw(3), 4, "rd");
+		const vmas = parseSmaps(bytes(text));
+		expect(vmas.map(({ swapKb }) => swapKb)).toEqual([0, 3, 0]);
+		expect(vmas.map(({ vmFlags }) => [...vmFlags])).toEqual([["rd", "wr"], ["rd", "wr"], ["rd"]]);
+	});
+
+	test("are refused as others are when their addresses are none", () => {
+		const first = area(rw(1), 4, "rd wr");
+		expectParseError(() => parseSmaps(bytes(first + first.replace("1000-2000", "2000-2000"))), "smaps");
+		expectParseError(() => parseSmaps(bytes(first + first.replace("1000-2000", "2000-zz"))), "smaps");
+	});
+});
+
 describe("reading live tasks", () => {
 	test("our own maps ascend and hold our stack", () => {
 		const vmas = readMaps("self");
