@@ -25,6 +25,8 @@ import type { Timings } from "./timings.ts";
 
 /** Pids that a go-between tries until one is free. */
 const HELPER_TRIES = 64;
+/** Threads come into being before files are made, which may refer to them, and begin their own stages later. */
+const THREADS_MADE: Stage = "files";
 const THREADS_FROM: Stage = "state";
 /** Memories that agents leave at the same time. */
 const LEAVING = 32;
@@ -95,10 +97,9 @@ export class TreeBuilder {
 		if (tree.steps.length > 0) timings.lap("fork");
 		for (const group of later) {
 			this.check();
-			if (group.includes(THREADS_FROM)) {
-				if (this.lazy !== undefined) handOverTree(tree, (pid) => this.processOf(pid), this.lazy);
-				this.makeThreads();
-			}
+			if (group.includes(THREADS_MADE)) this.makeThreads();
+			if (group.includes(THREADS_FROM) && this.lazy !== undefined)
+				handOverTree(tree, (pid) => this.processOf(pid), this.lazy);
 			for (const task of tree.tasks.values()) this.runStages(task, group);
 			this.runner.settleAll();
 			timings.lap(group[0] ?? "");

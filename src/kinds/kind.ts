@@ -173,7 +173,7 @@ export interface OutsideStep {
 
 /**
  * The stages of a task's restore. All tasks finish one before any begins the next, but for the first two, which a task goes
- * through before its children are made: tree, memory. Threads begin with "state". Within a stage kinds come in the order of
+ * through before its children are made: tree, memory. Threads are made before "files" and begin with "state". Within a stage kinds come in the order of
  * the registry, and tasks parents first.
  */
 export const STAGES = ["tree", "memory", "files", "release", "state", "signals", "creds", "arm"] as const;
@@ -196,7 +196,7 @@ export interface FdNumbers {
 	pass(ownFd: number, purpose: string): number;
 }
 
-/** The plan of one thread. Threads but leaders come into being after the stage "files". */
+/** The plan of one thread. Threads but leaders come into being before the stage "files". */
 export interface ThreadPlan {
 	readonly programs: Readonly<Record<Stage, Program>>;
 	/** PTRACE_O_* with which it is traced while it's built. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Descriptors of processes: living ones and zombies of the tree, and processes that are gone for good.
+// Descriptors of processes and threads: living ones and zombies of the tree, and such that are gone for good.
 // Images: files.img (pidfd_entry; the exit status of a dead one is a field of ours).
 // Source: pidfd_open(2), proc_pid_fdinfo(5), linux/pidfd.h.
 
@@ -36,12 +36,14 @@ function matches(file: FdFacts): boolean {
 	return isAnonymous(file) || startsWith(file.link, LINK);
 }
 
-/** The process in its own pid namespace, GONE, or undefined when it's none of the tree. */
+/** The process or thread in its own pid namespace, GONE, or undefined when it's none of the tree. */
 function findPid(file: FdFacts, context: DumpContext): number | undefined {
 	const { kind } = file.info;
 	if (kind.type !== "pidfd") return undefined;
 	if (kind.pid === GONE) return GONE;
-	return [...context.tasks, ...context.dead].find(({ pid }) => pid === kind.pid)?.vpid;
+	for (const { pid, vpid } of [...context.tasks, ...context.dead]) if (pid === kind.pid) return vpid;
+	for (const { threads } of context.tasks) for (const { tid, vtid } of threads) if (tid === kind.pid) return vtid;
+	return undefined;
 }
 
 function findPidfdBlockers(file: FdFacts, context: DumpContext): CriuError[] {
@@ -49,15 +51,6 @@ function findPidfdBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const handle = findHandleBlockers(file);
 	if (handle.length > 0 || kind.type !== "pidfd") return handle;
 	if (findPid(file, context) !== undefined) return [];
-	const owner = context.tasks.find(({ threads }) => threads.some(({ tid }) => tid === kind.pid));
-	if (owner !== undefined)
-		return [
-			refuseFd(
-				file,
-				`refers to thread ${kind.pid} of pid ${owner.pid} (PIDFD_THREAD), which this version doesn't dump`,
-				"close it in the program first",
-			),
-		];
 	const which = kind.pid === 0 ? "a process that can't be seen from here" : `pid ${kind.pid}`;
 	return [
 		refuseFd(
@@ -127,7 +120,10 @@ function planPidfd(entry: file_entry, file: FilePlan): OpRef {
 	const { nspid, flags } = pidfd;
 	const own = openFlags(pidfd);
 	if (nspid === GONE) return planDead(pidfd, file);
-	if (!context.pids.has(nspid)) throw corruptImage("files.img", `pidfd ${entry.id} refers to pid ${nspid}`);
+	const isThread =
+		(flags & PIDFD_THREAD) !== 0 && context.tasks.some(({ threads }) => threads.some(({ tid }) => tid === nspid));
+	if (!isThread && !context.pids.has(nspid))
+		throw corruptImage("files.img", `pidfd ${entry.id} refers to pid ${nspid}`);
 	const fd = program.syscall(`open pid ${nspid}`, SYS_pidfd_open, [nspid, own], {
 		remedies: { EINVAL: "descriptors of this kind need a newer kernel: restore on the kernel of the dump" },
 	});

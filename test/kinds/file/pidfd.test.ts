@@ -25,7 +25,14 @@ describe("a dump of a pidfd", () => {
 		using fds = new OwnFds();
 		const file = ownFile(fds.make(SYS_pidfd_open, process.pid, PIDFD_NONBLOCK));
 		expect(pidfd.matches(file)).toBe(true);
-		const task = { pid: 70, vpid: 7, threads: [{ tid: 70 }, { tid: 71 }] } as unknown as DumpedTask;
+		const task = {
+			pid: 70,
+			vpid: 7,
+			threads: [
+				{ tid: 70, vtid: 7 },
+				{ tid: 71, vtid: 9 },
+			],
+		} as unknown as DumpedTask;
 		const dead = [{ pid: 80, vpid: 8 }] as never;
 		const context = { ...fileDump(undefined), tasks: [task], dead };
 		const shown = { ...file, info: { ...file.info, kind } };
@@ -35,6 +42,7 @@ describe("a dump of a pidfd", () => {
 
 	test.each([
 		["a task", 70, 7],
+		["a thread", 71, 9],
 		["a zombie", 80, 8],
 		["a process that is gone", -1, -1],
 	])("names %s as the tree sees it", (_, pid, nspid) => {
@@ -45,7 +53,6 @@ describe("a dump of a pidfd", () => {
 	test.each([
 		["a process of others", 1, "outside of the dumped tree"],
 		["a process of another namespace", 0, "can't be seen from here"],
-		["a thread", 71, "PIDFD_THREAD"],
 	])("is refused for %s", (_, pid, text) => {
 		const { found } = dumpAs({ type: "pidfd", pid, nsPids: [] });
 		expect(found.map(({ code }) => code)).toEqual(["UNSUPPORTED_FILE"]);
@@ -77,6 +84,14 @@ describe("the plan of a pidfd", () => {
 		using dir = new TempDir();
 		const { ops } = planEntry(pidfd, entryOf(1, { flags: PIDFD_NONBLOCK }), fileRestore(dir.images));
 		expect(ops.map(({ nr, args }) => [nr, ...args])).toEqual([[SYS_pidfd_open, 100, PIDFD_NONBLOCK]]);
+	});
+
+	test("opens a thread of the tree as one", () => {
+		using dir = new TempDir();
+		const context = { ...fileRestore(dir.images), tasks: [{ threads: [{ tid: 100 }, { tid: 101 }] }] as never };
+		const { ops } = planEntry(pidfd, entryOf(1, { nspid: 101, flags: PIDFD_THREAD }), context);
+		expect(ops.map(({ nr, args }) => [nr, ...args])).toEqual([[SYS_pidfd_open, 101, PIDFD_THREAD]]);
+		expect(codeOf(() => planEntry(pidfd, entryOf(1, { nspid: 101 }), context))).toBe("IMAGE_CORRUPT");
 	});
 
 	test("hands over a descriptor of a process that is gone", () => {
