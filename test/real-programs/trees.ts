@@ -183,6 +183,59 @@ kill -INT $server
 wait $server && mv answer result
 `;
 
+/** A terminal multiplexer without a client: what was typed into its panes before is there afterwards. */
+const panes = `export TMUX_TMPDIR="$PWD" LC_ALL=C.UTF-8
+tmux -f /dev/null -D </dev/null >server.log 2>&1 &
+server=$!
+until tmux new-session -d -x 80 -y 24 'sh' 2>/dev/null; do
+	kill -0 $server || exit 1
+	sleep 0.05
+done
+tmux split-window -h 'bash --norc --noprofile'
+tmux new-window 'cat'
+tmux send-keys -t 0.0 'a=1; : >half' Enter
+until [ -e half ]; do sleep 0.05; done
+tmux send-keys -t 0.1 'b=2; : >begun' Enter
+tmux send-keys -t 1.0 'a line that is '
+while [ ! -e finish ]; do sleep 0.05; done
+tmux send-keys -t 0.0 'b=3; echo $a$b >first' Enter
+tmux send-keys -t 0.1 'a=4; stty size; echo $a$b >second' Enter
+tmux send-keys -t 1.0 'whole' Enter
+until [ -s first ] && [ -s second ] && [ "$(tmux capture-pane -p -t 1.0 | grep -c whole)" = 2 ]; do sleep 0.05; done
+(cat first second; tmux list-panes -s -F '#{pane_width}x#{pane_height} #{pane_current_command}') >answer
+tmux capture-pane -p -t 1.0 | grep whole >>answer
+tmux kill-server
+wait $server # gives 1: it has never had a terminal
+mv answer result
+`;
+
+/** A message bus with two that listen and one that sends, each message by a new connection. */
+const bus = `dbus-daemon --session --nopidfile --address="unix:path=$PWD/bus" --nofork >bus.log 2>&1 &
+server=$!
+export DBUS_SESSION_BUS_ADDRESS="unix:path=$PWD/bus"
+until dbus-send --session --dest=org.freedesktop.DBus --print-reply / org.freedesktop.DBus.GetId >/dev/null 2>&1; do
+	kill -0 $server || exit 1
+	sleep 0.05
+done
+for i in 1 2; do
+	stdbuf -oL dbus-monitor --session "type='signal',interface='a.b'" >seen$i &
+	until grep -q NameAcquired seen$i; do sleep 0.05; done
+done
+i=0
+while [ ! -e finish ]; do
+	i=$((i + 1))
+	dbus-send --session --type=signal / a.b.c int32:$i
+	[ $i != 10 ] || : >begun
+	sleep 0.01
+done
+until grep -q "int32 $i$" seen1 && grep -q "int32 $i$" seen2; do sleep 0.05; done
+seq 1 $i >wanted
+for n in 1 2; do sed -n 's/^ *int32 //p' seen$n | cmp - wanted || exit 1; done
+kill $server
+wait
+echo whole >result
+`;
+
 export const trees: readonly RealProgram[] = [
 	{
 		name: "make -j4 in the middle of a build",
@@ -258,5 +311,23 @@ part%:
 		begun: "begun",
 		waits: true,
 		result: "7501|60000|240007\n",
+	},
+	{
+		name: "tmux with panes",
+		needs: "tmux",
+		command: "sh panes.sh",
+		files: { "panes.sh": panes },
+		begun: "begun",
+		waits: true,
+		result: "13\n42\n40x24 sh\n39x24 bash\n80x24 cat\na line that is whole\na line that is whole\n",
+	},
+	{
+		name: "dbus-daemon with listeners and a stream of senders",
+		needs: "dbus-daemon",
+		command: "sh bus.sh",
+		files: { "bus.sh": bus },
+		begun: "begun",
+		waits: true,
+		result: "whole\n",
 	},
 ];
