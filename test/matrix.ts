@@ -13,6 +13,7 @@ import { refusalCodes } from "./matrix/refusals.ts";
 import { allStopped, Run } from "./matrix/run.ts";
 import { buildHelper, buildScenario, buildStage, listScenarios, type Scenario, wrapPeer } from "./matrix/scenario.ts";
 import { Stage, StageError, showEnding } from "./matrix/stage.ts";
+import { withStreamer } from "./matrix/streamer.ts";
 import { findPeer } from "./peer.ts";
 
 const repository = resolve(import.meta.dir, "..");
@@ -22,10 +23,11 @@ export type Side = "ours" | "peer";
 
 /** One step between READY and the trigger. */
 export type Step =
-	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean }
+	/** `streamed`: through a streamer. */
+	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean; streamed?: boolean }
 	| { do: "pre-dump"; by: Side; mode: "splice" | "read" }
 	/** `mapped`: memory is mapped from the images. */
-	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean }
+	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean; streamed?: boolean }
 	/** `daemon`: whose lazy-pages brings the memory. `hot`: the program's check begins while it does. */
 	| { do: "lazy-restore"; by: Side; daemon: Side; hot?: boolean }
 	| { do: "continue" }
@@ -47,6 +49,8 @@ const preDump = (mode: "splice" | "read"): Step => ({ do: "pre-dump", by: "ours"
 const lazyRestore = (by: Side, daemon: Side, hot = false): Step => ({ do: "lazy-restore", by, daemon, hot });
 const mappedRestore: Step = { do: "restore", by: "ours", mapped: true };
 const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
+const capture = (by: Side): Step => ({ do: "dump", by, streamed: true });
+const serve = (by: Side): Step => ({ do: "restore", by, streamed: true });
 
 /** Every mode. A new one here runs all scenarios. */
 export const modes: readonly Mode[] = [
@@ -128,6 +132,11 @@ export const modes: readonly Mode[] = [
 			restore("peer"),
 		],
 	},
+	{
+		name: "stream",
+		title: "goes through an image streamer, both ways with the peer",
+		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer")],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
@@ -158,6 +167,7 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 		if (mode.name === "leave-running" && !scenario.skipModes.has("leave-stopped") && !asked.includes(mode.name))
 			return false;
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
+		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -246,15 +256,20 @@ function startImages(run: Run): string[] {
 	return ["-D", run.images, "-o", "dump.log", "-v4", ...parent];
 }
 
-async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefined, tracked = false): Promise<void> {
+async function doDump(run: Run, step: Extract<Step, { do: "dump" }>): Promise<void> {
+	const { by, leave, tracked = false, streamed = false } = step;
 	const images = startImages(run);
 	run.parent = tracked ? run.images : undefined;
 	const { options, dumpOptions } = run.scenario;
 	const args = ["dump", "-t", String(run.pid), ...images, ...options, ...dumpOptions];
 	if (tracked) args.push("--track-mem");
 	if (leave !== undefined) args.push(leave === "running" ? "--leave-running" : "--leave-stopped");
-	await run.criu(by, join(run.images, "dump.log"), args);
-	if (by === "ours") checkPageCounts(run.images);
+	if (streamed)
+		await withStreamer("capture", run.images, () =>
+			run.criu(by, join(run.images, "dump.log"), args.concat("--stream")),
+		);
+	else await run.criu(by, join(run.images, "dump.log"), args);
+	if (by === "ours" && !streamed) checkPageCounts(run.images);
 	if (leave === undefined) {
 		const ending = await run.stage.died(run.pid, 60_000);
 		if (ending.how !== "signal" || ending.code !== 9)
@@ -266,13 +281,16 @@ async function doDump(run: Run, by: Side, leave: "running" | "stopped" | undefin
 	await run.compare(leave === "stopped");
 }
 
-async function doRestore(run: Run, by: Side, stopped: boolean, mapped = false): Promise<void> {
+async function doRestore(run: Run, step: Extract<Step, { do: "restore" }>): Promise<void> {
+	const { by, stopped = false, mapped = false, streamed = false } = step;
 	const { options, restoreOptions } = run.scenario;
 	const args = ["restore", "-d", "-D", run.images, "-o", "restore.log", "-v4", ...options, ...restoreOptions];
 	if (stopped) args.push("--leave-stopped");
 	if (mapped) args.push("--map-pages");
 	run.mapped = mapped;
-	await run.criu(by, join(run.images, "restore.log"), args);
+	const log = join(run.images, "restore.log");
+	if (streamed) await withStreamer("serve", run.images, () => run.criu(by, log, args.concat("--stream")));
+	else await run.criu(by, log, args);
 	await (stopped ? run.settle(allStopped, true) : run.settleAsleep());
 	await run.compare(stopped);
 }
@@ -305,7 +323,7 @@ const MAX_STORM_DUMPS = 4;
 async function doStorm(run: Run, by: Side): Promise<void> {
 	const dumps = Number(process.env["CRIU_STORM_DUMPS"] ?? Math.min(run.scenario.storm, MAX_STORM_DUMPS));
 	for (let i = 0; i < dumps; i++) {
-		await doDump(run, by, "running");
+		await doDump(run, { do: "dump", by, leave: "running" });
 		rmSync(run.images, { recursive: true });
 	}
 }
@@ -330,9 +348,9 @@ async function doRefuse(run: Run): Promise<void> {
 }
 
 async function doStep(run: Run, step: Step): Promise<void> {
-	if (step.do === "dump") return doDump(run, step.by, step.leave, step.tracked);
+	if (step.do === "dump") return doDump(run, step);
 	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
-	if (step.do === "restore") return doRestore(run, step.by, step.stopped ?? false, step.mapped);
+	if (step.do === "restore") return doRestore(run, step);
 	if (step.do === "lazy-restore") return doLazyRestore(run, step);
 	if (step.do === "refuse") return doRefuse(run);
 	if (step.do === "storm") return doStorm(run, step.by);

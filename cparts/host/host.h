@@ -47,7 +47,7 @@ struct cr_pump {
 	uint64_t offset;     /* where in the file the first piece goes; the others follow without gaps */
 	int32_t pid;
 	int32_t mem_fd;      /* /proc/PID/mem: reads what process_vm_readv may not (no PROT_READ); -1: none */
-	int32_t out_fd;      /* a regular file, or a socket with CR_PUMP_STREAM */
+	int32_t out_fd;      /* a regular file; a socket with CR_PUMP_STREAM; anything with CR_PUMP_PIPE */
 	uint32_t nr_threads;
 	uint64_t failed_at;  /* out: address of the page that could not be read */
 	int32_t failed_write; /* out: 1 when writing failed, 0 when reading */
@@ -58,6 +58,8 @@ struct cr_pump {
 #define CR_PUMP_LIVE 1u
 /* The pieces are sent one after the other, by one thread. */
 #define CR_PUMP_STREAM 2u
+/* The output is a pipe, or whatever else has no positions: written to by one thread. */
+#define CR_PUMP_PIPE 4u
 
 /* Memory that is copied while its process runs on: it's write-protected until then. */
 struct cr_late {

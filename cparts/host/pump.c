@@ -4,6 +4,7 @@
 #include "host.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -155,11 +156,21 @@ static int read_span(struct job *job, uint64_t at, uint8_t *buffer, uint64_t byt
 static int write_span(struct job *job, uint64_t at, const uint8_t *buffer, uint64_t bytes)
 {
 	while (bytes) {
-		ssize_t put = job->request->flags & CR_PUMP_STREAM
-				      ? send(job->request->out_fd, buffer, bytes, MSG_NOSIGNAL)
-				      : pwrite(job->request->out_fd, buffer, bytes, (off_t)(job->request->offset + at));
+		ssize_t put;
+		if (job->request->flags & CR_PUMP_PIPE)
+			put = write(job->request->out_fd, buffer, bytes);
+		else if (job->request->flags & CR_PUMP_STREAM)
+			put = send(job->request->out_fd, buffer, bytes, MSG_NOSIGNAL);
+		else
+			put = pwrite(job->request->out_fd, buffer, bytes, (off_t)(job->request->offset + at));
 		if (put < 0 && errno == EINTR)
 			continue;
+		if (put < 0 && errno == EAGAIN) {
+			/* Somebody has made a pipe that we share non-blocking. */
+			struct pollfd room = { .fd = job->request->out_fd, .events = POLLOUT };
+			poll(&room, 1, -1);
+			continue;
+		}
 		if (put <= 0) {
 			report(job, put < 0 ? -errno : -EIO, at, 1);
 			return -1;
@@ -230,7 +241,7 @@ int64_t cr_pump(struct cr_pump *request)
 	}
 	job.starts = starts;
 	wanted = request->nr_threads < 1 ? 1 : request->nr_threads > MAX_THREADS ? MAX_THREADS : request->nr_threads;
-	if (request->flags & CR_PUMP_STREAM)
+	if (request->flags & (CR_PUMP_STREAM | CR_PUMP_PIPE))
 		wanted = 1;
 	if (wanted > 1 + job.total / (2 * CHUNK))
 		wanted = 1 + job.total / (2 * CHUNK);

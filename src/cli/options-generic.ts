@@ -181,10 +181,9 @@ export const genericOptions: readonly OptionSpec[] = [
 		...all,
 		rpc: "unprivileged",
 	}),
-	flag("stream", "stream", "send or take the images through criu-image-streamer", {
+	flag("stream", "stream", "send or take the images through criu-image-streamer, which waits in the images directory", {
 		commands: "DPRU",
 		group: "generic",
-		since: "later",
 	}),
 	{
 		name: "help",

@@ -19,8 +19,8 @@ export function preDumpWith({ preDump }: PreDumpEngine, { options, print }: Comm
 	if (options.pid === undefined) {
 		throw new UsageError("NO_PID", "pid not specified", { remedy: "name the process: criu pre-dump -t PID" });
 	}
-	// No hooks: nothing of the tree changes.
-	const { stats } = preDump(options, commandControl({ ...options, actionScripts: [] }));
+	// Of the hooks only pre-stream concerns it: nothing of the tree changes.
+	const { stats } = preDump(options, commandControl(options.stream ? options : { ...options, actionScripts: [] }));
 	log.info("Pre-dumping finished successfully");
 	if (options.displayStats && stats !== undefined) print(`${describeDumpStats(stats).join("\n")}\n`);
 	return 0;

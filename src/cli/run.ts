@@ -155,8 +155,9 @@ function checkCall(command: CommandSpec, { options, words, command: typed }: Com
 			remedy: "write: criu cpuinfo dump -D DIR, or criu cpuinfo check -D DIR",
 		});
 	}
-	if (options.stream && !["dump", "pre-dump", "restore", "cpuinfo"].includes(command.name)) {
-		throw new CallError("STREAM", `--stream cannot be used with the ${command.name} command`, {
+	const action = command.name === "cpuinfo" ? `cpuinfo ${words[0]}` : command.name;
+	if (options.stream && !["dump", "pre-dump", "restore", "cpuinfo dump"].includes(action)) {
+		throw new CallError("STREAM", `--stream cannot be used with the ${action} command`, {
 			remedy: "leave --stream out",
 		});
 	}

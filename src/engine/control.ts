@@ -5,6 +5,7 @@ import { CriuError, type CriuErrorOptions } from "../errors.ts";
 
 /** The steps at which others are asked or told, in CRIU's words. */
 export type HookName =
+	| "pre-stream"
 	| "pre-dump"
 	| "network-lock"
 	| "query-ext-files"

@@ -8,7 +8,7 @@ import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { task_kobj_ids_entrySchema } from "../images/gen/core_pb.ts";
-import { create, ImageDir, KINDS } from "../images/index.ts";
+import { create, type ImageDir, KINDS } from "../images/index.ts";
 import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { DeadTask, DumpedTask } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
@@ -38,6 +38,7 @@ import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
+import { openImages } from "./open-images.ts";
 import { choosePause, findRefusals } from "./passing.ts";
 import { adoptForSnapshot, checkSnapshotOptions, openSnapshot } from "./snapshot.ts";
 import { writeDumpStats } from "./stats.ts";
@@ -142,6 +143,7 @@ function writeImages(
 	const tracker = memory.finish(leaveRunning || leaveStopped);
 	writeInventory(dir, rootIds, { tcpClose, uprobes: hasMetUprobes(context), tracker });
 	if (context.options.cpuCap.image) writeCpuinfo(dir);
+	dir.finish();
 	faultPoint("dump:inventory");
 }
 
@@ -288,7 +290,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	const target = readTarget(pid, options);
 	const timings = new Timings();
 	using progress = Progress.open(options, "dump");
-	using dir = ImageDir.open(options.imagesDir);
+	using dir = openImages(options, "write", control);
 	const livesOn = options.leaveRunning || options.leaveStopped;
 	using give = LazyGive.open(options);
 	using memory = MemoryRun.open(options, dir, options.trackMem && livesOn);
@@ -314,7 +316,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give, snapshot, progress);
 	} catch (error) {
 		context.files.undo();
-		throw nameLoss(error, tasks);
+		throw nameLoss(dir.explain(error), tasks);
 	} finally {
 		closeAllCopies(tasks, context);
 	}

@@ -20,6 +20,7 @@ const NETWORK_LOCK_IPTABLES = 0;
 
 /** The images that a dump before this one may have left and that this one may not write: all without an id in the name. */
 export function removeOldImages(dir: ImageDir): void {
+	if (dir.isStreamed) return;
 	dir.remove(KINDS.INVENTORY);
 	const names = new Set(Object.values(KINDS).map((kind) => kind.file));
 	names.delete(KINDS.CPUINFO.file); // criu cpuinfo dump may have written it for this very dump

@@ -20,6 +20,7 @@ import { PageClient } from "../pages/page-client.ts";
 import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
 import type { Ranges } from "../pages/scan.ts";
 import { LocalSink, type PageSink } from "../pages/sink.ts";
+import { StreamSink } from "../pages/stream-sink.ts";
 import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
 import type { PageLink } from "../pages/wire.ts";
 import { closeFd } from "../sys/file.ts";
@@ -62,7 +63,7 @@ export class MemoryRun {
 		const parent = options.prevImagesDir === undefined ? undefined : linkParent(dir, options.prevImagesDir);
 		const { sink, link } = options.pageServer
 			? connectSink(options, dir)
-			: { sink: new LocalSink(dir, parent), link: undefined };
+			: { sink: dir.isStreamed ? new StreamSink(dir) : new LocalSink(dir, parent), link: undefined };
 		const run = new MemoryRun(options, parent, sink, link, arms);
 		try {
 			run.readParent();

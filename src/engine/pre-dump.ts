@@ -8,7 +8,6 @@ import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { type CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { ImageDir } from "../images/index.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { listPreDumped, type PagesWritten, planPages, withoutMapped } from "../kinds/mm/mm-dump.ts";
 import { hasSharedMemory } from "../kinds/task/sharing.ts";
@@ -26,6 +25,7 @@ import { DumpState } from "./dump-state.ts";
 import { freezeTree, nameLoss, seeMappings } from "./freeze.ts";
 import { removeOldImages, writePreDumpInventory } from "./inventory.ts";
 import { MemoryRun, noTracking } from "./memory-run.ts";
+import { openImages } from "./open-images.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
@@ -107,7 +107,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 	const target = readTarget(pid, options);
 	const timings = new Timings();
 	using progress = Progress.open(options, "pre-dump");
-	using dir = ImageDir.open(options.imagesDir);
+	using dir = openImages(options, "write", control);
 	using memory = MemoryRun.open(options, dir, true);
 	const prepared: Prepared[] = [];
 	try {
@@ -142,7 +142,10 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		const tracker = memory.finish(true);
 		faultPoint("pre-dump:tracked");
 		writePreDumpInventory(dir, options.preDumpMode, tracker);
+		dir.finish();
 		faultPoint("pre-dump:inventory");
+	} catch (error) {
+		throw dir.explain(error);
 	} finally {
 		for (const { memFd } of prepared) closeFd(memFd);
 	}

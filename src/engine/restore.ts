@@ -7,7 +7,7 @@ import { BuiltProcess } from "../agent/built.ts";
 import { OP_LOAD } from "../agent/layout.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { ImageDir } from "../images/index.ts";
+import type { ImageDir } from "../images/index.ts";
 import { CLONE_PARENT } from "../kernel/abi/sched.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
@@ -25,6 +25,7 @@ import { FREE_RUN, HookError, type HookFacts, type HookName, type RunControl } f
 import { checkCpuinfo } from "./cpuinfo.x86_64.ts";
 import { readImages } from "./images.ts";
 import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
+import { openImages } from "./open-images.ts";
 import { takingPid } from "./pid-holder.ts";
 import { writePidfile } from "./pidfile.ts";
 import { writeRestoreStats } from "./stats.ts";
@@ -163,7 +164,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	raiseFdLimit();
 	const timings = new Timings();
 	using progress = Progress.open(options, "restore");
-	using dir = ImageDir.open(options.imagesDir);
+	using dir = openImages(options, "read", control);
 	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
 	timings.lap("read");
@@ -194,6 +195,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		if (init !== undefined) control.runHook("setup-namespaces", facts);
 		if (init !== undefined) control.runHook("post-setup-namespaces", facts);
 		builder.build();
+		dir.finish();
 		control.runHook("post-restore", facts);
 		removePidfile = writePidfile(options.pidfile, built.pid);
 		faultPoint("restore:pidfile");
@@ -245,7 +247,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 /** Reads, checks and plans as a restore does, and tells the plan. Creates nothing. */
 export function planRestore(options: Options): string {
 	loadHost();
-	using dir = ImageDir.open(options.imagesDir);
+	using dir = openImages(options, "read", FREE_RUN);
 	if (options.cpuCap.image) checkCpuinfo(dir, options.cpuCap);
 	const images = readImages(dir);
 	const tree = planTree(options, dir, images);

@@ -29,7 +29,7 @@ function whyNot(options: Options, control: RunControl, memory: MemoryRun): strin
 	if (control.hasHooks) return "scripts or a client are asked while the tree stands still";
 	if (options.lazyPages) return "--lazy-pages keeps the tree where it is";
 	if (options.trackMem || options.prevImagesDir !== undefined) return "its writes are tracked for incremental dumps";
-	return memory.sink instanceof LocalSink ? undefined : "pages go to a page server in their order";
+	return memory.sink instanceof LocalSink ? undefined : "pages go elsewhere in their order";
 }
 
 /** The snapshot that a dump makes; undefined when it's none. Why one that was asked for isn't made is logged. */

@@ -5,6 +5,7 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync } from "node:fs";
 import type { Message } from "@bufbuild/protobuf";
 import { BugError, ImageError } from "../errors.ts";
+import type { ImageChannel } from "./channel.ts";
 import { type ImgVersion, isFsErrno, readFailure, toKernelError } from "./framing.ts";
 import type { inventory_entry } from "./gen/inventory_pb.ts";
 import { type ImageId, type ImageKind, imageFileName, KINDS } from "./kinds.ts";
@@ -50,11 +51,27 @@ export class ImageDir {
 		private fd: number,
 		/** The path as the user gave it; for messages. */
 		readonly path: string,
+		private readonly channel?: ImageChannel,
 	) {}
 
 	/** Opens a directory by path. @throws ImageError IMAGES_DIR. */
 	static open(path: string): ImageDir {
 		return new ImageDir(openDirectory(path, path), path);
+	}
+
+	/** Images of a channel, which is closed with them; they have the directory for all else. @throws ImageError IMAGES_DIR. */
+	static overChannel(path: string, channel: ImageChannel): ImageDir {
+		return new ImageDir(openDirectory(path, path), path, channel);
+	}
+
+	/** True when the images are no files of the directory. */
+	get isStreamed(): boolean {
+		return this.channel !== undefined;
+	}
+
+	/** All images were written, or read: waits until they have arrived. @throws CriuError when they haven't, whole. */
+	finish(): void {
+		this.channel?.finish();
 	}
 
 	/** Opens the directory behind a descriptor, which stays the caller's. @throws ImageError IMAGES_DIR. */
@@ -64,6 +81,7 @@ export class ImageDir {
 
 	/** The directory that `parent` points to; undefined when there is no such link. @throws ImageError IMAGES_DIR. */
 	openParent(): ImageDir | undefined {
+		if (this.channel !== undefined) return undefined;
 		const link = this.#pathOf(PARENT_LINK);
 		try {
 			lstatSync(link);
@@ -88,8 +106,14 @@ export class ImageDir {
 		return `/proc/self/fd/${this.descriptor}/${name}`;
 	}
 
-	/** Names of all that is in the directory, sorted. */
+	/** A failure of whoever has written images; told as what it means where these are streamed. */
+	explain(error: unknown): unknown {
+		return this.channel?.explain(error) ?? error;
+	}
+
+	/** Names of all that is in the directory, sorted; a channel doesn't tell. */
 	list(): string[] {
+		if (this.channel !== undefined) return [];
 		try {
 			return readdirSync(`/proc/self/fd/${this.descriptor}`).sort();
 		} catch (error) {
@@ -100,6 +124,11 @@ export class ImageDir {
 	/** Whether the image exists, of any length. */
 	exists(kind: ImageKind, id?: ImageId): boolean {
 		const name = imageFileName(kind, id);
+		if (this.channel !== undefined) {
+			const fd = this.channel.open(name);
+			if (fd !== undefined) closeSync(fd);
+			return fd !== undefined;
+		}
 		try {
 			lstatSync(this.#pathOf(name));
 			return true;
@@ -116,7 +145,7 @@ export class ImageDir {
 
 	/** Removes any file of the directory by name. */
 	removeFile(name: string): void {
-		removeImageFile(this.#pathOf(name), name);
+		if (this.channel === undefined) removeImageFile(this.#pathOf(name), name);
 	}
 
 	/** Creates a file that is no image (a log, a lock) or that somebody else writes; the caller closes the descriptor. */
@@ -126,6 +155,7 @@ export class ImageDir {
 
 	/** Opens a file of the directory for reading; undefined when it does not exist. The caller closes the descriptor. */
 	openFile(name: string): number | undefined {
+		if (this.channel !== undefined) return this.channel.open(name);
 		const path = this.#pathOf(name);
 		try {
 			// O_NONBLOCK: a fifo in the place of an image must not hang us.
@@ -139,7 +169,7 @@ export class ImageDir {
 	/** A writer for that image; the file is created by the first write. */
 	writer<E extends Message, H extends Message>(kind: ImageKind<E, H>, id?: ImageId): ImageWriter<E, H> {
 		const name = imageFileName(kind as ImageKind, id);
-		return new ImageWriter(kind, this.#pathOf(name), name);
+		return new ImageWriter(kind, this.#pathOf(name), name, this.channel);
 	}
 
 	/**
@@ -232,6 +262,7 @@ export class ImageDir {
 		const fd = this.fd;
 		this.fd = -1;
 		closeSync(fd);
+		this.channel?.close();
 	}
 
 	[Symbol.dispose](): void {

@@ -6,6 +6,7 @@ import { closeSync, constants, lstatSync, openSync, unlinkSync, writeSync } from
 import type { Message } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { BugError, ImageError } from "../errors.ts";
+import type { ImageChannel, OutgoingImage } from "./channel.ts";
 import { encodeFramed } from "./encode.ts";
 import { headerOf, isFsErrno, MAX_ENTRY_SIZE, writeFailure } from "./framing.ts";
 import type { ImageKind } from "./kinds.ts";
@@ -61,17 +62,20 @@ export function removeImageFile(path: string, file: string): void {
 /** Use with `using`: leaving the scope without `close()` closes the descriptor and leaves an incomplete file. */
 export class ImageWriter<E extends Message = Message, H extends Message = Message> {
 	#fd = -1;
+	/** Instead of a file. */
+	#out: OutgoingImage | undefined;
 	#closed = false;
 	#buffer: Uint8Array | undefined;
 	#filled = 0;
 	/** Bytes that are in the file already; what the buffer holds goes there. */
 	#written = 0;
 
-	/** `path` names the file for the kernel, `file` for the user. */
+	/** `path` names the file for the kernel, `file` for the user. With a channel there is no file. */
 	constructor(
 		readonly kind: ImageKind<E, H>,
 		private readonly path: string,
 		readonly file: string,
+		private readonly channel?: ImageChannel,
 	) {}
 
 	/** Length of the image so far, in bytes. */
@@ -134,7 +138,8 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 	touch(): void {
 		if (this.#closed) throw new BugError(`image ${this.file} is closed already`);
 		if (this.#fd >= 0) return;
-		this.#fd = createImageFile(this.path, this.file);
+		this.#out = this.channel?.create(this.file);
+		this.#fd = this.#out?.fd ?? createImageFile(this.path, this.file);
 		const words = headerOf(this.kind as ImageKind, 2);
 		const header = new Uint8Array(words.length * 4);
 		const view = new DataView(header.buffer);
@@ -144,12 +149,17 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 
 	/**
 	 * The file itself, for a payload that somebody else writes with pwrite or splice at `offset`; everything appended
-	 * before is in the file. `skip` tells how much was written; the descriptor stays the writer's.
+	 * before is in the file. `skip` tells how much was written; the descriptor stays the writer's. `length`: how much it will be;
+	 * images that are no files can't do without it, and have no positions: `hasPositions` tells.
 	 */
-	openStream(): { fd: number; offset: number } {
+	openStream(length?: number): { fd: number; offset: number; hasPositions: boolean } {
 		this.touch();
 		this.flush();
-		return { fd: this.#fd, offset: this.#written };
+		if (this.#out !== undefined) {
+			if (length === undefined) throw new BugError(`image ${this.file} needs to know how much comes`);
+			this.#out.announce(length);
+		}
+		return { fd: this.#fd, offset: this.#written, hasPositions: this.#out === undefined };
 	}
 
 	/** Counts `length` bytes that were written to the stream. */
@@ -160,6 +170,7 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 
 	/** Gives the descriptor away, to be closed by the caller; the writer is closed after that. */
 	detach(): number {
+		if (this.channel !== undefined) throw new BugError(`image ${this.file} is no file`);
 		this.touch();
 		this.flush();
 		const fd = this.#fd;
@@ -177,6 +188,11 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 	}
 
 	#put(bytes: Uint8Array): void {
+		if (this.#out !== undefined) {
+			this.#out.write(bytes);
+			this.#written += bytes.length;
+			return;
+		}
 		let done = 0;
 		try {
 			while (done < bytes.length) {
@@ -204,7 +220,7 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 		if (this.#closed) return;
 		try {
 			if (this.#fd >= 0) this.flush();
-			else removeImageFile(this.path, this.file);
+			else if (this.channel === undefined) removeImageFile(this.path, this.file);
 		} catch (error) {
 			this[Symbol.dispose]();
 			throw error;
@@ -215,6 +231,10 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 		if (this.#buffer?.length === FIRST_BUFFER_SIZE) spare.push(this.#buffer);
 		this.#buffer = undefined;
 		if (fd < 0) return;
+		if (this.#out !== undefined) {
+			this.#out.close();
+			return;
+		}
 		try {
 			closeSync(fd);
 		} catch (error) {
@@ -228,7 +248,8 @@ export class ImageWriter<E extends Message = Message, H extends Message = Messag
 		this.#closed = true;
 		if (this.#fd < 0) return;
 		try {
-			closeSync(this.#fd);
+			if (this.#out !== undefined) this.#out.abandon();
+			else closeSync(this.#fd);
 		} catch {
 			// The failure that led here is the one to report.
 		}

@@ -138,6 +138,10 @@ export function openWorkplace(line: CommandLine, before: Options, opts: criu_opt
 		return fd;
 	};
 	const { credentials } = client;
+	if (options.stream)
+		throw new UsageError("STREAM_REQUEST", "--stream doesn't work for requests: their images are in a directory", {
+			remedy: "leave stream out of the configuration file, or run criu itself",
+		});
 	try {
 		const named = changed(before, options, "imagesDir");
 		let images: number;

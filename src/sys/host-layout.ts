@@ -12,6 +12,8 @@ export const PIECE_LOCAL = 2;
 export const PUMP_LIVE = 1;
 /** The pieces are sent one after the other. */
 export const PUMP_STREAM = 2;
+/** The output is a pipe, or whatever else has no positions. */
+export const PUMP_PIPE = 4;
 
 /** `struct cr_fd_move`. */
 export const CrFdMove = defineStruct("cr_fd_move", 8, {

@@ -16,6 +16,7 @@ import {
 	CrSockopt,
 	CrSpawn,
 	CrStep,
+	PUMP_PIPE,
 	PUMP_STREAM,
 } from "./host-layout.ts";
 
@@ -191,10 +192,9 @@ export interface PumpRequest {
 }
 
 /**
- * Copies memory of a stopped process into a file. Blocks until done; memory use doesn't depend on the size. Gives the
- * number of bytes.
+ * Copies memory of a stopped process into a file. Blocks; memory use doesn't depend on the size. Gives the number of bytes.
  *
- * @throws KernelError `process_vm_readv` or `pwrite64`.
+ * @throws KernelError `process_vm_readv`, `pwrite64` or `write`.
  */
 export function pump(request: PumpRequest): number {
 	if (request.pieces.length === 0) return 0;
@@ -211,14 +211,14 @@ export function pump(request: PumpRequest): number {
 	const bytes = Number((library ?? loadLibrary()).symbols.cr_pump(ptr(block)));
 	if (bytes < 0) {
 		const out = CrPump.read(new DataView(block.buffer, block.byteOffset));
-		const at = `0x${out.failed_at.toString(16)}`;
+		const writing = ((request.flags ?? 0) & PUMP_PIPE) !== 0 ? "write" : "pwrite64";
 		if (out.failed_write === 1 && ((request.flags ?? 0) & PUMP_STREAM) !== 0)
 			throw new KernelError("sendto", -bytes, "of pages to the page server");
 		throw out.failed_write === 1
-			? new KernelError("pwrite64", -bytes, "of the pages image", {
+			? new KernelError(writing, -bytes, "of the pages image", {
 					remedy: "make room on the file system of the images directory, or use another one (--images-dir)",
 				})
-			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at ${at}`);
+			: new KernelError("process_vm_readv", -bytes, `of pid ${request.pid} at 0x${out.failed_at.toString(16)}`);
 	}
 	return bytes;
 }

@@ -128,7 +128,6 @@ describe("refuseLaterOptions", () => {
 	const refuse = (line: string, letter: string) => () => refuseLaterOptions(read(line), letter);
 
 	test.each([
-		["dump --stream", "D"],
 		["dump -L /nonexistent", "D"],
 		["dump --manage-cgroups", "D"],
 		["dump --cgroup-root /x", "D"],
@@ -136,6 +135,7 @@ describe("refuseLaterOptions", () => {
 		["dump --external net[12]:key", "D"],
 		["dump --external net[12]:key --external mnt[/a]:b", "D"],
 		["restore -J net:5", "R"],
+		["restore --log-pid", "R"],
 	])("refuses: %s", (line, letter) => {
 		expect(refuse(line, letter)).toThrow("this version of criu cannot do --");
 	});
@@ -144,7 +144,8 @@ describe("refuseLaterOptions", () => {
 		["dump --tcp-established --file-locks -x --tls-cacert f", "D"],
 		["dump --manage-cgroups=ignore", "D"],
 		["dump --manage-cgroups=full --manage-cgroups=none", "D"],
-		["dump --stream --no-stream", "D"],
+		["restore --log-pid --no-log-pid", "R"],
+		["dump --stream", "D"],
 		["dump --cgroup-root /x --manage-cgroups=ignore", "D"],
 		["restore --cgroup-root /x --manage-cgroups=soft -D /nonexistent", "R"],
 		["dump --external mnt[/a]:b", "D"],

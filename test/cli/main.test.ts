@@ -58,7 +58,8 @@ describe("criu", () => {
 		[["restore", "-d", "--exec-cmd", "--", "true"], "error: --exec-cmd cannot be used together with", true],
 		[["check", "--stream"], "error: --stream cannot be used with the check command; remedy: ", true],
 		[["dump", "-t", "5", "--inherit-fd", "fd[1]:x"], "error: --inherit-fd is restore-only option; remedy: ", false],
-		[["dump", "-t", "5", "--stream"], "error: this version of criu cannot do --stream yet; remedy: ", false],
+		[["cpuinfo", "check", "--stream"], "error: --stream cannot be used with the cpuinfo check command; remedy", true],
+		[["dump", "-t", "5", "-L", "/x"], "error: this version of criu cannot do --libdir=/x yet; remedy: ", false],
 		[["swrk"], "Usage: criu swrk <fd>\n", false],
 		[["swrk", "3"], "error: descriptor 3 is no connected unix socket of type SOCK_SEQPACKET; remedy: ", false],
 		[["service", "--address", "/nonexistent/s"], "error: the service socket can't be made at /nonexistent/s", false],
@@ -83,10 +84,10 @@ describe("criu", () => {
 	test("writes a private log into the work directory, the same line to stderr", () => {
 		mkdirSync(join(dir, "images"));
 		mkdirSync(join(dir, "work"));
-		const { code, err } = criu(["dump", "-D", "images", "-W", "work", "-o", "d.log", "-v4", "-t", "5", "--stream"]);
+		const { code, err } = criu(["dump", "-D", "images", "-W", "work", "-o", "d.log", "-v4", "-t", "5", "-L", "/x"]);
 		expect(code).toBe(1);
 		expect(err).toBe(
-			"error: this version of criu cannot do --stream yet; remedy: leave --stream out, or use a version that has it " +
+			"error: this version of criu cannot do --libdir=/x yet; remedy: leave --libdir out, or use a version that has it " +
 				"[OPTION_NOT_IN_VERSION]\n",
 		);
 		const logFile = join(dir, "work/d.log");
@@ -106,8 +107,8 @@ describe("criu", () => {
 	});
 
 	test("names the configuration file when that asks for too much", () => {
-		writeFileSync(join(dir, "c"), "stream\n");
-		expect(criu(["dump", "--config", "c"]).err).toContain("cannot do --stream yet (set by a configuration file)");
+		writeFileSync(join(dir, "c"), "libdir /x\n");
+		expect(criu(["dump", "--config", "c"]).err).toContain("cannot do --libdir=/x yet (set by a configuration file)");
 		writeFileSync(join(dir, "c"), 'log-file "x\n');
 		expect(criu(["dump"], { CRIU_CONFIG_FILE: join(dir, "c") }).err).toContain("Unsupported configuration file format");
 	});

@@ -42,6 +42,8 @@ export interface Scenario {
 	memory: boolean;
 	/** It's among the few that always run in the mode that maps memory. */
 	mapped: boolean;
+	/** Runs in the mode "stream", too. */
+	streamed: boolean;
 	/** It stops itself after READY: state T is its rest, SIGCONT comes before the trigger. */
 	stopped: boolean;
 	/** Why pairings with the peer aren't run; undefined: they are. */
@@ -82,6 +84,7 @@ export function parseScenario(path: string): Scenario {
 		refusalTexts: [],
 		memory: false,
 		mapped: false,
+		streamed: false,
 		stopped: false,
 		skipPeer: undefined,
 		skipDecode: undefined,
@@ -120,6 +123,7 @@ function applyTag(scenario: Scenario, tag: string, text: string): void {
 		scenario.busy = text === "" ? "all" : text;
 	else if (tag === "memory") scenario.memory = true;
 	else if (tag === "mapped") scenario.mapped = true;
+	else if (tag === "stream") scenario.streamed = true;
 	else if (tag === "stopped") scenario.stopped = true;
 	else if (tag === "expect-text" && text !== "") scenario.refusalTexts.push(text);
 	else if (tag === "skip-peer") scenario.skipPeer = text;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @stream
 // A deleted sparse file of far more than the ghost limit in size, but little data: its holes stay holes.
 #include "scenario.h"
 

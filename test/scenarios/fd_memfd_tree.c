@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @stream
 // One memfd stays one, whether a task has it open, opened anew, mapped, or both; positions are shared where they were.
 #include "tree.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @stream
 // A pipe with both ends open and data in it: bytes, order, and end of file after the writer is closed.
 #include "scenario.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @stream
 // @memory
 // @mapped
 // @skip-mode lazy pages that come one by one aren't shared, with CRIU neither

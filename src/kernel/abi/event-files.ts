@@ -7,6 +7,7 @@ import { defineStruct, type StructValue } from "./struct.ts";
 // epoll
 // poll(2)
 export const POLLIN = 0x1;
+export const POLLOUT = 0x4;
 export const POLLERR = 0x8;
 export const POLLHUP = 0x10;
 

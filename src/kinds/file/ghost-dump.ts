@@ -22,6 +22,7 @@ import { log } from "../../log.ts";
 import { DEFAULT_GHOST_LIMIT } from "../../options.ts";
 import { type FileStat, openAt, readLinkAt, scopedFd } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
+import { copyToStream } from "../../sys/stream-io.ts";
 import type { DumpContext } from "../kind.ts";
 import type { NamedFile } from "./file-path.ts";
 import { isLeased } from "./locks.ts";
@@ -158,10 +159,12 @@ export function writeContent(
 		const extents = isChunked && !isReadable ? findExtents(source.fd, stat.size) : splitExtent(0n, stat.size);
 		for (const extent of extents) {
 			if (isChunked) writer.writeMessage(ghost_chunk_entrySchema, create(ghost_chunk_entrySchema, extent));
-			const stream = writer.openStream();
-			if (syscall(SYS_lseek, stream.fd, stream.offset, 0) < 0) throw new BugError("an image can't be positioned");
+			const stream = writer.openStream(Number(extent.len));
+			if (stream.hasPositions && syscall(SYS_lseek, stream.fd, stream.offset, 0) < 0)
+				throw new BugError("an image can't be positioned");
 			if (isReadable) copySilently(source.fd, stream.fd, extent.off, extent.len);
-			else copyExtent(source.fd, stream.fd, extent);
+			else if (stream.hasPositions) copyExtent(source.fd, stream.fd, extent);
+			else copyToStream(source.fd, extent.off, stream.fd, extent.len);
 			writer.skip(Number(extent.len));
 		}
 	}

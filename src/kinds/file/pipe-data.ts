@@ -158,8 +158,8 @@ export function dumpPipeData(
 
 function writeContent(writer: DataWriter, { file }: PipeStore, copy: number, bytes: number): void {
 	try {
-		const { fd, offset } = writer.openStream();
-		const at = new BigInt64Array([BigInt(offset)]);
+		const { fd, offset, hasPositions } = writer.openStream(bytes);
+		const at = hasPositions ? new BigInt64Array([BigInt(offset)]) : 0;
 		for (let left = bytes; left > 0; ) {
 			const done = mustSyscall(`to ${file}`, nr.SYS_splice, copy, 0, fd, at, left, 0);
 			if (done === 0) throw new KernelError("splice", 5, `to ${file}`);

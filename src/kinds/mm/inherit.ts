@@ -182,7 +182,11 @@ export function planInheritedContent(
 		for (const run of splitRuns(runsWithin(own, vma), maker)) {
 			const what = `0x${run.address.toString(16)}`;
 			if (!run.inBoth) {
-				program.load(`read pages at ${what}`, [pages.get(run), run.address, run.bytes, run.offset], { remedies });
+				pages.planReads(program, run, run.offset, run.bytes, (done, length) =>
+					program.load(`read pages at ${what}`, [pages.get(run), run.address + done, length, run.offset + done], {
+						remedies,
+					}),
+				);
 				continue;
 			}
 			for (let done = 0n; done < run.bytes; done += BUFFER) {

@@ -85,10 +85,13 @@ export function planPageReads(
 				!isSkipped(vma)
 			);
 			if (isSpecial) continue;
-			program.load(
-				`read pages ${hex(first)}-${hex(address)}`,
-				[pages.get(run), first, address - first, run.offset + (first - run.address)],
-				{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
+			const offset = run.offset + (first - run.address);
+			pages.planReads(program, run, offset, address - first, (done, length) =>
+				program.load(
+					`read pages ${hex(first + done)}-${hex(first + done + length)}`,
+					[pages.get(run), first + done, length, offset + done],
+					{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
+				),
 			);
 		}
 	}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Where the images of a run are: files of the images directory, or streamed.
+
+import { UsageError } from "../errors.ts";
+import { ImageDir } from "../images/index.ts";
+import type { Options } from "../options.ts";
+import type { RunControl } from "./control.ts";
+import { ImageStreamer } from "./image-streamer.ts";
+
+/** Options that need images to be files, or pages elsewhere. */
+function findConflict(options: Options): { name: string; reason: string } | undefined {
+	const byItself = "streamed images hold all that a restore needs";
+	if (options.prevImagesDir !== undefined) return { name: "prev-images-dir", reason: byItself };
+	if (options.pageServer) return { name: "page-server", reason: byItself };
+	if (options.autoDedup) return { name: "auto-dedup", reason: "nothing can be freed in images that aren't files" };
+	if (options.lazyPages) return { name: "lazy-pages", reason: "pages come in their order, once" };
+	if (options.mapPages) return { name: "map-pages", reason: "memory can be mapped from files only" };
+	return undefined;
+}
+
+/** @throws UsageError STREAM_CONFLICT */
+export function checkStreamOptions(options: Options, spelling: string): void {
+	const conflict = findConflict(options);
+	if (conflict === undefined) return;
+	throw new UsageError(
+		"STREAM_CONFLICT",
+		`${spelling} can't be used together with --${conflict.name}: ${conflict.reason}`,
+		{
+			remedy: "leave one of them out",
+		},
+	);
+}
+
+/**
+ * Opens the images of a run; with --stream asks at the hook `pre-stream` and connects to the streamer.
+ *
+ * @throws UsageError STREAM_CONFLICT, HookError, CriuError NO_STREAMER, ImageError IMAGES_DIR
+ */
+export function openImages(options: Options, use: "write" | "read", control: RunControl): ImageDir {
+	const { imagesDir } = options;
+	if (!options.stream) return ImageDir.open(imagesDir);
+	checkStreamOptions(options, "--stream");
+	using dir = ImageDir.open(imagesDir);
+	control.runHook("pre-stream", { imagesFd: dir.descriptor });
+	return ImageDir.overChannel(imagesDir, ImageStreamer.connect(imagesDir, dir.descriptor, use));
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pages of a dump whose images are streamed: pagemaps tell before the pages come, and nothing is written twice or elsewhere.
+
+import { pagemap_headSchema } from "../images/gen/mm_pb.ts";
+import { create, type ImageDir, KINDS } from "../images/index.ts";
+import { pump } from "../sys/host.ts";
+import { PUMP_LIVE, PUMP_PIPE } from "../sys/host-layout.ts";
+import { copyToStream, writeStream } from "../sys/stream-io.ts";
+import { earlier } from "./pagemap.ts";
+import { type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
+
+function countBytes(pieces: BigUint64Array): number {
+	let bytes = 0n;
+	for (let at = 1; at < pieces.length; at += 2) bytes += pieces[at] ?? 0n;
+	return Number(bytes);
+}
+
+export class StreamSink implements PageSink {
+	private nextId = 1;
+
+	constructor(protected readonly dir: ImageDir) {}
+
+	/** Streamed images build on none. */
+	hasParent(): boolean {
+		return false;
+	}
+
+	writeTask(task: TaskPages): void {
+		const pagesId = this.nextId++;
+		using pagemap = this.dir.writer(KINDS.PAGEMAP, task.vpid);
+		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
+		for (const entry of task.entries) pagemap.write(entry);
+		pagemap.close();
+		this.copyTask(task, pagesId);
+	}
+
+	protected copyTask({ pid, memFd, pieces, live }: TaskPages, pagesId: number): void {
+		using pages = this.dir.writer(KINDS.PAGES, pagesId);
+		const bytes = countBytes(pieces);
+		const { fd } = pages.openStream(bytes);
+		const flags = PUMP_PIPE | (live ? PUMP_LIVE : 0);
+		pump({ pid, memFd, outFd: fd, offset: 0n, pieces, threads: 1, flags });
+		pages.skip(bytes);
+		pages.close();
+	}
+
+	writeSegment(segment: SegmentPages): void {
+		const pagesId = this.nextId++;
+		using pagemap = this.dir.writer(KINDS.SHMEM_PAGEMAP, segment.shmid);
+		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
+		for (const entry of segmentEntries(segment)) pagemap.write(entry);
+		pagemap.close();
+		this.copySegment(segment, pagesId);
+	}
+
+	protected copySegment({ fd: from, size, ranges }: SegmentPages, pagesId: number): void {
+		using pages = this.dir.writer(KINDS.PAGES, pagesId);
+		const bytes = ranges.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+		const { fd } = pages.openStream(bytes);
+		for (const { start, end } of ranges) {
+			const last = earlier(end, size);
+			copyToStream(from, start, fd, last - start);
+			// The file may end inside of its last page, images hold whole ones.
+			if (last < end) writeStream(fd, new Uint8Array(Number(end - last)));
+		}
+		pages.skip(bytes);
+		pages.close();
+	}
+
+	finish(): void {}
+
+	settle(): void {}
+
+	[Symbol.dispose](): void {}
+}

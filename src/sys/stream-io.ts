@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pipes and sockets as streams of bytes: all of it, whether or not somebody has made them non-blocking. Source: pipe(7), splice(2).
+
+import { KernelError } from "../errors.ts";
+import { errnoNumber } from "../kernel/abi/errno.ts";
+import { POLLIN, POLLOUT } from "../kernel/abi/event-files.ts";
+import { FIONREAD } from "../kernel/abi/ioctl.ts";
+import { MFD_CLOEXEC } from "../kernel/abi/mman.ts";
+import * as nr from "../kernel/abi/syscalls.x86_64.ts";
+import { readAt, toCString } from "./file.ts";
+import { mustSyscall, noteProgress, syscall } from "./host.ts";
+import { pollFds } from "./poll.ts";
+
+const EINTR = errnoNumber("EINTR");
+const EAGAIN = errnoNumber("EAGAIN");
+const EIO = errnoNumber("EIO");
+const PIECE = 1 << 20;
+/** What memfd_create(2) takes, less what it adds. */
+const MAX_NAME = 200;
+
+/** Waits when that is what a call asks for; false for any other failure. */
+function awaitAgain(ret: number, fd: number, events: number): boolean {
+	if (ret === -EAGAIN) pollFds([{ fd, events }], -1);
+	return ret === -EAGAIN || ret === -EINTR;
+}
+
+/** Writes all bytes, in their order. @throws KernelError */
+export function writeStream(fd: number, bytes: Uint8Array): void {
+	for (let at = 0; at < bytes.length; ) {
+		const ret = syscall(nr.SYS_write, fd, bytes.subarray(at), bytes.length - at);
+		if (ret > 0) at += ret;
+		else if (!awaitAgain(ret, fd, POLLOUT)) throw new KernelError("write", ret === 0 ? EIO : -ret, "to a pipe");
+	}
+}
+
+/** Reads until the bytes are full; gives how many came before the end. @throws KernelError */
+export function readStream(fd: number, bytes: Uint8Array): number {
+	let at = 0;
+	while (at < bytes.length) {
+		const ret = syscall(nr.SYS_read, fd, bytes.subarray(at), bytes.length - at);
+		if (ret === 0) break;
+		if (ret > 0) at += ret;
+		else if (!awaitAgain(ret, fd, POLLIN)) throw new KernelError("read", -ret, "of a pipe");
+	}
+	return at;
+}
+
+/**
+ * Copies a part of a file to a stream. Unlike what splice(2) and sendfile(2) move, it's the stream's own: later changes of the file
+ * don't show.
+ *
+ * @throws KernelError also when the file is shorter
+ */
+export function copyToStream(from: number, start: bigint, to: number, length: bigint): void {
+	for (let done = 0n; done < length; ) {
+		const left = length - done;
+		const bytes = readAt(from, left < PIECE ? Number(left) : PIECE, start + done);
+		if (bytes.length === 0) throw new KernelError("pread64", EIO, "of a file: it shrank meanwhile");
+		writeStream(to, bytes);
+		done += BigInt(bytes.length);
+		noteProgress(bytes.length, 0);
+	}
+}
+
+/** Moves bytes of a pipe to the position of a file; fewer at the pipe's end. Gives how many. @throws KernelError */
+export function spliceToFile(pipe: number, file: number, length: number): number {
+	let done = 0;
+	while (done < length) {
+		const ret = syscall(nr.SYS_splice, pipe, 0, file, 0, Math.min(length - done, 1 << 30), 0);
+		if (ret === 0) break;
+		if (ret > 0) done += ret;
+		else if (!awaitAgain(ret, pipe, POLLIN)) throw new KernelError("splice", -ret, "of a pipe");
+	}
+	return done;
+}
+
+/** How many bytes wait to be read in a pipe, by either of its ends. @throws KernelError */
+export function countWaiting(fd: number): number {
+	const bytes = new Int32Array(1);
+	mustSyscall("of a pipe", nr.SYS_ioctl, fd, FIONREAD, bytes);
+	return bytes[0] ?? 0;
+}
+
+/** A file in memory that has no name, close-on-exec. @throws KernelError */
+export function makeMemoryFile(name: string): number {
+	return mustSyscall(`of ${name}`, nr.SYS_memfd_create, toCString(name.slice(0, MAX_NAME)), MFD_CLOEXEC);
+}
