@@ -38,7 +38,8 @@ enum {
 	CR_OP_WAKE = 7,    /* arg0 u32 address, arg1 value: stores it and wakes all */
 	CR_OP_REAP = 8,    /* arg0 u32 address: sets it to 1, waits for children until there is none, ends the process with 0 */
 	CR_OP_FILL = 9,    /* syscall with (fd, buffer, length, offset) repeated until all of length is done: nr pread64/pwrite64 */
-	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches */
+	CR_OP_LOAD = 10,   /* arg0 fd, arg1 address, arg2 bytes, arg3 offset: reads into fresh memory, populated in batches;
+	                    * with arg5, a buffer of CR_LOAD_BUFFER bytes, it's written through arg4, /proc/self/mem */
 	CR_OP_BORROW = 11, /* syscall that makes a descriptor: closed by CR_OP_GIVE_BACK, or by an agent that leaves alone */
 	CR_OP_GIVE_BACK = 12,
 	CR_OP_MOVE = 13,   /* arg0 fd, arg1 number, arg2 O_CLOEXEC or 0: gives a descriptor its number */
@@ -97,5 +98,6 @@ struct cr_ctl {
 
 /* Offset in an area of a u64: bytes that all of its agents have loaded (CR_OP_LOAD). Behind the first control block. */
 #define CR_AREA_LOADED 2048u
+#define CR_LOAD_BUFFER (256ul << 10)
 
 #endif

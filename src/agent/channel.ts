@@ -8,7 +8,16 @@ import type { Mapping } from "../sys/memory.ts";
 import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { ARG_AREA, ARG_CONST, CHECK_EQUAL, CHECK_NO_ERROR_OR, CHECK_NONE, CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
-import { describeOp, encodeProgram, type Op, type OpRef, type OutRef, type Program, sizeProgram } from "./program.ts";
+import {
+	describeOp,
+	encodeProgram,
+	type Op,
+	type OpRef,
+	type OutRef,
+	type Program,
+	sizeProgram,
+	whatOf,
+} from "./program.ts";
 import { isDead, peekStop } from "./tracee.ts";
 
 const POLL_MS = 20;
@@ -26,12 +35,12 @@ function throwFailedOp(op: Op, error: bigint): never {
 	if (error < 0n && error > -4096n) {
 		const cause = new KernelError(name, Number(-error));
 		const remedy = op.remedies?.[cause.code] ?? op.remedies?.[""];
-		throw new CriuError("AGENT_OP", `${op.what}: ${cause.message}`, {
+		throw new CriuError("AGENT_OP", `${whatOf(op)}: ${cause.message}`, {
 			cause,
 			...(remedy === undefined ? {} : { remedy }),
 		});
 	}
-	throw new BugError(`${op.what}: ${name} gave ${error}`);
+	throw new BugError(`${whatOf(op)}: ${name} gave ${error}`);
 }
 
 /** One agent's mailbox. `ctl` and `programAt` are offsets in the area. */

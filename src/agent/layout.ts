@@ -86,6 +86,8 @@ export const AGENT_VERSION = 1;
 export const AREA_CTL = 0;
 /** A u64: bytes that agents have loaded (CR_AREA_LOADED). */
 export const AREA_LOADED = 2048;
+/** Size of the buffer that loads by way of /proc/self/mem need (CR_LOAD_BUFFER). */
+export const LOAD_BUFFER = 256 * 1024;
 export const AREA_BLOB = PAGE_SIZE;
 export const AREA_PROGRAM = 2 * PAGE_SIZE;
 

@@ -53,13 +53,21 @@ export type Arg = number | bigint | Uint8Array | OpRef | OutRef | LoadRef;
 /** Which result counts as success. */
 export type Check = "ok" | "any" | { readonly equal: number | bigint } | { readonly okOr: string };
 
+/** What the engine is doing, for error messages: "map 0x7f… from /lib/x.so". By the thousand it isn't made until it's needed. */
+export type What = string | (() => string);
+
+/** How memory is loaded past its protection: a descriptor of /proc/self/mem and a buffer of LOAD_BUFFER bytes. */
+export interface LoadWay {
+	readonly mem: Arg;
+	readonly buffer: Arg;
+}
+
 export interface Op {
 	readonly code: number;
 	readonly nr: number;
 	readonly args: readonly Arg[];
 	readonly check: Check;
-	/** What the engine is doing here, for error messages: "map 0x7f… from /lib/x.so". */
-	readonly what: string;
+	readonly what: What;
 	/** What the user can do when it fails, by errno name; "" for any. */
 	readonly remedies: Readonly<Record<string, string>> | undefined;
 }
@@ -93,13 +101,20 @@ export function loadWideFrom(out: OutRef, offset: number): LoadRef {
 	return { load: out.out + offset, wide: true };
 }
 
+const NO_OPTIONS: OpOptions = {};
+
+/** The text of an operation's purpose. */
+export function whatOf({ what }: Op): string {
+	return typeof what === "string" ? what : what();
+}
+
 /** A list of operations under construction. */
 export class Program {
 	readonly ops: Op[] = [];
 	private outLength = 0;
 	private dataLength = 0;
 
-	private push(code: number, nr: number, args: readonly Arg[], what: string, options: OpOptions = {}): OpRef {
+	private push(code: number, nr: number, args: readonly Arg[], what: What, options: OpOptions = NO_OPTIONS): OpRef {
 		if (args.length > 6) throw new TypeError("an operation has at most six arguments");
 		this.ops.push({ code, nr, args, check: options.check ?? "ok", what, remedies: options.remedies });
 		for (let k = 0; k < args.length; k++) {
@@ -110,7 +125,7 @@ export class Program {
 	}
 
 	/** Any system call. */
-	syscall(what: string, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
+	syscall(what: What, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
 		return this.push(OP_SYSCALL, nr, args, what, options);
 	}
 
@@ -119,9 +134,17 @@ export class Program {
 		return this.push(OP_FILL, nr, args, what, options);
 	}
 
-	/** Reads from a file into fresh memory of the process itself. */
-	load(what: string, args: readonly [fd: Arg, address: Arg, bytes: Arg, offset: Arg], options?: OpOptions): OpRef {
-		return this.push(OP_LOAD, SYS_pread64, args, what, options);
+	/**
+	 * Reads from a file into fresh memory of the process itself. `way`: it's written through /proc/self/mem, which memory that isn't
+	 * writable lets in, too.
+	 */
+	load(
+		what: What,
+		args: readonly [fd: Arg, address: Arg, bytes: Arg, offset: Arg],
+		options?: OpOptions,
+		way?: LoadWay,
+	): OpRef {
+		return this.push(OP_LOAD, SYS_pread64, way === undefined ? args : [...args, way.mem, way.buffer], what, options);
 	}
 
 	/** A call that makes a descriptor which must not stay: giveBack closes it, and so does an agent that is left alone. */
@@ -354,5 +377,5 @@ const CODE_NAMES = [
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {
 	const name = op.nr === 0 && op.code !== OP_SYSCALL ? (CODE_NAMES[op.code] ?? "?") : syscallName(op.nr);
-	return `${name}(${op.args.map(describeArg).join(", ")}): ${op.what}`;
+	return `${name}(${op.args.map(describeArg).join(", ")}): ${whatOf(op)}`;
 }

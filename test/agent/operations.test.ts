@@ -5,8 +5,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { LOAD_BUFFER } from "../../src/agent/layout.ts";
 import { loadFrom, loadWideFrom, Program } from "../../src/agent/program.ts";
 import { CriuError } from "../../src/errors.ts";
+import { O_RDWR } from "../../src/kernel/abi/fcntl.ts";
+import { PROT_READ } from "../../src/kernel/abi/mman.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../src/sys/file.ts";
 import { Patient, withAgent } from "./patient.ts";
@@ -51,7 +54,8 @@ function addPages(program: Program, pages: number) {
 	return { at, length, finish: () => program.syscall("unmap", nr.SYS_munmap, [at, length]) };
 }
 
-const open = (program: Program, path: string) => program.syscall(`open ${path}`, nr.SYS_open, [toCString(path), 0, 0]);
+const open = (program: Program, path: string, flags = 0) =>
+	program.syscall(`open ${path}`, nr.SYS_open, [toCString(path), flags, 0]);
 
 describe.skipIf(!isRoot)("the agent", () => {
 	test("makes system calls in the process, later ones with the results of earlier ones", () => {
@@ -137,6 +141,29 @@ describe.skipIf(!isRoot)("the agent", () => {
 		expect(answers.result(load)).toBe(BigInt(20 * PAGE));
 		expect(Buffer.compare(answers.out(filled), bytes.subarray(3 * PAGE, 23 * PAGE))).toBe(0);
 		expect(Buffer.compare(answers.out(ends), bytes.subarray(1000, 1016))).toBe(0);
+	});
+
+	test("loads memory that can't be written to, more than its buffer holds", () => {
+		const path = join(dir, "long");
+		const count = LOAD_BUFFER / PAGE + 3;
+		const bytes = Buffer.from(Array.from({ length: (count + 1) * PAGE }, (_, i) => (i * 5 + (i >> 12)) & 0xff));
+		writeFileSync(path, bytes);
+		const program = new Program();
+		const fd = open(program, path);
+		const mem = open(program, "/proc/self/mem", O_RDWR);
+		const buffer = addPages(program, LOAD_BUFFER / PAGE);
+		const pages = addPages(program, count);
+		program.syscall("protect", nr.SYS_mprotect, [pages.at, count * PAGE, PROT_READ]);
+		const load = program.load("load", [fd, pages.at, count * PAGE, PAGE], {}, { mem, buffer: buffer.at });
+		const last = program.out(4 * PAGE);
+		program.syscall("go there", nr.SYS_lseek, [mem, pages.at, 0]);
+		program.syscall("go to the last pages", nr.SYS_lseek, [mem, (count - 4) * PAGE, 1]);
+		program.syscall("look", nr.SYS_read, [mem, last, 4 * PAGE]);
+		for (const one of [pages, buffer]) one.finish();
+		for (const one of [mem, fd]) program.syscall("close", nr.SYS_close, [one]);
+		const answers = run(program);
+		expect(answers.result(load)).toBe(BigInt(count * PAGE));
+		expect(Buffer.compare(answers.out(last), bytes.subarray((count - 3) * PAGE, (count + 1) * PAGE))).toBe(0);
 	});
 
 	test.each(["fill", "load"] as const)("tells a file that is too short when it has to %s memory", (how) => {

@@ -2,7 +2,7 @@
 // The pages of a task's private mappings, restore half: where they lie in the images, and what reads them into place.
 // Images: pagemap-PID.img, pages-N.img.
 
-import type { Program } from "../../agent/program.ts";
+import type { LoadWay, Program } from "../../agent/program.ts";
 import { ImageError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { KINDS } from "../../images/index.ts";
@@ -49,7 +49,15 @@ export class PageIndex {
 	}
 }
 
-/** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. */
+const READ_OPTIONS = {
+	remedies: {
+		ENOMEM: "free memory",
+		EFAULT: "free memory or huge pages (vm.nr_hugepages)",
+		EIO: "free memory or huge pages (vm.nr_hugepages), and look whether the images can be read",
+	},
+};
+
+/** Reads the runs that lie in private mappings; the vdso's own pages come from this kernel. `way`: see Program.load. */
 export function planPageReads(
 	file: string,
 	program: Program,
@@ -57,6 +65,7 @@ export function planPageReads(
 	mappings: readonly vma_entry[],
 	pages: PageFiles,
 	kept: ReadonlySet<vma_entry>,
+	way: LoadWay | undefined,
 ): void {
 	let at = 0;
 	for (const run of runs) {
@@ -88,9 +97,10 @@ export function planPageReads(
 			const offset = run.offset + (first - run.address);
 			pages.planReads(program, run, offset, address - first, (done, length) =>
 				program.load(
-					`read pages ${hex(first + done)}-${hex(first + done + length)}`,
+					() => `read pages ${hex(first + done)}-${hex(first + done + length)}`,
 					[pages.get(run), first + done, length, offset + done],
-					{ remedies: { ENOMEM: "free memory", EFAULT: "free memory or huge pages (vm.nr_hugepages)" } },
+					READ_OPTIONS,
+					way,
 				),
 			);
 		}

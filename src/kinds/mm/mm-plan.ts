@@ -18,6 +18,7 @@ import { findInherited, isForkedRing, needsChange, planClear, planInheritedConte
 import { findLazyMappings } from "./lazy.ts";
 import { findPieces, planPieces, withPieces } from "./mapped.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
+import { canForce, canWriteAnywhere, closeOwnMemory, openOwnMemory } from "./own-memory.ts";
 import { PageFiles } from "./page-files.ts";
 import { findSegment, planMappedSegment } from "./shared-memory.ts";
 import { planSysvMemory } from "./sysv-plan.ts";
@@ -133,23 +134,46 @@ export function planMapping(
 /** As much as one call maps for several; more at once could count as overcommitment. */
 const MAX_JOINED = 1n << 30n;
 
-/** Maps anonymous memory; neighbours that are still alike, whatever their protection will be, at once, as the kernel joins them. */
+const protOf = ({ vma, lifted }: MappedVma) => (lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot);
+const isWritable = (prot: number) => (prot & mman.PROT_WRITE) !== 0;
+
+/**
+ * What neighbours are mapped with at first: the protection that most of them have, so that few are changed. None that is writable where
+ * some aren't: memory that was writable once counts as committed.
+ */
+function commonProt(group: readonly MappedVma[]): number {
+	const counts = new Map<number, number>();
+	for (const one of group) counts.set(protOf(one), (counts.get(protOf(one)) ?? 0) + 1);
+	const hasReadOnly = [...counts.keys()].some((prot) => !isWritable(prot));
+	const fit = [...counts].filter(([prot]) => !hasReadOnly || !isWritable(prot));
+	return fit.reduce((best, one) => (one[1] > best[1] ? one : best), [0, 0])[0];
+}
+
+/** Maps anonymous memory: neighbours that differ in their protection at most at once, which costs less than one by one. */
 function planAnonymous(program: Program, anonymous: readonly MappedVma[]): void {
-	const protOf = ({ vma, lifted }: MappedVma) => (lifted ? vma.prot | mman.PROT_READ | mman.PROT_WRITE : vma.prot);
 	const apart = mman.MAP_GROWSDOWN | mman.MAP_HUGETLB;
 	for (let at = 0; at < anonymous.length; ) {
 		const first = anonymous[at] as MappedVma;
 		const { start, flags } = first.vma;
+		const from = at;
 		let { end } = first.vma;
 		for (at++; at < anonymous.length && (flags & apart) === 0; at++) {
-			const next = anonymous[at] as MappedVma;
-			const isAlike = protOf(next) === protOf(first) && ((next.vma.flags ^ flags) & MAP_BITS) === 0;
-			if (next.vma.start !== end || !isAlike || next.vma.end - start > MAX_JOINED) break;
-			end = next.vma.end;
+			const { vma } = anonymous[at] as MappedVma;
+			if (vma.start !== end || ((vma.flags ^ flags) & MAP_BITS) !== 0 || vma.end - start > MAX_JOINED) break;
+			end = vma.end;
 		}
-		planMapping(program, first.vma, -1, first.lifted, "(anonymous)", end);
+		const group = anonymous.slice(from, at);
+		const prot = commonProt(group);
+		planMapping(program, { ...first.vma, prot }, -1, false, "(anonymous)", end);
+		for (const one of group) if (protOf(one) !== prot) planProtection(program, one.vma, protOf(one));
 	}
 }
+
+function planProtection(program: Program, { start, end }: vma_entry, prot: number): void {
+	program.syscall(() => `protect ${hex(start)}`, nr.SYS_mprotect, [start, end - start, prot], PROTECT_OPTIONS);
+}
+
+const PROTECT_OPTIONS = { remedies: { ENOMEM: "free memory, raise vm.max_map_count or vm.overcommit_memory" } };
 
 /** The kernel puts uprobes into text that is mapped as such, not into what becomes text later: writable only then. */
 function planFileMapping(
@@ -215,6 +239,7 @@ function planSegmentMappings(
 }
 
 function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
+	if (bits === 0n) return;
 	for (let advice = 0; advice < 64; advice++)
 		if (((bits >> BigInt(advice)) & 1n) !== 0n)
 			program.syscall(
@@ -298,6 +323,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const makerRuns =
 		maker === undefined || inherited.kept.size === 0 ? [] : readRuns(memoryOwner(maker, context), context).runs;
 	const index = new PageIndex(toRead);
+	const forced = toRead.length > 0 && context.once("forced-writes", canWriteAnywhere);
 	const mapped: MappedVma[] = [];
 	const keptMapped: MappedVma[] = [];
 	const attached: vma_entry[] = [];
@@ -320,8 +346,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 			keptMapped.push(planKept(program, vma, runs, makerRuns));
 			continue;
 		}
-		const holds = v.isPrivate(vma) && index.touches(vma.start, vma.end);
-		mapped.push({ vma, lifted: holds && (vma.prot & mman.PROT_WRITE) === 0 });
+		const isLifted = (vma.prot & mman.PROT_WRITE) === 0 && !(forced && canForce(vma, context));
+		mapped.push({ vma, lifted: isLifted && v.isPrivate(vma) && index.touches(vma.start, vma.end) });
 	}
 	const isAnonymous = ({ vma }: MappedVma) => (vma.status & v.VMA_ANON_PRIVATE) !== 0;
 	planAnonymous(program, mapped.filter(isAnonymous));
@@ -332,7 +358,11 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
 	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
-	planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept);
+	if (forced) {
+		const way = openOwnMemory(program, plan);
+		planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept, way);
+		closeOwnMemory(program, plan, way);
+	} else planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept, undefined);
 	planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
 	for (const vma of forkedRings) {
 		planMapping(program, vma, -1, true, "(what was a ring of asynchronous I/O)");
@@ -372,7 +402,7 @@ function planKept(
 /** What has to come after the pages: protection, the rest of the advice, locking. */
 export function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
 	const length = vma.end - vma.start;
-	if (lifted) program.syscall(`protect ${hex(vma.start)}`, nr.SYS_mprotect, [vma.start, length, vma.prot]);
+	if (lifted) planProtection(program, vma, vma.prot);
 	planAdvice(program, vma, vma.madv & ~EARLY_ADVICE);
 	if ((vma.flags & mman.MAP_LOCKED) !== 0)
 		// Locking memory that can't be touched marks it locked and then fails to populate it.

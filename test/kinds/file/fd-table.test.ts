@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { OP_MOVE, OP_PLACE } from "../../../src/agent/layout.ts";
-import { Program } from "../../../src/agent/program.ts";
+import { Program, whatOf } from "../../../src/agent/program.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../../src/images/gen/fdinfo_pb.ts";
 import { remap_type } from "../../../src/images/gen/file_pb.ts";
 import { create, KINDS } from "../../../src/images/index.ts";
@@ -175,7 +175,7 @@ describe("the plan of a table of descriptors", () => {
 		using dir = new TempDir();
 		const { ops } = plan(dir, [target(7, 1, { flags: 1 }), target(0, 1)], [regEntry(1, "/dev/null")]);
 		const placed = ops.filter((op) => op.code === OP_PLACE).map((op) => op.args.slice(1));
-		expect(ops.filter((op) => op.what.startsWith("open "))).toHaveLength(1);
+		expect(ops.filter((op) => whatOf(op).startsWith("open "))).toHaveLength(1);
 		const pairs = new Uint8Array(Uint32Array.of(7, O_CLOEXEC, 0, 0).buffer);
 		expect(placed).toEqual([[pairs, 2]]);
 	});

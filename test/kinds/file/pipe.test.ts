@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
 import { readSync, writeSync } from "node:fs";
-import { Program } from "../../../src/agent/program.ts";
+import { Program, whatOf } from "../../../src/agent/program.ts";
 import type { file_entry } from "../../../src/images/gen/fdinfo_pb.ts";
 import { pipe_data_entrySchema } from "../../../src/images/gen/file_pb.ts";
 import { create, KINDS } from "../../../src/images/index.ts";
@@ -121,7 +121,7 @@ describe("the plan of a pipe", () => {
 		const { ops } = planAll(entries, fileRestore(dir.images, entries));
 		const fill = ops.findIndex((op) => op.nr === SYS_write);
 		expect(ops[fill]?.check).toEqual({ equal: 7 });
-		expect(fill).toBeLessThan(ops.findIndex((op) => op.what.startsWith("set the flags of pipe")));
+		expect(fill).toBeLessThan(ops.findIndex((op) => whatOf(op).startsWith("set the flags of pipe")));
 	});
 
 	test("fills it packet by packet", () => {

@@ -5,7 +5,7 @@ import { spawn as spawnChild } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { infect } from "../../../src/agent/infect.ts";
 import { collectInjectionFacts, type InjectedAgent } from "../../../src/agent/injected.ts";
-import { Program } from "../../../src/agent/program.ts";
+import { Program, whatOf } from "../../../src/agent/program.ts";
 import {
 	core_entry_march,
 	core_entrySchema,
@@ -145,7 +145,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 
 /** What the operations of a stage are for. */
 export function told(plan: TaskPlan, stage: Stage): string[] {
-	return plan.programs[stage].ops.map((op) => op.what);
+	return plan.programs[stage].ops.map(whatOf);
 }
 
 /** The status of an ordinary root process, with some lines replaced. */
