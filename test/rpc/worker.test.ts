@@ -5,11 +5,9 @@ import { expect, test } from "bun:test";
 import {
 	closeSync,
 	constants,
-	cpSync,
 	existsSync,
 	mkdirSync,
 	openSync,
-	readdirSync,
 	readFileSync,
 	readlinkSync,
 	readSync,
@@ -19,8 +17,6 @@ import {
 import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
 import { closeFd } from "../../src/sys/file.ts";
-import { makePair } from "../../src/sys/packet-socket.ts";
-import { makePipe } from "../../src/sys/pipe.ts";
 import { describeAsRoot } from "../as-root.ts";
 import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
@@ -66,71 +62,6 @@ describeAsRoot("a worker", () => {
 		for (const type of [Type.CPUINFO_DUMP, Type.CPUINFO_CHECK])
 			expect(client.request(type, opts, { keepOpen: true })).toMatchObject({ type, success: true });
 		client.close();
-	});
-
-	test("serves pages for a dump that is asked for elsewhere, and tells how the server ended", async () => {
-		using images = makeImagesDir();
-		using pages = makeImagesDir();
-		const target = await startTarget();
-		try {
-			const server = startWorker();
-			const fds = makePipe();
-			const status = { statusFd: fds[1], notifyScripts: true, logLevel: 4 };
-			let started = server.request(Type.PAGE_SERVER_CHLD, { imagesDirFd: pages.fd, ...status }, { keepOpen: true });
-			// Its readiness may be told before the response or after it.
-			expect(started?.notify?.script).toBe("status-ready");
-			server.send(ACK);
-			started = server.receive();
-			expect(started).toMatchObject({ type: Type.PAGE_SERVER, success: true });
-			const { pid = 0, port = 0 } = started?.ps ?? {};
-			expect(readSync(fds[0], Buffer.alloc(1))).toBe(1);
-			for (const fd of fds) closeSync(fd);
-			const dump = startWorker();
-			const ps = { address: "127.0.0.1", port };
-			expect(dump.request(Type.DUMP, { imagesDirFd: images.fd, pid: target.pid, ps })).toMatchObject({ success: true });
-			await target.kill();
-			const ended = server.request(Type.WAIT_PID, undefined, { pid });
-			expect(ended).toMatchObject({ type: Type.WAIT_PID, success: true, status: 0 });
-			expect(existsSync(join(images.dir, `pagemap-${target.pid}.img`))).toBe(false);
-			expect(readFileSync(join(pages.dir, "criu.log"), "utf8")).toMatch(/Received [1-9]\d* pages/);
-			for (const name of readdirSync(pages.dir))
-				if (name.endsWith(".img")) cpSync(join(pages.dir, name), join(images.dir, name));
-			expect(startWorker().request(Type.RESTORE, { imagesDirFd: images.fd })).toMatchObject({ success: true });
-			process.kill(target.pid, "SIGKILL");
-		} finally {
-			await target.kill();
-		}
-	});
-
-	test("starts a page server that outlives it, and none that its client doesn't want", async () => {
-		using pages = makeImagesDir();
-		const opts = { imagesDirFd: pages.fd, ps: { address: "127.0.0.1" } };
-		const first = startWorker();
-		const started = first.request(Type.PAGE_SERVER, opts);
-		expect(started).toMatchObject({ type: Type.PAGE_SERVER, success: true });
-		expect(await first.worker?.exited).toBe(0);
-		const { pid = 0, port = 0 } = started?.ps ?? {};
-		expect(isAlive(pid)).toBe(true);
-		const taken = startWorker().request(Type.PAGE_SERVER, { ...opts, ps: { ...opts.ps, port } });
-		expect(taken).toMatchObject({ type: Type.PAGE_SERVER, success: false });
-		process.kill(pid, "SIGKILL");
-		const second = startWorker();
-		expect(second.request(Type.PAGE_SERVER_CHLD, { ...opts, notifyScripts: true })?.type).toBe(Type.NOTIFY);
-		second.send(NACK);
-		const refused = second.receive();
-		expect(refused).toMatchObject({ type: Type.PAGE_SERVER, success: false });
-		expect(refused?.crErrmsg).toContain("the client said no at status-ready");
-		const [given, theirs] = makePair();
-		const third = startWorker({ more: [theirs] });
-		expect(
-			third.request(Type.PAGE_SERVER_CHLD, { imagesDirFd: pages.fd, ps: { fd: 4 } }, { keepOpen: true }),
-		).toMatchObject({
-			success: true,
-			ps: { port: 0 },
-		});
-		for (const fd of [given, theirs]) closeFd(fd);
-		third.close();
-		expect(await third.worker?.exited).toBe(255);
 	});
 
 	test.each([

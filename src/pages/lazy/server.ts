@@ -118,6 +118,8 @@ export class LazyServer {
 
 	/** Waits for what comes next, or as long as there's nothing else to do, and deals with it. @throws CriuError */
 	turn(control: number | undefined): boolean {
+		// Before the wait: with nothing on its way nothing else would end it.
+		if (this.pushes) this.askAhead();
 		const ready = this.wait(control);
 		let faults = false;
 		for (const space of [...this.spaces]) {
@@ -126,7 +128,6 @@ export class LazyServer {
 		}
 		if (this.childRounds > 0) this.findChildren();
 		this.chunk = faults ? CHUNK_MIN : earlier(this.chunk * 2n, CHUNK_MAX);
-		if (this.pushes) this.askAhead();
 		for (let arrival = this.source.take(); arrival !== undefined; arrival = this.source.take()) {
 			this.deliver(arrival);
 			if (this.source.fd !== undefined) break;
