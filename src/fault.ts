@@ -41,6 +41,8 @@ export const FAULT_POINTS = [
 	"pre-dump:copied",
 	"pre-dump:tracked",
 	"pre-dump:inventory",
+	"snapshot:held",
+	"snapshot:ahead",
 	"snapshot:armed",
 	"snapshot:running",
 	"snapshot:copied",

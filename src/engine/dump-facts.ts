@@ -80,11 +80,11 @@ export function addPages(a: PagesWritten, b: PagesWritten): PagesWritten {
 	};
 }
 
-/** The figures of a dump whose stages have these names. */
-export function dumpStats(pages: PagesWritten, timings: Timings): DumpStats {
+/** The figures of a dump whose stages have these names; `held`: microseconds that the tree stood still before. */
+export function dumpStats(pages: PagesWritten, timings: Timings, held = 0): DumpStats {
 	return {
 		freezingTime: timings.between("freeze", "freeze"),
-		frozenTime: timings.between("facts", "release"),
+		frozenTime: held + timings.between("facts", "release"),
 		memdumpTime: timings.between("memory", "memory"),
 		memwriteTime: timings.between("memory", "memory"),
 		irmapResolve: 0,

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump, stage by stage: look, freeze, refuse or go on, ask, copy, write, let go. Knows no resource: kinds do.
 
-import type { Gadgets } from "../agent/gadgets.x86_64.ts";
-import type { InjectedAgent, InjectionFacts } from "../agent/injected.ts";
-import { backOff } from "../agent/tracee.ts";
-import { isLeavingAgent } from "../agent/unfinished-cure.ts";
+import type { InjectedAgent } from "../agent/injected.ts";
 import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { task_kobj_ids_entrySchema } from "../images/gen/core_pb.ts";
 import { create, type ImageDir, KINDS } from "../images/index.ts";
-import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { DeadTask, DumpedTask } from "../kinds/kind.ts";
 import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
@@ -31,16 +27,19 @@ import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { type CollectedTask, collectTasks } from "./collect.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
+import { copyAhead } from "./copy-ahead.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
-import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessBytes, guessGadgets, NO_PAGES } from "./dump-facts.ts";
+import { addPages, collectFacts, dumpStats, guessBytes, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
-import { type FrozenTree, freezeTree, nameLoss } from "./freeze.ts";
+import { freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
+import { closeAllCopies, freezeAndLook, type Look, type LookSetting } from "./look.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
 import { openImages } from "./open-images.ts";
-import { choosePause, findRefusals } from "./passing.ts";
-import { adoptForSnapshot, checkSnapshotOptions, openSnapshot } from "./snapshot.ts";
+import { findRefusals } from "./passing.ts";
+import { NOTHING_SEEN, seeMappings } from "./seen-mappings.ts";
+import { adoptForSnapshot, checkMappings, checkSnapshotOptions, goOnFromAhead, openSnapshot } from "./snapshot.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
@@ -149,13 +148,8 @@ function writeImages(
 
 /** The dump proper, once nothing stands against it. */
 function carryOut(
-	frozen: FrozenTree,
-	context: DumpState,
-	dir: ImageDir,
-	facts: readonly InjectionFacts[],
-	timings: Timings,
-	memory: MemoryRun,
-	control: RunControl,
+	{ frozen, context, facts, seen }: Look,
+	{ dir, timings, memory, control }: LookSetting,
 	give: LazyGive | undefined,
 	snapshot: Snapshot | undefined,
 	progress: Progress,
@@ -169,6 +163,7 @@ function carryOut(
 	const collected = collectTasks(tasks, context, facts, adopt, () => control.check());
 	faultPoint("dump:collected");
 	timings.lap("collect");
+	progress.expect(-(snapshot?.aheadBytes ?? 0n));
 	const pages = copyMemory(collected, context, memory, control, give, progress);
 	control.check();
 	faultPoint("dump:pages");
@@ -185,6 +180,7 @@ function carryOut(
 		timings.lap("release");
 	}
 	faultPoint("snapshot:running");
+	if (snapshot !== undefined) checkMappings(seen);
 	writeImages(collected, dead, context, dir, identity, memory, snapshot);
 	timings.lap("images");
 	if (!early) {
@@ -197,66 +193,6 @@ function carryOut(
 		timings.lap("release");
 	}
 	return pages;
-}
-
-/** All that stands against a dump, and what it needs to know. @throws CriuError when it can't even be looked at */
-function examine({ tasks, dead }: FrozenTree, context: DumpState, hint: Gadgets | undefined) {
-	try {
-		const blockers = findBlockers(tasks, dead, context);
-		return { blockers, facts: collectFacts(tasks, hint, blockers) };
-	} catch (error) {
-		closeAllCopies(tasks, context);
-		throw nameLoss(error, tasks);
-	}
-}
-
-function closeAllCopies(tasks: readonly DumpedTask[], context: DumpState): void {
-	for (const task of tasks) closeCopies(task, context);
-	closeInFlight(context);
-}
-
-/** Freezes a tree, at an instant when nothing of an earlier dump is left in it, and finds out what stands against its dump. */
-function freezeAndLook(
-	pid: number,
-	options: Options,
-	dir: ImageDir,
-	gadgets: Gadgets | undefined,
-	timings: Timings,
-	memory: MemoryRun,
-	control: RunControl,
-) {
-	let external: readonly string[] | undefined;
-	let leaving = 0;
-	let passing = 0;
-	for (;;) {
-		control.check();
-		const frozen = freezeTree(pid, options, () => timings.lap("freeze"));
-		let again: () => void;
-		try {
-			const { tasks, dead } = frozen;
-			timings.lap("facts");
-			control.check();
-			external ??= control.runHook("query-ext-files", { rootPid: pid, imagesFd: dir.descriptor });
-			const own = external.length === 0 ? options : { ...options, external: [...options.external, ...external] };
-			memory.attach(tasks);
-			const context = new DumpState(own, dir, tasks, dead);
-			const { blockers, facts } = examine(frozen, context, gadgets);
-			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
-			const isLeaving = facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? []));
-			const pause = choosePause(blockers, passing);
-			if (isLeaving && leaving < CURE_ROUNDS) again = () => backOff(20 + leaving++);
-			else if (pause !== undefined) again = () => Bun.sleepSync(pause);
-			else return { frozen, context, blockers: findRefusals(blockers), facts };
-			if (pause !== undefined) passing++;
-			closeAllCopies(tasks, context);
-		} catch (error) {
-			frozen[Symbol.dispose]();
-			throw error;
-		}
-		frozen[Symbol.dispose]();
-		log.debug("what stands against the dump passes by itself: once more, a little later");
-		again();
-	}
 }
 
 /**
@@ -296,10 +232,22 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	using memory = MemoryRun.open(options, dir, options.trackMem && livesOn);
 	const gadgets = guessGadgets(pid);
 	control.runHook("pre-dump", { rootPid: pid, imagesFd: dir.descriptor });
+	using snapshot = openSnapshot(options, control, memory);
 	timings.lap("prepare");
-	const look = freezeAndLook(pid, options, dir, gadgets, timings, memory, control);
+	const setting: LookSetting = {
+		...{ pid, options, dir, gadgets, timings, memory, control },
+		see: () => {
+			if (snapshot === undefined) return NOTHING_SEEN;
+			const seen = seeMappings(pid, true);
+			timings.lap("seen");
+			return seen;
+		},
+		meet: (tasks) => snapshot && goOnFromAhead(snapshot, tasks),
+	};
+	const held = snapshot === undefined ? 0 : copyAhead(snapshot, setting, progress);
+	const look = freezeAndLook(setting);
 	using frozen = look.frozen;
-	const { context, blockers, facts } = look;
+	const { context, blockers } = look;
 	const { tasks } = frozen;
 	if (blockers.length > 0) {
 		closeAllCopies(tasks, context);
@@ -309,11 +257,10 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	faultPoint("dump:checked");
 	removeOldImages(dir);
 
-	using snapshot = openSnapshot(options, control, memory);
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(frozen, context, dir, facts, timings, memory, control, give, snapshot, progress);
+		pages = carryOut(look, setting, give, snapshot, progress);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(dir.explain(error), tasks);
@@ -324,7 +271,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	memory.settle(dir);
 	progress.succeed();
 	log.info(`Dumped ${describeProcess(target)}`);
-	const stats = dumpStats(pages, timings);
+	const stats = dumpStats(pages, timings, held);
 	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);
 	return { pid, stats };
 }

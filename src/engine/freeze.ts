@@ -4,15 +4,14 @@
 
 import { backOff, isDead, passOnDeath, readStoppedThread } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno } from "../errors.ts";
-import { readMaps, readSmaps, recallDetails, type SmapsFacts } from "../kernel/procfs/maps.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
-import { listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
 import { foldMapped } from "../kinds/mm/mapped.ts";
 import type { Options } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
 import { FreezerCgroup } from "./freeze-cgroup.ts";
+import { NOTHING_SEEN, readMappings, type SeenMappings } from "./seen-mappings.ts";
 import { type StoppedProcess, TreeFreezer } from "./stop-tree.ts";
 
 const SIGSTOP = 19;
@@ -71,33 +70,6 @@ function lookAtDeadLeader(pid: number): { stat: ProcStat; status: ProcStatus; ex
 	const stat = readStat(pid);
 	// In a group stop the kernel tells the signal of that instead.
 	return { stat, status: readStatus(pid), exit: (stat.exitCode & 0xff) === 0 ? stat.exitCode : 0 };
-}
-
-/** Mappings by pid, from a look at tasks that ran. */
-export type SeenMappings = ReadonlyMap<number, readonly SmapsFacts[]>;
-
-/**
- * Looks at the mappings of a tree that runs: smaps of much memory takes long, and less of it is to be read while it stands
- * still. What isn't there any more isn't missed.
- */
-export function seeMappings(root: number): SeenMappings {
-	const seen = new Map<number, readonly SmapsFacts[]>();
-	const pids = [root];
-	for (let i = 0; i < pids.length; i++) {
-		const pid = pids[i] as number;
-		try {
-			seen.set(pid, readSmaps(pid));
-			for (const tid of listThreads(pid)) pids.push(...listThreadChildren(pid, tid));
-		} catch (error) {
-			if (!(error instanceof CriuError)) throw error;
-		}
-	}
-	return seen;
-}
-
-function readMappings(pid: number, seen: SeenMappings): SmapsFacts[] {
-	const known = seen.get(pid);
-	return known === undefined ? readSmaps(pid) : recallDetails(readMaps(pid), known);
 }
 
 /** Reads all that can be seen of a stopped process from outside. */
@@ -180,7 +152,7 @@ export type FreezeOptions = Pick<Options, "timeoutSec" | "freezeCgroup">;
 
 /**
  * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still. What was
- * `seen` of mappings before is enough where recallDetails is.
+ * `seen` of mappings before is made use of.
  *
  * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError
  */
@@ -188,7 +160,7 @@ export function freezeTree(
 	root: number,
 	options: FreezeOptions,
 	onStop: () => void = () => {},
-	seen: SeenMappings = new Map(),
+	seen: SeenMappings = NOTHING_SEEN,
 ): FrozenTree {
 	const { timeoutSec, freezeCgroup } = options;
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);

@@ -22,10 +22,11 @@ import { raiseFdLimit } from "../sys/limits.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
 import { DumpState } from "./dump-state.ts";
-import { freezeTree, nameLoss, seeMappings } from "./freeze.ts";
+import { freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writePreDumpInventory } from "./inventory.ts";
 import { MemoryRun, noTracking } from "./memory-run.ts";
 import { openImages } from "./open-images.ts";
+import { seeMappings } from "./seen-mappings.ts";
 import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
@@ -34,7 +35,7 @@ import type { DumpResult } from "./types.ts";
 /** Freezes the tree at an instant when nothing of an earlier dump is left in it. */
 function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timings, control: RunControl) {
 	const hint = guessGadgets(pid);
-	const seen = seeMappings(pid);
+	const seen = seeMappings(pid, false);
 	timings.lap("prepare");
 	for (let round = 0; ; round++) {
 		control.check();

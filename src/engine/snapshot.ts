@@ -2,7 +2,7 @@
 // `criu dump --leave-running --snapshot`: where memory may be copied while the tree runs on, and where not.
 
 import type { InjectedAgent } from "../agent/injected.ts";
-import { UsageError } from "../errors.ts";
+import { CriuError, UsageError } from "../errors.ts";
 import type { SmapsFacts } from "../kernel/procfs/maps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { classifyVma } from "../kinds/mm/vma.ts";
@@ -13,6 +13,7 @@ import { LocalSink } from "../pages/sink.ts";
 import { enableSnapshots, type Protectable, Snapshot } from "../pages/snapshot.ts";
 import type { RunControl } from "./control.ts";
 import { borrowUserfault, type MemoryRun } from "./memory-run.ts";
+import { isDoubtful, type SeenMappings } from "./seen-mappings.ts";
 
 /** What is smaller is copied sooner than protected, in KiB. */
 const WORTH_KB = 256;
@@ -41,23 +42,57 @@ export function openSnapshot(options: Options, control: RunControl, memory: Memo
 		return undefined;
 	}
 	const snapshot = new Snapshot();
-	if (memory.sink instanceof LocalSink) memory.sink.copy = snapshot.copy;
+	if (memory.sink instanceof LocalSink) {
+		memory.sink.copy = snapshot.copy;
+		memory.sink.adopt = snapshot.adopt;
+	}
 	return snapshot;
 }
 
 /** Huge pages of hugetlbfs, and mappings of files, can't be protected, or not on all file systems. */
-function isProtectable(vma: SmapsFacts): boolean {
+export function isProtectable(vma: SmapsFacts): boolean {
 	const isPrivate = classifyVma(vma) === "anonymous" && !vma.shared;
 	return isPrivate && !vma.vmFlags.has("ht") && !vma.vmFlags.has("dp") && vma.rssKb + vma.swapKb >= WORTH_KB;
 }
 
+/** Mappings of a task that may be protected. */
+export function listProtectable({ vmas, mapped }: Pick<DumpedTask, "vmas" | "mapped">): SmapsFacts[] {
+	return vmas.filter((vma) => isProtectable(vma) && intersect([vma], mapped.ranges).length === 0);
+}
+
 /** Has the agent make what a task's memory is protected with. Where it can't, that memory is copied at once. */
 export function adoptForSnapshot(snapshot: Snapshot, task: DumpedTask, agent: InjectedAgent): void {
-	const mappings = task.vmas
-		.filter((vma) => isProtectable(vma) && intersect([vma], task.mapped.ranges).length === 0)
-		.map(({ start, end, anonHugePagesKb }): Protectable => ({ start, end, isHuge: anonHugePagesKb > 0 }));
+	if (snapshot.copyOf(task.pid) !== undefined) return;
+	const mappings = listProtectable(task).map(
+		({ start, end, anonHugePagesKb }): Protectable => ({ start, end, isHuge: anonHugePagesKb > 0 }),
+	);
 	if (mappings.length === 0) return;
 	const uffd = borrowUserfault(task, agent, enableSnapshots);
 	if (uffd !== undefined) snapshot.hold(task.pid, uffd, mappings);
 	else log.warn(`no snapshot of pid ${task.pid}, it stands still until its memory is copied: it can't be protected`);
+}
+
+/** The tasks stand still, of which memory was copied ahead. */
+export function goOnFromAhead(snapshot: Snapshot, tasks: readonly DumpedTask[]): void {
+	for (const copy of snapshot.copies) {
+		const task = tasks.find(({ pid, stat }) => pid === copy.pid && stat.starttime === copy.startTime);
+		if (task === undefined) {
+			snapshot.forget(copy);
+			continue;
+		}
+		copy.hide(task.vmas);
+		snapshot.goOn(copy, listProtectable(task));
+	}
+}
+
+/** The tree runs again. @throws CriuError SNAPSHOT_LOST when what was recalled of its mappings may have been wrong */
+export function checkMappings(seen: SeenMappings): void {
+	if (isDoubtful(seen))
+		throw new CriuError(
+			"SNAPSHOT_LOST",
+			"the program told the kernel to treat memory otherwise while it was looked at",
+			{
+				remedy: "dump again, or without --snapshot",
+			},
+		);
 }

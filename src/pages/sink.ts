@@ -3,7 +3,7 @@
 
 import type { pagemap_entry } from "../images/gen/mm_pb.ts";
 import { pagemap_entrySchema, pagemap_headSchema } from "../images/gen/mm_pb.ts";
-import { create, type ImageDir, KINDS } from "../images/index.ts";
+import { create, type ImageDir, imageFileName, KINDS } from "../images/index.ts";
 import { openAt, scopedFd, writeAll } from "../sys/file.ts";
 import { pump } from "../sys/host.ts";
 import { PUMP_LIVE } from "../sys/host-layout.ts";
@@ -74,6 +74,8 @@ export class LocalSink implements PageSink {
 	private nextId = 1;
 	/** Copies the pages of a task into a pages file, from an offset on. */
 	copy = copyPages;
+	/** Makes what is to be the pages file of a task one of these images, under that name, and its pages complete; false when there's none. */
+	adopt: (task: TaskPages, file: string) => boolean = () => false;
 
 	constructor(
 		private readonly dir: ImageDir,
@@ -88,10 +90,12 @@ export class LocalSink implements PageSink {
 	writeTask(task: TaskPages): void {
 		const { vpid, entries } = task;
 		const pagesId = this.nextId++;
-		using pages = this.dir.writer(KINDS.PAGES, pagesId);
-		const { fd, offset } = pages.openStream();
-		this.copy(task, fd, offset);
-		pages.close();
+		if (!this.adopt(task, imageFileName(KINDS.PAGES, pagesId))) {
+			using pages = this.dir.writer(KINDS.PAGES, pagesId);
+			const { fd, offset } = pages.openStream();
+			this.copy(task, fd, offset);
+			pages.close();
+		}
 		using pagemap = this.dir.writer(KINDS.PAGEMAP, vpid);
 		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
 		for (const entry of entries) pagemap.write(entry);

@@ -12,6 +12,8 @@ import { closeFd } from "../sys/file.ts";
 import { addressOf, endSnapshot, mustSyscall, pump, startSnapshot, syscall } from "../sys/host.ts";
 import { CrLateTask, CrSnapshot, LATE_HUGE, LATE_SHARED, PIECE_SHARED } from "../sys/host-layout.ts";
 import { type Mapping, mapPrivate } from "../sys/memory.ts";
+import type { AheadCopy } from "./ahead.ts";
+import type { PlacedRange, Span } from "./places.ts";
 import { intersect, type Ranges } from "./scan.ts";
 import { PUMP_THREADS, type TaskPages } from "./sink.ts";
 import { registerRanges } from "./tracking.ts";
@@ -37,6 +39,8 @@ export interface Protectable {
 	readonly end: bigint;
 	/** It has huge pages. */
 	readonly isHuge: boolean;
+	/** It's copied already. */
+	readonly isCopied?: boolean;
 }
 
 /** Pieces as the pump takes them, pairs of address and length, each with its place in the file. */
@@ -46,21 +50,25 @@ export interface PlacedPieces {
 }
 
 /**
- * Divides what goes into a pages file, in its order, into what is copied at once, in runs without gaps, and what later: numbers as
- * `struct cr_late` has them. Pure.
+ * Divides what goes into a pages file, in its order, into what is copied at once, in runs without gaps, what later, numbers as
+ * `struct cr_late` has them, and what is copied already. Pure.
  */
 export function splitPieces(
 	pieces: BigUint64Array,
 	offset: bigint,
 	later: readonly Protectable[],
-): { now: PlacedPieces[]; late: bigint[] } {
+): { now: PlacedPieces[]; late: bigint[]; copied: PlacedRange[] } {
 	const now: PlacedPieces[] = [];
 	const late: bigint[] = [];
+	const copied: PlacedRange[] = [];
 	let at = offset;
 	let next = 0;
 	let run: PlacedPieces | undefined;
 	const take = (start: bigint, end: bigint, shared: boolean, mapping: Protectable | undefined) => {
-		if (mapping !== undefined) {
+		if (mapping?.isCopied) {
+			copied.push({ start, end, offset: at });
+			run = undefined;
+		} else if (mapping !== undefined) {
 			late.push(start, end - start, at, BigInt((shared ? LATE_SHARED : 0) | (mapping.isHuge ? LATE_HUGE : 0)));
 			run = undefined;
 		} else {
@@ -87,7 +95,7 @@ export function splitPieces(
 			start = stop;
 		}
 	}
-	return { now, late };
+	return { now, late, copied };
 }
 
 interface LateTask {
@@ -101,12 +109,51 @@ interface LateTask {
 export class Snapshot {
 	private readonly held = new Map<number, { uffd: number; mappings: readonly Protectable[] }>();
 	private readonly tasks: LateTask[] = [];
+	private readonly ahead = new Map<number, { copy: AheadCopy; mappings: Ranges }>();
 	private request: Mapping | undefined;
 
 	/** A userfaultfd for a task, ours from now on, and what of it may be protected. */
 	hold(pid: number, uffd: number, mappings: readonly Protectable[]): void {
 		this.held.set(pid, { uffd, mappings });
 	}
+
+	/** Memory that was copied ahead is to be made use of; the copy is ours from now on. `mappings`: those of its task as it stands still. */
+	goOn(copy: AheadCopy, mappings: Ranges = []): void {
+		this.ahead.set(copy.pid, { copy, mappings });
+	}
+
+	/** A copy is of no use any more. */
+	forget(copy: AheadCopy): void {
+		this.ahead.delete(copy.pid);
+		copy[Symbol.dispose]();
+	}
+
+	get copies(): AheadCopy[] {
+		return [...this.ahead.values()].map(({ copy }) => copy);
+	}
+
+	copyOf(pid: number): AheadCopy | undefined {
+		return this.ahead.get(pid)?.copy;
+	}
+
+	/** Bytes that have been copied ahead. */
+	get aheadBytes(): bigint {
+		return this.copies.reduce((sum, { bytes }) => sum + bytes, 0n);
+	}
+
+	/** Makes what was copied ahead of a task its pages file, and copies the rest of them; false when nothing was. Is for LocalSink. */
+	readonly adopt = (task: TaskPages, file: string): boolean => {
+		const ahead = this.ahead.get(task.pid);
+		if (ahead === undefined) return false;
+		const known = ahead.copy.findCopied(ahead.mappings).map((one) => ({ ...one, isHuge: false, isCopied: true }));
+		const { now, copied } = splitPieces(task.pieces, 0n, known);
+		const pieces = BigUint64Array.from(now.flatMap((run) => run.pieces));
+		let length = 0n;
+		for (let i = 1; i < task.pieces.length; i += 2) length += task.pieces[i] ?? 0n;
+		ahead.copy.name(file);
+		ahead.copy.complete(task, copied, pieces, now.map(spanOf), length);
+		return true;
+	};
 
 	/** Copies pages of a task that stands still into the pages file, or prepares that. Is for LocalSink. */
 	readonly copy = (task: TaskPages, outFd: number, offset: number): void => {
@@ -173,6 +220,7 @@ export class Snapshot {
 
 	/** Waits until all is copied. @throws CriuError SNAPSHOT_LOST when memory went away before; KernelError, ImageError */
 	finish(): void {
+		for (const copy of this.copies) copy.finish();
 		const { ret, isWrite } = this.end(false);
 		if (ret === 0) return;
 		if (!isWrite && ret !== -ESTALE) throw new KernelError("mmap", -ret, "of a buffer for a snapshot");
@@ -200,6 +248,7 @@ export class Snapshot {
 	/** Lets the tasks go, also when not all of their memory is copied. */
 	[Symbol.dispose](): void {
 		this.end(true);
+		for (const copy of this.copies) this.forget(copy);
 		for (const { uffd } of this.held.values()) closeFd(uffd);
 		this.held.clear();
 		for (const { memFd, outFd } of this.tasks.splice(0)) {
@@ -207,6 +256,13 @@ export class Snapshot {
 			closeFd(outFd);
 		}
 	}
+}
+
+/** Where a run of pieces goes. */
+function spanOf({ offset, pieces }: PlacedPieces): Span {
+	let bytes = 0n;
+	for (let i = 1; i < pieces.length; i += 2) bytes += pieces[i] ?? 0n;
+	return { to: offset, bytes };
 }
 
 const duplicate = (fd: number) => mustSyscall("for a snapshot", SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);

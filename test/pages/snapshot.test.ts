@@ -29,12 +29,17 @@ import { build, criu } from "./churn.ts";
 const isRoot = process.getuid?.() === 0;
 const TIMEOUT = 900_000;
 const PAGES = 2048;
+/** So many that it pays to copy them ahead. */
+const MANY_PAGES = 4608;
+const [CHURN, SLOWLY, GROW] = [1, 2, 4];
 const DONE = { how: "exit", code: 0 } as const;
 const dir = mkdtempSync(join(tmpdir(), "snapshot-"));
 const pagePath = join(dir, "page");
 let stage: Stage;
 let program: string;
 let runs = 0;
+/** Of an area of the program. */
+let pageCount = PAGES;
 
 beforeAll(async () => {
 	if (!isRoot) return;
@@ -54,17 +59,25 @@ function look(): { step: bigint; errors: bigint; areas: [bigint, bigint] } {
 	return { step, errors, areas: [first, second] };
 }
 
-async function start(...more: string[]): Promise<number> {
+async function start(pages: number, ...more: string[]): Promise<number> {
+	pageCount = pages;
 	writeFileSync(pagePath, new Uint8Array(4096));
-	const pid = await stage.start(join(dir, "out"), dir, [program, pagePath, String(PAGES), ...more]);
-	await until("the start", () => look().step > BigInt(PAGES));
+	const pid = await stage.start(join(dir, "out"), dir, [program, pagePath, String(pages), ...more]);
+	await until("the start", () => look().step > BigInt(pages));
 	return pid;
+}
+
+/** Tells the program what to do. */
+function command(what: number): void {
+	const fd = openSync(pagePath, "r+");
+	writeSync(fd, new Uint8Array([what]), 0, 1, 16);
+	closeSync(fd);
 }
 
 /** It goes on, and finds nothing wrong when it has written to each page again. */
 async function expectUnharmed(when: string): Promise<void> {
 	const { step } = look();
-	await until(`progress: ${when}`, () => look().step > step + BigInt(2 * PAGES));
+	await until(`progress: ${when}`, () => look().step > step + BigInt(2 * pageCount));
 	expect(look().errors, when).toBe(0n);
 }
 
@@ -102,7 +115,7 @@ function readImage(images: string, pid: number, areas: readonly bigint[]): { are
 	const shmid = /^pagemap-shmem-(\d+)\.img$/m.exec(from.list().join("\n"))?.[1];
 	const segment = readChain(from, KINDS.SHMEM_PAGEMAP, Number(shmid));
 	if (own === undefined || segment === undefined) throw new Error(`${images}: pagemaps are missing`);
-	const pages = Array.from({ length: PAGES }, (_, i) => BigInt(i * 4096));
+	const pages = Array.from({ length: pageCount }, (_, i) => BigInt(i * 4096));
 	const area = areas.map((base) =>
 		wordAt(
 			own,
@@ -115,7 +128,8 @@ function readImage(images: string, pid: number, areas: readonly bigint[]): { are
 /** Throws unless all pages are of one instant: that at which the counter in shared memory was what it is. */
 function checkImages(images: string, pid: number): void {
 	const { area, shared } = readImage(images, pid, look().areas);
-	const wanted = (t: bigint) => Array.from({ length: PAGES }, (_, p) => t - ((t + BigInt(PAGES - p)) % BigInt(PAGES)));
+	const count = BigInt(pageCount);
+	const wanted = (t: bigint) => Array.from({ length: pageCount }, (_, p) => t - ((t + count - BigInt(p)) % count));
 	const steps = area.map((words) => words.toSorted((a, b) => Number(b - a))[0] ?? 0n);
 	for (const [i, words] of area.entries()) expect(words, `area ${i}`).toEqual(wanted(steps[i] as bigint));
 	const [first = 0n, second = 0n] = steps;
@@ -139,7 +153,7 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 		test(
 			`is of one instant: ${kind} pages`,
 			async () => {
-				const pid = await start(...(kind === "huge" ? ["thp"] : []));
+				const pid = await start(PAGES, ...(kind === "huge" ? ["thp"] : []));
 				for (let round = 0; round < 3; round++) {
 					const { ending, output, images } = await dump(pid);
 					expect({ ending, output }).toEqual({ ending: DONE, output: "" });
@@ -161,13 +175,52 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 			TIMEOUT,
 		);
 
+	for (const kind of ["root", "nobody"])
+		test(
+			`is of one instant where memory was copied ahead: a program of ${kind}`,
+			async () => {
+				const pid = await start(MANY_PAGES, kind);
+				for (const what of kind === "root" ? [0, CHURN] : [GROW, CHURN | GROW]) {
+					command(SLOWLY | what);
+					const { ending, output, images } = await dump(pid, undefined, "-v3");
+					expect(ending, output).toEqual(DONE);
+					expect(output, `doing ${what}`).toContain("has been copied ahead");
+					checkImages(images, pid);
+					command(what);
+					await expectUnharmed(`snapshot, doing ${what}`);
+					rmSync(images, { recursive: true });
+				}
+				for (const point of ["snapshot:held", "snapshot:ahead"]) {
+					command(SLOWLY);
+					const action = kind === "root" ? "kill" : "error";
+					const { ending } = await dump(pid, `${point}:${action}`);
+					expect(ending).toEqual(action === "kill" ? { how: "signal", code: 9 } : { how: "exit", code: 1 });
+					command(0);
+					await expectUnharmed(`${action} at ${point}`);
+				}
+				command(SLOWLY | GROW);
+				const { images } = await dump(pid);
+				await stage.kill(pid, 9);
+				await stage.died(pid);
+				const log = join(dir, "restore");
+				const ending = await stage.run(log, dir, [criu, "restore", "-d", "-D", images]);
+				expect({ ending, output: readFileSync(log, "utf8") }).toEqual({ ending: DONE, output: "" });
+				command(0);
+				await expectUnharmed("the restore");
+				await stage.kill(pid, 9);
+				await stage.died(pid);
+				expect(listLeft()).toEqual([]);
+			},
+			TIMEOUT,
+		);
+
 	test(
 		"leaves the program unharmed when criu dies or fails before all is copied",
 		async () => {
-			const pid = await start();
+			const pid = await start(PAGES);
 			const maps = `${stage.procPath(pid)}/maps`;
 			const before = readFileSync(maps, "latin1");
-			for (const point of FAULT_POINTS.filter((one) => one.startsWith("snapshot:")))
+			for (const point of FAULT_POINTS.filter((one) => /^snapshot:(armed|running|copied)$/.test(one)))
 				for (const action of ["kill", "error"]) {
 					const { ending, images } = await dump(pid, `${point}:${action}`);
 					expect(ending).toEqual(action === "kill" ? { how: "signal", code: 9 } : { how: "exit", code: 1 });
@@ -188,10 +241,8 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 	test(
 		"gives way to a plain dump when memory goes away, or where it can't be made",
 		async () => {
-			const pid = await start();
-			const fd = openSync(pagePath, "r+");
-			writeSync(fd, new Uint8Array([1]), 0, 1, 16);
-			closeSync(fd);
+			const pid = await start(PAGES);
+			command(CHURN);
 			for (let round = 0; round < 3; round++) {
 				const { ending, output, images } = await dump(pid);
 				expect(ending).toEqual(DONE);
@@ -229,6 +280,19 @@ describe("pages of a snapshot", () => {
 				[0x9000n, 0x3000n, 0x4000n, 3n],
 				[0x20000n, 0x1000n, 0x7000n, 2n],
 			].flat(),
+			copied: [],
+		});
+		const copied = [{ start: 0x2000n, end: 0x9000n, isHuge: false, isCopied: true }];
+		expect(splitPieces(pieces, 0n, copied)).toEqual({
+			now: [
+				{ offset: 0n, pieces: [0x1000n, 0x1000n] },
+				{ offset: 0x4000n, pieces: [0x9001n, 0x3000n, 0x20000n, 0x1000n] },
+			],
+			late: [],
+			copied: [
+				{ start: 0x2000n, end: 0x4000n, offset: 0x1000n },
+				{ start: 0x8000n, end: 0x9000n, offset: 0x3000n },
+			],
 		});
 		expect(splitPieces(pieces, 0n, []).now).toEqual([{ offset: 0n, pieces: [...pieces] }]);
 	});

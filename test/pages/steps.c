@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two threads write to memory in turn, so that any instant of it can be told from any other.
-// steps PAGE N [thp]: step t writes t to the shared counter, then to page t % N of the first area, then of the second. PAGE is a
-// file for the harness: step, errors, what to do (1: map and unmap the second area's end, where nothing is written, all the time).
+// steps PAGE N [thp | nobody]: step t writes t to the shared counter, then to page t % N of the first area, then of the second; a
+// nobody lets the kernel write to that. PAGE is a file for the harness: step, errors, what to do (1: map and unmap the second area's
+// end, where nothing is written, all the time; 2: slowly; 4: have more heap all the time).
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 
 static volatile uint64_t *page, *shared;
 static uint64_t *areas[2], pages;
+static int queue[2];
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
 /* What page p holds when t was the last step: the latest step whose turn it was; 0 when there was none. */
@@ -35,7 +37,10 @@ static void step(void)
 		uint64_t *to = areas[a] + t % pages * WORDS;
 		if (*to != wanted(t - 1, t % pages) || to[WORDS - 1] != *to)
 			page[1]++;
-		*to = t;
+		if (!a || !queue[1])
+			*to = t;
+		else if (write(queue[1], &t, 8) != 8 || read(queue[0], to, 8) != 8)
+			page[1]++;
 		to[WORDS - 1] = t;
 	}
 	page[0] = t;
@@ -54,14 +59,17 @@ __attribute__((noreturn)) static void *work(void *arg)
 {
 	(void)arg;
 	for (uint64_t i = 0;; i++) {
+		/* Kind to the machine: about 100,000 steps a second, or 100. */
+		int slow = page[2] & 2;
 		pthread_mutex_lock(&turn);
 		step();
-		if (page[2] && i % 256 == 0)
+		if (page[2] & 1 && i % (slow ? 8 : 256) == 0)
 			churn();
+		if (page[2] & 4 && i % (slow ? 4 : 64) == 0)
+			*(volatile char *)sbrk(4096) = 1;
 		pthread_mutex_unlock(&turn);
-		/* Kind to the machine: about 100,000 steps a second. */
-		if (i % 32 == 31)
-			nanosleep(&(struct timespec){ 0, 200000 }, NULL);
+		if (slow || i % 32 == 31)
+			nanosleep(&(struct timespec){ 0, slow ? 20000000 : 200000 }, NULL);
 	}
 }
 
@@ -78,7 +86,7 @@ int main(int argc, char **argv)
 	for (int a = 0; a < 2; a++) {
 		uint64_t bytes = (pages + SPARE) * 4096;
 		areas[a] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (argc > 3)
+		if (argc > 3 && !strcmp(argv[3], "thp"))
 			madvise(areas[a], bytes, MADV_HUGEPAGE);
 		memset(areas[a], 1, bytes);
 		memset(areas[a], 0, pages * 4096);
@@ -89,6 +97,8 @@ int main(int argc, char **argv)
 	for (uint64_t t = 0; t < pages; t++)
 		step();
 	page[5] = getpid();
+	if (argc > 3 && !strcmp(argv[3], "nobody") && (pipe(queue) || setgid(65534) || setuid(65534)))
+		return 2;
 	pthread_create(&thread, NULL, work, NULL);
 	work(NULL);
 }

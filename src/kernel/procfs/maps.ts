@@ -381,7 +381,7 @@ function withoutDetails(line: VmaFacts, vmFlags: ReadonlySet<string>): SmapsFact
 const UNKNOWN_FLAGS: ReadonlySet<string> = new Set(["dp"]);
 
 /** True when two lines are of one mapping, as far as they can tell; it may have grown at its end. */
-function isSameMapping(a: VmaFacts, b: VmaFacts): boolean {
+export function isSameMapping(a: VmaFacts, b: VmaFacts): boolean {
 	const isAlike = a.start === b.start && a.prot === b.prot && a.shared === b.shared && a.pgoff === b.pgoff;
 	return isAlike && a.ino === b.ino && a.devMinor === b.devMinor && Buffer.compare(a.name, b.name) === 0;
 }
@@ -415,6 +415,9 @@ export function findVmaAt<T extends { readonly start: bigint; readonly end: bigi
 	const found = vmas[low];
 	return found !== undefined && found.start <= address ? found : undefined;
 }
+
+/** Whether a mapping was seen before, of those that recallDetails gives. */
+export const isRecalled = ({ vmFlags }: SmapsFacts): boolean => vmFlags !== UNKNOWN_FLAGS;
 
 /** The VMAs of a task. @throws KernelError, CriuError PROC_PARSE */
 export function readMaps(pid: number | "self", procRoot = PROC_ROOT): VmaFacts[] {
