@@ -51,6 +51,8 @@ export interface Options {
 	pid: number | undefined;
 	/** Absolute once the command has opened its directories; `.` before. */
 	imagesDir: string;
+	/** `-D -`: a descriptor of ours through which all images go instead; the directory is the work directory then. */
+	imagePipe: number | undefined;
 	/** The directory of log, pid file and statistics; undefined means the images directory. */
 	workDir: string | undefined;
 	/** undefined is stderr, `-` stdout; a relative name lies in the work directory. */
@@ -203,6 +205,7 @@ function defaultGenericOptions() {
 		deprecated: false,
 		unprivileged: false,
 		stream: false,
+		imagePipe: undefined,
 		checkExtra: false,
 		checkExperimental: false,
 		json: false,

@@ -30,6 +30,8 @@ export type Step =
 	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean; streamed?: boolean }
 	/** `daemon`: whose lazy-pages brings the memory. `hot`: the program's check begins while it does. */
 	| { do: "lazy-restore"; by: Side; daemon: Side; hot?: boolean }
+	/** Dump and restore at once, with a pipe between them. */
+	| { do: "pipe"; by: Side }
 	| { do: "continue" }
 	| { do: "decode" }
 	| { do: "storm"; by: Side }
@@ -134,8 +136,8 @@ export const modes: readonly Mode[] = [
 	},
 	{
 		name: "stream",
-		title: "goes through an image streamer, both ways with the peer",
-		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer")],
+		title: "goes through an image streamer, both ways with the peer, and through a pipe",
+		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer"), { do: "pipe", by: "ours" }],
 	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
@@ -295,6 +297,19 @@ async function doRestore(run: Run, step: Extract<Step, { do: "restore" }>): Prom
 	await run.compare(stopped);
 }
 
+async function doPipe(run: Run): Promise<void> {
+	const { options, dumpOptions, restoreOptions } = run.scenario;
+	const script = `set -o pipefail; "$0" dump -D - -t ${run.pid} $1 | "$0" restore -d -D - $2`;
+	const more = [dumpOptions, restoreOptions].map((own) => [...options, ...own].join(" "));
+	const program = ["bash", "-c", script, run.host.criu.ours ?? "", ...more];
+	const ending = await run.stage.run(join(run.dir, "criu.out"), run.dir, program);
+	if (ending.how !== "exit" || ending.code !== 0)
+		throw new Error(`the pipe ended with ${showEnding(ending)}${run.tail(join(run.dir, "criu.out"))}`);
+	await run.stage.died(run.pid, 60_000);
+	await run.settleAsleep();
+	await run.compare();
+}
+
 /** The daemon, which has to end well once all pages are there; with `hot` that is waited for after the program's check. */
 async function doLazyRestore(run: Run, { by, daemon, hot }: Extract<Step, { do: "lazy-restore" }>): Promise<void> {
 	const pidfile = join(run.dir, `lazy.pid${run.dumps}`);
@@ -351,6 +366,7 @@ async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "dump") return doDump(run, step);
 	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
 	if (step.do === "restore") return doRestore(run, step);
+	if (step.do === "pipe") return doPipe(run);
 	if (step.do === "lazy-restore") return doLazyRestore(run, step);
 	if (step.do === "refuse") return doRefuse(run);
 	if (step.do === "storm") return doStorm(run, step.by);

@@ -5,6 +5,7 @@
 
 #define SYS_close 3
 #define SYS_rt_sigprocmask 14
+#define SYS_read 0
 #define SYS_pread64 17
 #define SYS_pwrite64 18
 #define SYS_madvise 28
@@ -141,7 +142,7 @@ static i64 fill(const struct cr_op *op, const u64 *a)
  * virtual machines; and memory needn't be writable. */
 static i64 load_by_mem(const struct cr_ctl *ctl, const u64 *a)
 {
-	struct cr_op in = { .nr = SYS_pread64 }, out = { .nr = SYS_pwrite64 };
+	struct cr_op in = { .nr = a[3] == CR_LOAD_NEXT ? SYS_read : SYS_pread64 }, out = { .nr = SYS_pwrite64 };
 	u64 done = 0;
 	while (done < a[2]) {
 		u64 bytes = a[2] - done < CR_LOAD_BUFFER ? a[2] - done : CR_LOAD_BUFFER;
@@ -163,7 +164,7 @@ static i64 load_pages(const struct cr_ctl *ctl, const u64 *a)
 {
 	if (a[5])
 		return load_by_mem(ctl, a);
-	struct cr_op part = { .nr = SYS_pread64 };
+	struct cr_op part = { .nr = a[3] == CR_LOAD_NEXT ? SYS_read : SYS_pread64 };
 	u64 done = 0;
 	while (done < a[2]) {
 		u64 bytes = a[2] - done < LOAD_BATCH ? a[2] - done : LOAD_BATCH;

@@ -100,4 +100,7 @@ struct cr_ctl {
 #define CR_AREA_LOADED 2048u
 #define CR_LOAD_BUFFER (256ul << 10)
 
+/* Offset for CR_OP_LOAD: from where the descriptor stands, which may be a pipe or a socket. */
+#define CR_LOAD_NEXT (~0ull)
+
 #endif

@@ -68,7 +68,7 @@ export const genericOptions: readonly OptionSpec[] = [
 		...all,
 		rpc: "images_dir",
 		since: "foundation",
-		help: "where the images are (default: the current directory)",
+		help: "where the images are (default: the current directory); -: standard output or input, see criu help stream",
 		apply: (options, use) => {
 			options.imagesDir = use.value ?? ".";
 		},

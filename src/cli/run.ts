@@ -122,7 +122,7 @@ function prepare(command: CommandSpec, line: CommandLine, around: Surroundings) 
 			remedy: "use a version that has it; see --help for the commands of this one",
 		});
 	}
-	const options = command.usesDirectories ? openWorkspace(line.options) : line.options;
+	const options = command.usesDirectories ? openWorkspace(line.options, command.name) : line.options;
 	log.info(`Version: ${COMPATIBLE_VERSION} (criu in TypeScript ${PROGRAM_VERSION})`);
 	log.info(`Running on ${describeHost()}`);
 	return { options, load: command.load };

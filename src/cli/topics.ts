@@ -114,6 +114,21 @@ trusted attributes or is mounted noexec. A later dump has all of the memory agai
 A descriptor that is full loses lines, a closed one all of them; neither stops or delays anything.`,
 	},
 	{
+		name: "stream",
+		title: "from a dump to a restore through a pipe",
+		codes: ["STREAM_BROKEN", "STREAM_CUT", "STREAM_CORRUPT", "STREAM_VERSION", "STREAM_TERMINAL", "STREAM_CONFLICT"],
+		text: `With - in place of the images directory all images go through standard output and input; nothing is written to disk:
+  criu dump -t PID -D - | ssh HOST criu restore -d -D -
+  criu dump -t PID -D - | zstd >FILE           zstd -dc FILE | criu restore -d -D -
+Everything else is printed on standard error; -o FILE -v4 writes logs, relative to -W DIR or the current directory, and
+statistics are kept with -W only. The program stands still until all is sent. A dump whose reader goes away fails, and the
+program runs on; a restore never takes a stream that was cut for a whole one, and leaves nothing behind when it fails. But
+once all was read the dump ends the program, and doesn't know what becomes of the restore. So keep it until you know:
+  set -o pipefail; criu dump -s -t PID -D - | ssh HOST criu restore -d -D - && kill -9 PID || kill -CONT PID
+Memory of the first process goes straight from the stream into it. That of its children, and shared memory, waits in the
+restore's memory and is freed as it's copied, so that it never takes more than the program itself.`,
+	},
+	{
 		name: "not-supported",
 		title: "things that no dump can take along",
 		codes: ["UNSUPPORTED_FILE", "UNSUPPORTED_MAPPING", "BLOCKED", "TRACED", "UNREAD_EVENTS"],

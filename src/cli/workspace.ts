@@ -6,12 +6,14 @@ import { resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { openLog } from "../log.ts";
 import type { Options } from "../options.ts";
+import { takeImagePipe } from "./image-pipe.ts";
 
 /**
  * Finds the images directory, makes the work directory the current one and opens the log in it. Gives the options with
  * absolute directories. Throws UsageError IMAGES_DIR, WORK_DIR or LOG_FILE.
  */
-export function openWorkspace(options: Options): Options {
+export function openWorkspace(options: Options, command: string): Options {
+	if (options.imagesDir === PIPE) return openPipe(options, command);
 	const imagesDir = findDirectory(options.imagesDir, "image dir", "IMAGES_DIR", "-D");
 	const workDir = findDirectory(options.workDir ?? imagesDir, "work dir", "WORK_DIR", "-W");
 	try {
@@ -28,6 +30,20 @@ export function openWorkspace(options: Options): Options {
 		});
 	}
 	return { ...options, imagesDir, workDir };
+}
+
+/** The stream that takes the place of an images directory. */
+const PIPE = "-";
+
+/** As openWorkspace, for images that go through our standard output or input, which nothing else can use from here on. */
+function openPipe(options: Options, command: string): Options {
+	if (command !== "dump" && command !== "restore")
+		throw new UsageError("PIPE_COMMAND", `-D - is for dump and restore: ${command} needs images in a directory`, {
+			remedy: "name a directory with -D",
+		});
+	const imagePipe = takeImagePipe(command === "dump" ? "output" : "input");
+	const opened = openWorkspace({ ...options, imagesDir: "." }, command);
+	return { ...opened, imagePipe, workDir: options.workDir === undefined ? undefined : opened.workDir };
 }
 
 /** The real path of an existing directory that we may enter. */

@@ -75,6 +75,8 @@ export class TreeBuilder {
 		private readonly check: () => void = () => {},
 		/** Where memory whose pages come later is handed to. */
 		private readonly lazy?: LazyHandover,
+		/** Called when the root has its memory, before anybody else is made. */
+		private readonly onRootMemory: () => void = () => {},
 	) {
 		this.built.set(tree.root.pid, root);
 		this.nextHelper = Math.max(...tree.tasks.keys(), ...tree.slots.keys()) + 1;
@@ -86,6 +88,7 @@ export class TreeBuilder {
 		const [early = [], ...later] = STAGE_GROUPS;
 		this.runStages(tree.root, early);
 		this.runner.settleAll();
+		this.onRootMemory();
 		timings.lap("memory");
 		for (let i = 0; i < tree.steps.length; ) {
 			const count = this.carryOut(i, early);

@@ -139,9 +139,11 @@ function writeImages(
 	snapshot?.finish();
 	faultPoint("snapshot:copied");
 	const { tcpClose, leaveRunning, leaveStopped } = context.options;
-	const tracker = memory.finish(leaveRunning || leaveStopped);
+	const finish = () => memory.finish(leaveRunning || leaveStopped);
+	const tracker = dir.hasPagesLast ? undefined : finish();
 	writeInventory(dir, rootIds, { tcpClose, uprobes: hasMetUprobes(context), tracker });
 	if (context.options.cpuCap.image) writeCpuinfo(dir);
+	if (dir.hasPagesLast) finish();
 	dir.finish();
 	faultPoint("dump:inventory");
 }
@@ -172,7 +174,7 @@ function carryOut(
 	timings.lap("memory");
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
-	const early = livesOn && !control.hasHooks && give === undefined;
+	const early = livesOn && !control.hasHooks && give === undefined && !dir.hasPagesLast;
 	snapshot?.start();
 	faultPoint("snapshot:armed");
 	if (early) {
@@ -272,7 +274,8 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	progress.succeed();
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats = dumpStats(pages, timings, held);
-	writeDumpStats(options.workDir ?? options.imagesDir, stats, timings);
+	const statsDir = options.workDir ?? (options.imagePipe === undefined ? options.imagesDir : undefined);
+	if (statsDir !== undefined) writeDumpStats(statsDir, stats, timings);
 	return { pid, stats };
 }
 

@@ -16,6 +16,7 @@ import type { DumpedTask } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { dedup, freeAfterwards } from "../pages/dedup.ts";
+import { DeferredSink } from "../pages/deferred-sink.ts";
 import { PageClient } from "../pages/page-client.ts";
 import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
 import type { Ranges } from "../pages/scan.ts";
@@ -63,7 +64,7 @@ export class MemoryRun {
 		const parent = options.prevImagesDir === undefined ? undefined : linkParent(dir, options.prevImagesDir);
 		const { sink, link } = options.pageServer
 			? connectSink(options, dir)
-			: { sink: dir.isStreamed ? new StreamSink(dir) : new LocalSink(dir, parent), link: undefined };
+			: { sink: localSink(dir, parent), link: undefined };
 		const run = new MemoryRun(options, parent, sink, link, arms);
 		try {
 			run.readParent();
@@ -213,6 +214,11 @@ export function hideTrackers(tasks: readonly DumpedTask[], known: Tracker | unde
 		if ([known, ...others].some((one) => knows(one, task)))
 			for (const { vmFlags } of task.vmas) (vmFlags as Set<string>).delete("uw");
 	return others;
+}
+
+function localSink(dir: ImageDir, parent: ImageDir | undefined): PageSink {
+	if (dir.hasPagesLast) return new DeferredSink(dir);
+	return dir.isStreamed ? new StreamSink(dir) : new LocalSink(dir, parent);
 }
 
 /** Connects to the page server, and finds out how it talks. @throws UsageError, KernelError, CriuError PAGE_CONNECTION, TLS_* */

@@ -5,11 +5,16 @@ import { UsageError } from "../errors.ts";
 import { ImageDir } from "../images/index.ts";
 import type { Options } from "../options.ts";
 import type { RunControl } from "./control.ts";
+import { ImagePipeIn } from "./image-pipe-in.ts";
+import { ImagePipeOut } from "./image-pipe-out.ts";
 import { ImageStreamer } from "./image-streamer.ts";
 
 /** Options that need images to be files, or pages elsewhere. */
 function findConflict(options: Options): { name: string; reason: string } | undefined {
 	const byItself = "streamed images hold all that a restore needs";
+	if (options.imagePipe !== undefined && options.stream) return { name: "stream", reason: "images go one way only" };
+	if (options.imagePipe !== undefined && options.trackMem)
+		return { name: "track-mem", reason: "no later dump can build on images that aren't kept" };
 	if (options.prevImagesDir !== undefined) return { name: "prev-images-dir", reason: byItself };
 	if (options.pageServer) return { name: "page-server", reason: byItself };
 	if (options.autoDedup) return { name: "auto-dedup", reason: "nothing can be freed in images that aren't files" };
@@ -37,7 +42,12 @@ export function checkStreamOptions(options: Options, spelling: string): void {
  * @throws UsageError STREAM_CONFLICT, HookError, CriuError NO_STREAMER, ImageError IMAGES_DIR
  */
 export function openImages(options: Options, use: "write" | "read", control: RunControl): ImageDir {
-	const { imagesDir } = options;
+	const { imagesDir, imagePipe } = options;
+	if (imagePipe !== undefined) {
+		checkStreamOptions(options, "-D -");
+		const pipe = use === "write" ? new ImagePipeOut(imagePipe) : ImagePipeIn.open(imagePipe, options.newPidns);
+		return ImageDir.overChannel(imagesDir, pipe, "the stream of images");
+	}
 	if (!options.stream) return ImageDir.open(imagesDir);
 	checkStreamOptions(options, "--stream");
 	using dir = ImageDir.open(imagesDir);

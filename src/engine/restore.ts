@@ -2,7 +2,7 @@
 // A restore, stage by stage: read and check everything, plan, build, let go. Until the last step the new process dies with
 // us, and a failure leaves nothing behind.
 
-import { unlinkSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { BuiltProcess } from "../agent/built.ts";
 import { OP_LOAD } from "../agent/layout.ts";
 import { CriuError, isErrno, UsageError } from "../errors.ts";
@@ -33,6 +33,8 @@ import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
 
 const SIGSTOP = 19;
+/** How long a tree that was dumped has to end, in milliseconds. */
+const ENDING_MS = 10_000;
 
 /** The first processes: the root task, and above it the init of a new pid namespace where one was asked for. */
 interface Started {
@@ -73,6 +75,26 @@ function startRoot(options: Options, tree: PlannedTree): Started {
 			throw error;
 		}
 	});
+}
+
+/**
+ * A tree that is dumped here ends when all of its images were read: waits for that. Before, finds out what would fail, but for what
+ * the tree itself is in the way of.
+ */
+function awaitDumped(options: Options, dir: ImageDir, images: DumpImages, control: RunControl): void {
+	try {
+		planTree(options, dir, images).numbers.closePasses();
+	} catch (error) {
+		if (!(error instanceof CriuError) || !error.code.endsWith("_TAKEN")) throw error;
+		log.debug(`as long as the dumped tree is there: ${error.message}`);
+	}
+	dir.receive();
+	const { pstree } = images;
+	const until = performance.now() + ENDING_MS;
+	while (performance.now() < until && pstree.some(({ pid }) => existsSync(`/proc/${pid}`))) {
+		control.check();
+		Bun.sleepSync(1);
+	}
 }
 
 /** The daemon's connection, before anything is made. @throws CriuError NO_LAZY_DAEMON */
@@ -171,12 +193,14 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	const imagesFd = dir.descriptor;
 	control.runHook("pre-restore", { imagesFd });
 	control.check();
+	if (dir.isLocal) awaitDumped(options, dir, images, control);
 	const tree = planWithTerminals(options, dir, images, control);
 	timings.lap("plan");
 	const lazy = options.lazyPages ? connectLazy(tree) : undefined;
 	let started: Started;
 	try {
 		faultPoint("restore:planned");
+		dir.receive();
 		started = startRoot(options, tree);
 	} catch (error) {
 		lazy?.close();
@@ -188,7 +212,14 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	const { task: built, init } = started;
 	progress.expectAll(() => countLoads(tree));
 	progress.follow(built.site.loadedAddress);
-	const builder = new TreeBuilder(tree, built, timings, () => control.check(), lazy);
+	const builder = new TreeBuilder(
+		tree,
+		built,
+		timings,
+		() => control.check(),
+		lazy,
+		() => dir.receive(),
+	);
 	const facts = { rootPid: built.pid, imagesFd };
 	let removePidfile = () => {};
 	try {
@@ -214,7 +245,7 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		removePidfile();
 		removeTemporaryPaths(tree);
 		for (const undo of tree.undo) undo();
-		throw withRemedy(error);
+		throw withRemedy(dir.explain(error));
 	}
 	progress.follow(undefined);
 	if (init !== undefined) detachInit(init);
@@ -237,7 +268,8 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 		forkingTime: timings.between("spawn", "spawn"),
 		restoreTime: timings.between("read", "release"),
 	};
-	writeRestoreStats(options.workDir ?? options.imagesDir, stats, timings);
+	const statsDir = options.workDir ?? (options.imagePipe === undefined ? options.imagesDir : undefined);
+	if (statsDir !== undefined) writeRestoreStats(statsDir, stats, timings);
 	tellHook(control, "post-resume", facts);
 	const waitFor = (init ?? built).pid;
 	const result = { pid: images.root.pstree.pid, stats, wait: () => waitForEnd(waitFor) };

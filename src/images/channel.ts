@@ -14,6 +14,13 @@ export interface OutgoingImage {
 	abandon(): void;
 }
 
+/** A pages file that will come. */
+export interface ComingPages {
+	readonly name: string;
+	/** In bytes. */
+	readonly length: number;
+}
+
 /** Where images go, or come from. */
 export interface ImageChannel {
 	/** Begins an image. @throws CriuError */
@@ -27,6 +34,14 @@ export interface ImageChannel {
 	open(name: string): number | undefined;
 	/** The other side took all images, or has given all that were asked for. @throws CriuError when it didn't */
 	finish(): void;
+	/** Of a channel through which pages come last: all else was written, and these follow, in that order. */
+	beginPages?(pages: readonly ComingPages[]): void;
+	/** Of such a channel: whoever reads all of that pages file in order, once, may do so here; undefined when somebody else does. */
+	openStraight?(name: string): { fd: number; length: number } | undefined;
+	/** Of such a channel: takes the pages up to those, or what follows them. @throws CriuError */
+	receive?(): void;
+	/** Of such a channel: the tasks whose images they are end here when all was read. */
+	readonly isLocal?: boolean;
 	/** A failure of whoever has written to an image's descriptor, as what it means. */
 	explain(error: unknown): unknown;
 	close(): void;

@@ -5,7 +5,7 @@
 import { closeSync, constants, lstatSync, openSync, readdirSync } from "node:fs";
 import type { Message } from "@bufbuild/protobuf";
 import { BugError, ImageError } from "../errors.ts";
-import type { ImageChannel } from "./channel.ts";
+import type { ComingPages, ImageChannel } from "./channel.ts";
 import { type ImgVersion, isFsErrno, readFailure, toKernelError } from "./framing.ts";
 import type { inventory_entry } from "./gen/inventory_pb.ts";
 import { type ImageId, type ImageKind, imageFileName, KINDS } from "./kinds.ts";
@@ -60,13 +60,38 @@ export class ImageDir {
 	}
 
 	/** Images of a channel, which is closed with them; they have the directory for all else. @throws ImageError IMAGES_DIR. */
-	static overChannel(path: string, channel: ImageChannel): ImageDir {
-		return new ImageDir(openDirectory(path, path), path, channel);
+	static overChannel(path: string, channel: ImageChannel, shown = path): ImageDir {
+		return new ImageDir(openDirectory(path, path), shown, channel);
 	}
 
 	/** True when the images are no files of the directory. */
 	get isStreamed(): boolean {
 		return this.channel !== undefined;
+	}
+
+	/** True when pages come behind all other images, and can't be read when these are. */
+	get hasPagesLast(): boolean {
+		return this.channel?.receive !== undefined || this.channel?.beginPages !== undefined;
+	}
+
+	/** See ImageChannel. */
+	beginPages(pages: readonly ComingPages[]): void {
+		this.channel?.beginPages?.(pages);
+	}
+
+	/** See ImageChannel. */
+	openStraight(name: string): { fd: number; length: number } | undefined {
+		return this.channel?.openStraight?.(name);
+	}
+
+	/** See ImageChannel. */
+	get isLocal(): boolean {
+		return this.channel?.isLocal === true;
+	}
+
+	/** See ImageChannel. */
+	receive(): void {
+		this.channel?.receive?.();
 	}
 
 	/** All images were written, or read: waits until they have arrived. @throws CriuError when they haven't, whole. */

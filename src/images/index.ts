@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the rest of criu uses of the image layer. Messages come from gen/*_pb.ts, new ones by `create(fooSchema, …)`.
 
-export type { ImageChannel, OutgoingImage } from "./channel.ts";
+export type { ComingPages, ImageChannel, OutgoingImage } from "./channel.ts";
 export { type DecodeSource, decodeMessage } from "./decode.ts";
 export { type ShowOptions, showOptionsOf } from "./descriptors.ts";
 export { encodeMessage, hasField, shareMessage } from "./encode.ts";

@@ -25,6 +25,8 @@ export interface TaskPages {
 	readonly pieces: BigUint64Array;
 	/** It runs meanwhile. */
 	readonly live: boolean;
+	/** What has to be known before all pages, where that's wanted. */
+	readonly early?: Ranges;
 }
 
 /** The pages of shared memory. */
@@ -38,6 +40,8 @@ export interface SegmentPages {
 }
 
 export interface PageSink {
+	/** Pages come so late that some have to be sent ahead. */
+	readonly wantsEarly?: boolean;
 	/** True when the images that these build on have pages of a task. */
 	hasParent(vpid: number): boolean;
 	writeTask(pages: TaskPages): void;

@@ -7,15 +7,22 @@ import { pump } from "../sys/host.ts";
 import { PUMP_LIVE, PUMP_PIPE } from "../sys/host-layout.ts";
 import { copyToStream, writeStream } from "../sys/stream-io.ts";
 import { earlier } from "./pagemap.ts";
+import type { Ranges } from "./scan.ts";
 import { type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
 
-function countBytes(pieces: BigUint64Array): number {
+/** Bytes of pieces as the page pump takes them. */
+export function countBytes(pieces: BigUint64Array): number {
 	let bytes = 0n;
 	for (let at = 1; at < pieces.length; at += 2) bytes += pieces[at] ?? 0n;
 	return Number(bytes);
 }
 
+export function countRanges(ranges: Ranges): number {
+	return ranges.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+}
+
 export class StreamSink implements PageSink {
+	readonly wantsEarly: boolean = false;
 	private nextId = 1;
 
 	constructor(protected readonly dir: ImageDir) {}
@@ -55,7 +62,7 @@ export class StreamSink implements PageSink {
 
 	protected copySegment({ fd: from, size, ranges }: SegmentPages, pagesId: number): void {
 		using pages = this.dir.writer(KINDS.PAGES, pagesId);
-		const bytes = ranges.reduce((sum, { start, end }) => sum + Number(end - start), 0);
+		const bytes = countRanges(ranges);
 		const { fd } = pages.openStream(bytes);
 		for (const { start, end } of ranges) {
 			const last = earlier(end, size);

@@ -4,10 +4,12 @@
 import { KernelError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
 import { POLLIN, POLLOUT } from "../kernel/abi/event-files.ts";
-import { FIONREAD } from "../kernel/abi/ioctl.ts";
+import { F_DUPFD_CLOEXEC, F_SETPIPE_SZ } from "../kernel/abi/fcntl.ts";
+import { FIONREAD, TCGETS } from "../kernel/abi/ioctl.ts";
 import { MFD_CLOEXEC } from "../kernel/abi/mman.ts";
+import { S_IFIFO, S_IFMT } from "../kernel/abi/stat.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
-import { readAt, toCString } from "./file.ts";
+import { openAt, readAt, statFd, toCString } from "./file.ts";
 import { mustSyscall, noteProgress, syscall } from "./host.ts";
 import { pollFds } from "./poll.ts";
 
@@ -84,4 +86,51 @@ export function countWaiting(fd: number): number {
 /** A file in memory that has no name, close-on-exec. @throws KernelError */
 export function makeMemoryFile(name: string): number {
 	return mustSyscall(`of ${name}`, nr.SYS_memfd_create, toCString(name.slice(0, MAX_NAME)), MFD_CLOEXEC);
+}
+
+/** Moves bytes of a stream to the position of a file, inside the kernel where it's a pipe. Gives how many came. @throws KernelError */
+export function moveToFile(from: number, file: number, length: number): number {
+	if (isPipe(from)) return spliceToFile(from, file, length);
+	const buffer = new Uint8Array(Math.min(PIECE, length));
+	for (let done = 0; ; ) {
+		const part = buffer.subarray(0, Math.min(PIECE, length - done));
+		const got = readStream(from, part);
+		writeStream(file, part.subarray(0, got));
+		done += got;
+		if (done === length || got < part.length) return done;
+	}
+}
+
+/** True for a pipe or FIFO. @throws KernelError */
+export function isPipe(fd: number): boolean {
+	return (statFd(fd).mode & S_IFMT) === S_IFIFO;
+}
+
+/** True for a terminal. */
+export function isTerminal(fd: number): boolean {
+	return syscall(nr.SYS_ioctl, fd, TCGETS, new Uint8Array(64)) === 0;
+}
+
+/** Another name for the same description, close-on-exec. @throws KernelError */
+export function duplicate(fd: number): number {
+	return mustSyscall(`of fd ${fd}`, nr.SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/** Gives a file its length. @throws KernelError */
+export function setLength(fd: number, length: number): void {
+	mustSyscall(`to ${length} bytes`, nr.SYS_ftruncate, fd, length);
+}
+
+/**
+ * A descriptor of ours for a stream that we were given, close-on-exec and blocking; a pipe gets room for `pipeSize` bytes where
+ * that's allowed. `flags`: O_RDONLY or O_WRONLY.
+ *
+ * @throws KernelError
+ */
+export function takeStream(fd: number, flags: number, pipeSize: number): number {
+	if (!isPipe(fd)) return duplicate(fd);
+	// A description of its own: what others set doesn't matter, and they don't notice us.
+	const own = openAt(`/proc/self/fd/${fd}`, flags);
+	syscall(nr.SYS_fcntl, own, F_SETPIPE_SZ, pipeSize);
+	return own;
 }

@@ -182,8 +182,8 @@ export function planInheritedContent(
 		for (const run of splitRuns(runsWithin(own, vma), maker)) {
 			const what = `0x${run.address.toString(16)}`;
 			if (!run.inBoth) {
-				pages.planReads(program, run, run.offset, run.bytes, (done, length) =>
-					program.load(`read pages at ${what}`, [pages.get(run), run.address + done, length, run.offset + done], {
+				pages.planReads(program, run, run.offset, run.bytes, (done, length, from) =>
+					program.load(`read pages at ${what}`, [pages.get(run), run.address + done, length, from], {
 						remedies,
 					}),
 				);

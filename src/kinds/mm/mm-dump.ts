@@ -5,7 +5,7 @@
 import { getReg, REG } from "../../agent/chain.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
-import type { vma_entry } from "../../images/gen/mm_pb.ts";
+import type { mm_entry, vma_entry } from "../../images/gen/mm_pb.ts";
 import { O_PATH, O_RDONLY, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readAuxv } from "../../kernel/procfs/auxv.ts";
@@ -31,6 +31,7 @@ import {
 	findVmaBlockers,
 	isRing,
 	listPrivateRanges,
+	VMA_AREA_VDSO,
 	type VmaClass,
 	vmaName,
 } from "./vma.ts";
@@ -265,8 +266,15 @@ export function dumpPages(
 	later?.(plan.later);
 	using memory = openMemory(task.pid);
 	const { entries, pieces } = plan;
-	sink.writeTask({ pid: task.pid, vpid: task.vpid, memFd: memory.fd, entries, pieces, live: false });
+	const early = sink.wantsEarly === true ? { early: listEarly(mm) } : {};
+	sink.writeTask({ pid: task.pid, vpid: task.vpid, memFd: memory.fd, entries, pieces, live: false, ...early });
 	return pages;
+}
+
+/** What a restore looks at while it plans: the vdso, and heads of rings. */
+function listEarly({ vmas, aios }: mm_entry): Ranges {
+	const vdso = vmas.filter(({ status }) => (status & VMA_AREA_VDSO) !== 0).map(({ start, end }) => ({ start, end }));
+	return vdso.concat(aios.map(({ id }) => ({ start: id, end: id + 4096n })));
 }
 
 /** The stretches of a task's memory that a pre-dump copies, from what can be seen of its mappings. */

@@ -95,10 +95,10 @@ export function planPageReads(
 			);
 			if (isSpecial) continue;
 			const offset = run.offset + (first - run.address);
-			pages.planReads(program, run, offset, address - first, (done, length) =>
+			pages.planReads(program, run, offset, address - first, (done, length, from) =>
 				program.load(
 					() => `read pages ${hex(first + done)}-${hex(first + done + length)}`,
-					[pages.get(run), first + done, length, offset + done],
+					[pages.get(run), first + done, length, from],
 					READ_OPTIONS,
 					way,
 				),
@@ -109,6 +109,7 @@ export function planPageReads(
 
 /** Bytes of the image; undefined when pages are missing. @throws KernelError */
 export function readImagePages(pages: PageFiles, runs: readonly PageRun[], start: bigint, length: bigint) {
+	if (pages.isLate) return pages.findEarly(start, length);
 	const bytes = new Uint8Array(Number(length));
 	let at = start;
 	for (const run of runs) {

@@ -308,9 +308,10 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	checkRings(file, image.mm.aios, mappings);
 	const chain = readRuns(image.tid, context);
 	const { file: pagemapFile, runs } = chain;
-	const pages = PageFiles.pass(chain, plan, context);
-	plan.lazy.push(...findLazyMappings(image.tid, mappings, context));
 	const maker = context.makers.get(image.tid);
+	// Nothing of a maker's has to be compared with them, and nothing is put elsewhere.
+	const pages = PageFiles.pass(chain, plan, context, maker === undefined && image.mm.aios.length === 0);
+	plan.lazy.push(...findLazyMappings(image.tid, mappings, context));
 	const vdso = compareVdso(pagemapFile, image, runs, mappings, pages, context);
 	const pieces = findPieces(image, context);
 	const toRead = pieces.length === 0 ? runs : [...splitRuns(runs, pieces)].filter(({ inBoth }) => !inBoth);

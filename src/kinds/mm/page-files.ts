@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The pages files that a restore reads from: one for each level of images that build on each other.
+// The pages files that a restore reads from: one for each level of images that build on each other. Of images that are streamed, the
+// files are memory, given back as it's read, or the stream itself, read once from its beginning to its end.
 
+import { LOAD_BUFFER } from "../../agent/layout.ts";
 import type { Program } from "../../agent/program.ts";
+import { BugError } from "../../errors.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../kernel/abi/fcntl.ts";
-import { SYS_close, SYS_fallocate } from "../../kernel/abi/syscalls.x86_64.ts";
+import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_PRIVATE } from "../../kernel/abi/mman.ts";
+import { SYS_close, SYS_fallocate, SYS_mmap, SYS_munmap, SYS_read } from "../../kernel/abi/syscalls.x86_64.ts";
 import { listFiles, missingPages, openChainFile, type PageChain } from "../../pages/chain.ts";
+import { type EarlyPages, readEarly } from "../../pages/early-pages.ts";
 import { earlier, type PageRun } from "../../pages/pagemap.ts";
 import { statFd } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 
 const FREED_AT_ONCE = 4n << 20n;
+const SKIPPED_AT_ONCE = 64n << 10n;
+/** Offset of a read from where the descriptor stands. */
+const NEXT = (1n << 64n) - 1n;
+
+/** A stream that one task reads for itself. */
+interface Straight {
+	readonly fd: number;
+	/** In bytes. */
+	readonly length: bigint;
+	/** What was read or skipped. */
+	at: bigint;
+}
 
 /** The pages files of a chain under their numbers in the new process, which are ours too until it's made. */
 export class PageFiles {
@@ -18,19 +35,33 @@ export class PageFiles {
 
 	private constructor(
 		private readonly byLevel: ReadonlyMap<number, number>,
-		/** The files are memory, which is given back as it's read: both together never take more than the pages do. */
+		private readonly plan: TaskPlan,
+		/** The files are memory: both together never take more than the pages do. */
 		private readonly frees: boolean,
+		private readonly straight: Straight | undefined,
+		/** What can be seen of files whose content comes later; undefined where all can be. */
+		private readonly early: readonly EarlyPages[] | undefined,
 	) {}
 
-	/** Passes on the files that a chain needs. @throws ImageError */
-	static pass(chain: PageChain, plan: TaskPlan, context: RestoreContext): PageFiles {
+	/**
+	 * Passes on the files that a chain needs. `inOrder`: they will be read by `planReads` alone, in ascending order.
+	 *
+	 * @throws ImageError
+	 */
+	static pass(chain: PageChain, plan: TaskPlan, context: RestoreContext, inOrder = false): PageFiles {
+		const { dir } = context;
 		const byLevel = new Map<number, number>();
+		let straight: Straight | undefined;
 		for (const file of listFiles(chain)) {
-			const number = plan.numbers.pass(openChainFile(context.dir, file, chain.file), file.name);
-			if (statFd(number).size < file.bytes) throw missingPages(file, chain.file);
+			const source = inOrder ? dir.openStraight(file.name) : undefined;
+			const number = plan.numbers.pass(source?.fd ?? openChainFile(dir, file, chain.file), file.name);
+			const length = source === undefined ? statFd(number).size : BigInt(source.length);
+			if (length < file.bytes) throw missingPages(file, chain.file);
+			if (source !== undefined) straight = { fd: number, length, at: 0n };
 			byLevel.set(file.level, number);
 		}
-		return new PageFiles(byLevel, context.dir.isStreamed);
+		const early = dir.hasPagesLast ? readEarly(dir, plan.pid) : undefined;
+		return new PageFiles(byLevel, plan, dir.isStreamed && straight === undefined, straight, early);
 	}
 
 	/** The file that a run lies in. */
@@ -38,24 +69,42 @@ export class PageFiles {
 		return this.byLevel.get(level) ?? -1;
 	}
 
+	/** True when the content of the files comes later. */
+	get isLate(): boolean {
+		return this.early !== undefined;
+	}
+
+	/** Memory that was sent ahead; undefined when it wasn't. */
+	findEarly(start: bigint, length: bigint): Uint8Array | undefined {
+		const found = this.early?.find((one) => one.start === start && BigInt(one.bytes.length) >= length);
+		return found?.bytes.slice(0, Number(length));
+	}
+
 	/**
-	 * Adds reads of a part of a run, from `offset` of its file on; `read` adds one of them. Nobody may need these pages again: where
-	 * the files are memory they are freed.
+	 * Adds reads of a part of a run, from `offset` of its file on; `read` adds one of them, from an offset. Nobody may need these pages
+	 * again: where the files are memory they are freed.
 	 */
 	planReads(
 		program: Program,
 		run: PageRun,
 		offset: bigint,
 		bytes: bigint,
-		read: (done: bigint, length: bigint) => void,
+		read: (done: bigint, length: bigint, from: bigint) => void,
 	): void {
+		const { straight } = this;
+		if (straight !== undefined) {
+			this.skip(program, straight, offset);
+			read(0n, bytes, NEXT);
+			straight.at = offset + bytes;
+			return;
+		}
 		if (!this.frees) {
-			read(0n, bytes);
+			read(0n, bytes, offset);
 			return;
 		}
 		for (let done = 0n; done < bytes; done += FREED_AT_ONCE) {
 			const length = earlier(FREED_AT_ONCE, bytes - done);
-			read(done, length);
+			read(done, length, offset + done);
 			this.free(program, run, offset + done, length);
 		}
 	}
@@ -71,8 +120,25 @@ export class PageFiles {
 		this.read = { level: -1, start: 0n, end: 0n };
 	}
 
+	/** Passes over pages that nobody wants, up to an offset. */
+	private skip(program: Program, straight: Straight, to: bigint): void {
+		if (to < straight.at) throw new BugError(`a stream of pages can't be read again from ${to} on`);
+		if (to === straight.at) return;
+		// Behind the buffer of loads.
+		const scratch = this.plan.scratch + BigInt(LOAD_BUFFER);
+		const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+		program.syscall("map a buffer", SYS_mmap, [scratch, SKIPPED_AT_ONCE, 3, flags, -1, 0], {
+			check: { equal: scratch },
+			remedies: { ENOMEM: "free memory" },
+		});
+		for (; straight.at < to; straight.at = earlier(straight.at + SKIPPED_AT_ONCE, to))
+			program.fill("pass over pages", SYS_read, [straight.fd, scratch, earlier(SKIPPED_AT_ONCE, to - straight.at), 0n]);
+		program.syscall("unmap the buffer", SYS_munmap, [scratch, SKIPPED_AT_ONCE]);
+	}
+
 	/** Adds what closes them. */
 	planClose(program: Program): void {
+		if (this.straight !== undefined) this.skip(program, this.straight, this.straight.length);
 		for (const fd of this.byLevel.values()) program.syscall("close the pages image", SYS_close, [fd]);
 	}
 }

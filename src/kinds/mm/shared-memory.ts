@@ -360,13 +360,10 @@ export function planContent(
 	if (last.address + last.bytes > pageEnd) throw corrupt(file, `pages behind the end of ${what}`);
 	const pages = PageFiles.pass(chain, plan, context);
 	for (const run of runs)
-		pages.planReads(program, run, run.offset, run.bytes, (done, length) =>
-			program.fill(
-				`read ${what}`,
-				nr.SYS_pread64,
-				[pages.get(run), at + run.address + done, length, run.offset + done],
-				{ remedies: { ENOMEM: "free memory" } },
-			),
+		pages.planReads(program, run, run.offset, run.bytes, (done, length, from) =>
+			program.fill(`read ${what}`, nr.SYS_pread64, [pages.get(run), at + run.address + done, length, from], {
+				remedies: { ENOMEM: "free memory" },
+			}),
 		);
 	pages.planClose(program);
 }

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pages of a dump whose images go into one stream: they come last, so that a restore knows what to do with them. Until then the
+// memory stands still; what a restore has to know of it before is sent early.
+
+import { type ImageDir, imageFileName, KINDS } from "../images/index.ts";
+import { closeFd, readAt } from "../sys/file.ts";
+import { duplicate } from "../sys/stream-io.ts";
+import { EARLY_PAGES, encodeEarly } from "./early-pages.ts";
+import type { SegmentPages, TaskPages } from "./sink.ts";
+import { countBytes, countRanges, StreamSink } from "./stream-sink.ts";
+
+/** A pages file that waits for its turn. */
+interface Waiting {
+	readonly name: string;
+	/** In bytes. */
+	readonly length: number;
+	/** Ours, kept until then. */
+	readonly fd: number;
+	copy(): void;
+}
+
+export class DeferredSink extends StreamSink {
+	override readonly wantsEarly = true;
+	private readonly waiting: Waiting[] = [];
+
+	constructor(dir: ImageDir) {
+		super(dir);
+	}
+
+	protected override copyTask(task: TaskPages, pagesId: number): void {
+		const { vpid, memFd, early = [] } = task;
+		if (early.length > 0) {
+			using writer = this.dir.writer(EARLY_PAGES, vpid);
+			for (const { start, end } of early) {
+				const bytes = readAt(memFd, Number(end - start), start);
+				writer.writePayload(encodeEarly(start, bytes));
+			}
+			writer.close();
+		}
+		const own = { ...task, memFd: duplicate(memFd) };
+		this.wait(pagesId, countBytes(task.pieces), own.memFd, () => super.copyTask(own, pagesId));
+	}
+
+	protected override copySegment(segment: SegmentPages, pagesId: number): void {
+		const own = { ...segment, fd: duplicate(segment.fd) };
+		this.wait(pagesId, countRanges(segment.ranges), own.fd, () => super.copySegment(own, pagesId));
+	}
+
+	private wait(pagesId: number, length: number, fd: number, copy: () => void): void {
+		this.waiting.push({ name: imageFileName(KINDS.PAGES, pagesId), length, fd, copy });
+	}
+
+	/** All other images are written. */
+	override finish(): void {
+		this.dir.beginPages(this.waiting.map(({ name, length }) => ({ name, length })));
+		for (const { copy } of this.waiting) copy();
+	}
+
+	override [Symbol.dispose](): void {
+		for (const { fd } of this.waiting.splice(0)) closeFd(fd);
+	}
+}
