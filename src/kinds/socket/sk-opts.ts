@@ -16,6 +16,7 @@ import { corruptImage } from "../file/image-checks.ts";
 import type { FdFacts } from "../kind.ts";
 import { type ExtraOption, planExtras, readExtras } from "./extra-options.ts";
 import { findSocketFacts } from "./socket-facts.ts";
+import type { BufferSizes } from "./usual-buffers.ts";
 
 const { SOL_SOCKET } = so;
 const IFNAMSIZ = 16;
@@ -213,8 +214,15 @@ function planTimeout(program: Program, fd: Arg, name: number, sec: bigint, usec:
 	program.syscall(`set ${label}`, SYS_setsockopt, [fd, SOL_SOCKET, name, value, TIMEVAL_SIZE]);
 }
 
-/** Adds what gives a socket its buffers' sizes. The kernel doubles what it's told. */
-function planBuffers(program: Program, fd: Arg, opts: sk_opts_entry): void {
+/** Adds what gives a socket its buffers' sizes. The kernel doubles what it's told. `has`: those that it has by now, unlocked. */
+function planBuffers(program: Program, fd: Arg, opts: sk_opts_entry, has: BufferSizes | undefined): void {
+	if (
+		has?.send === opts.soSndbuf &&
+		has.receive === opts.soRcvbuf &&
+		hasField(opts, "soBufLock") &&
+		opts.soBufLock === 0
+	)
+		return;
 	const int = (name: number, value: number, label: string) =>
 		planIntOption(program, fd, SOL_SOCKET, name, value, label);
 	int(so.SO_SNDBUFFORCE, opts.soSndbuf >>> 1, "SO_SNDBUF");
@@ -240,7 +248,7 @@ export function planBoundDevice(program: Program, fd: Arg, opts: sk_opts_entry):
 
 /**
  * Adds what sets the options of a new socket, but for device, SO_REUSEADDR, SO_REUSEPORT and the filter, which have places of
- * their own in its making. Options are checked.
+ * their own in its making. Options are checked. `has`: the sizes of buffers that nobody has changed since it was made.
  *
  * @throws ImageError
  */
@@ -250,10 +258,11 @@ export function planSkOpts(
 	id: number,
 	opts: sk_opts_entry,
 	extras: readonly ExtraOption[],
+	has?: BufferSizes,
 ): void {
 	const int = (name: number, value: number, label: string) =>
 		planIntOption(program, fd, SOL_SOCKET, name, value, label);
-	planBuffers(program, fd, opts);
+	planBuffers(program, fd, opts, has);
 	planTimeout(program, fd, so.SO_SNDTIMEO_OLD, opts.soSndTmoSec, opts.soSndTmoUsec, "SO_SNDTIMEO");
 	planTimeout(program, fd, so.SO_RCVTIMEO_OLD, opts.soRcvTmoSec, opts.soRcvTmoUsec, "SO_RCVTIMEO");
 	for (const [field, name, label] of SWITCHES) if (opts[field]) int(name, 1, label);

@@ -14,6 +14,7 @@ import type { FdArg, FilePlan } from "../kind.ts";
 import { planIntOption } from "./sk-opts.ts";
 import { QUEUES_FILE, type QueueMessage } from "./sk-queue.ts";
 import { nameModel, type UnixModel } from "./unix-model.ts";
+import { usualBuffers } from "./usual-buffers.ts";
 
 const PAGE = 4096;
 /** Where the image and a message lie, from the start of the room for temporary mappings. */
@@ -114,10 +115,12 @@ export function encodeMessage(
 	return bytes;
 }
 
-/** Lets a socket send all that's in the queue, whatever its buffer would hold. */
-export function planRoom(program: Program, fd: FdArg, queue: readonly QueueMessage[]): void {
+/** Lets a socket send all that's in the queue, whatever its buffer would hold. `has`: the size of that, when it's known. */
+export function planRoom(program: Program, fd: FdArg, queue: readonly QueueMessage[], has = 0): boolean {
 	const bytes = queue.reduce((sum, { length }) => sum + length * 2 + OVERHEAD, 0);
+	if (bytes * 2 <= has) return false;
 	planIntOption(program, fd, so.SOL_SOCKET, so.SO_SNDBUFFORCE, Math.min(bytes, MAX_BUFFER), "SO_SNDBUF");
+	return true;
 }
 
 /** Adds what sends one plain message. */
@@ -130,12 +133,16 @@ function planPlain(file: FilePlan, fd: FdArg, model: UnixModel, { offset, length
 	);
 }
 
-/** Adds what fills the queue of a socket with plain messages, through one that's connected to it. */
-export function planFill(file: FilePlan, fd: FdArg, model: UnixModel): void {
+/**
+ * Adds what fills the queue of a socket with plain messages, through a new one that's connected to it. Tells whether that one's buffer
+ * was changed for it.
+ */
+export function planFill(file: FilePlan, fd: FdArg, model: UnixModel): boolean {
 	const { queue } = model;
-	if (queue.length === 0) return;
-	planRoom(file.program, fd, queue);
+	if (queue.length === 0) return false;
+	const isChanged = planRoom(file.program, fd, queue, usualBuffers(file.context).send);
 	for (const message of queue) planPlain(file, fd, model, message);
+	return isChanged;
 }
 
 /**

@@ -20,6 +20,7 @@ import { nameKey, planAddressOf, planBind, planBindConnected } from "./unix-bind
 import { planFill } from "./unix-fill.ts";
 import { isIntricate, nameModel, type UnixModel, unixModelsOf } from "./unix-model.ts";
 import { planAnswer } from "./unix-service.ts";
+import { type BufferSizes, usualBuffers } from "./usual-buffers.ts";
 
 /** Flags that F_SETFL changes, but for signals. */
 const SETTABLE = fcntl.O_NONBLOCK | fcntl.O_APPEND | fcntl.O_NOATIME;
@@ -67,9 +68,18 @@ function planPair(program: Program, type: number, what: string): readonly [FdArg
 	return [loadFrom(ends, 0), loadFrom(ends, 4)];
 }
 
-/** Adds what a socket gets when its queue is filled: options, filter, flags. `made`: flags that it has from the start. */
-export function planState(program: Program, fd: FdArg, { id, entry, opts }: UnixModel, made: number): void {
-	planSkOpts(program, fd, id, opts, UNIX_EXTRAS);
+/**
+ * Adds what a socket gets when its queue is filled: options, filter, flags. `made`: flags that it has from the start; `has`: sizes of
+ * its buffers that are still as they were made.
+ */
+export function planState(
+	program: Program,
+	fd: FdArg,
+	{ id, entry, opts }: UnixModel,
+	made: number,
+	has?: BufferSizes,
+): void {
+	planSkOpts(program, fd, id, opts, UNIX_EXTRAS, has);
 	planReuse(program, fd, opts);
 	planSkFilter(program, fd, opts);
 	const wanted = entry.flags & SETTABLE;
@@ -109,9 +119,11 @@ function makePair(model: UnixModel, peer: UnixModel, file: FilePlan, shop: Works
 	for (const [i, one] of both.entries()) planName(file, fds[i] as FdArg, one);
 	if (both.some(isIntricate)) shop.intricate.push(...both);
 	else {
-		planFill(file, other, model);
-		planFill(file, fd, peer);
-		for (const [i, one] of both.entries()) planState(program, fds[i] as FdArg, one, flags);
+		const usual = usualBuffers(file.context);
+		const changesOther = planFill(file, other, model);
+		const changed = [planFill(file, fd, peer), changesOther];
+		for (const [i, one] of both.entries())
+			planState(program, fds[i] as FdArg, one, flags, changed[i] === true ? undefined : usual);
 		for (const [i, one] of both.entries()) planShutdown(program, fds[i] as FdArg, one);
 	}
 	shop.waiting.set(peer, { plan, number: keptFilesOf(plan).keep(program, other) });
@@ -132,7 +144,7 @@ function makeOrphan(model: UnixModel, file: FilePlan, shop: Workshop): FdArg {
 	planFill(file, helper, model);
 	planReset(program, fd, model);
 	program.syscall("close the other end", nr.SYS_close, [helper]);
-	planState(program, fd, model, flags);
+	planState(program, fd, model, flags, usualBuffers(file.context));
 	planShutdown(program, fd, model);
 	return fd;
 }
@@ -195,7 +207,7 @@ function makeAlone(model: UnixModel, file: FilePlan, shop: Workshop): FdArg {
 		program.syscall("close it", nr.SYS_close, [helper]);
 		release();
 	}
-	planState(program, fd, model, flags);
+	planState(program, fd, model, flags, usualBuffers(file.context));
 	planShutdown(program, fd, model);
 	return fd;
 }

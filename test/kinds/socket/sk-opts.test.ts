@@ -58,6 +58,27 @@ describe("options of sockets", () => {
 		expect({ ...dumpSkOpts(ownFile(fresh), false, INET_EXTRAS), soBoundDev: opts.soBoundDev }).toEqual(opts);
 	});
 
+	test("buffers are left as they are only where they have their sizes, and weren't locked", () => {
+		const sizes = {
+			soSndbuf: 3000,
+			soRcvbuf: 4000,
+			soSndTmoSec: 0n,
+			soSndTmoUsec: 0n,
+			soRcvTmoSec: 0n,
+			soRcvTmoUsec: 0n,
+		};
+		const count = (soBufLock: number | undefined, has?: { send: number; receive: number }) => {
+			const program = new Program();
+			const opts = create(sk_opts_entrySchema, { ...sizes, ...(soBufLock === undefined ? {} : { soBufLock }) });
+			planSkOpts(program, 3, 1, checkSkOpts(1, opts), INET_EXTRAS, has);
+			return program.ops.length;
+		};
+		const has = { send: 3000, receive: 4000 };
+		expect(count(0, has)).toBe(0);
+		expect([count(0), count(0, { ...has, send: 3001 }), count(0, { ...has, receive: 1 })]).toEqual([3, 3, 3]);
+		expect([count(so.SOCK_SNDBUF_LOCK, has), count(undefined, has)]).toEqual([3, 2]);
+	});
+
 	test("a new socket has nothing beyond what CRIU keeps", () => {
 		using fds = new OwnFds();
 		const opts = dumpSkOpts(ownFile(fds.make(nr.SYS_socket, 2, 1, 0)), false, INET_EXTRAS);
