@@ -74,8 +74,12 @@ export function onStderr(call: (() => void) | undefined): void {
 
 function write(line: string): void {
 	if (fd === 2) makeRoom?.();
+	writeLines(fd, line);
+}
+
+function writeLines(to: number, lines: string): void {
 	try {
-		writeSync(fd, line);
+		writeSync(to, lines);
 	} catch {
 		// A full disk or a closed stderr must not turn into a failure of the run itself.
 	}
@@ -156,6 +160,26 @@ export function errorLine(text: string, from: Error): string {
 /** Where log lines go, for what programs that we start have to say. */
 export function logDescriptor(): number {
 	return fd;
+}
+
+/** A log beside the main one, with lines of the same form and of the same clock. */
+export class SideLog {
+	private readonly own: number;
+
+	/** Creates the file 0600, or empties it. Errors of node:fs pass through. */
+	constructor(file: string) {
+		this.own = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND, 0o600);
+	}
+
+	/** Writes lines of level debug. */
+	debug(texts: readonly string[]): void {
+		const ms = performance.now() - openedAt;
+		writeLines(this.own, texts.map((text) => shape({ level: LOG_DEBUG, text }, ms)).join(""));
+	}
+
+	[Symbol.dispose](): void {
+		closeSync(this.own);
+	}
 }
 
 /** Flushes what is left and closes a log file. */

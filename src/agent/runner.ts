@@ -13,9 +13,13 @@ interface Running {
 export class ProgramRunner {
 	private readonly running = new Map<number, Running>();
 
+	/** `note`: hears of every program that begins. */
+	constructor(private readonly note?: (built: BuiltProcess, program: Program) => void) {}
+
 	/** Lets an agent begin a program, as soon as the place for it is free. @throws CriuError of a program that was there */
 	start(built: BuiltProcess, program: Program): void {
 		this.free(built);
+		this.note?.(built, program);
 		built.programs.start(program);
 		this.running.set(built.window, { built, program });
 	}

@@ -112,10 +112,9 @@ export const genericOptions: readonly OptionSpec[] = [
 			options.logFormat = use.value;
 		},
 	},
-	flag("log-pid", "logPid", "one log file per restored process, named after the log with the pid added", {
+	flag("log-pid", "logPid", "one log file per restored process, named after the log (-o) with the pid added", {
 		commands: "R",
 		group: "generic",
-		since: "later",
 	}),
 	flag("display-stats", "displayStats", "print the times and page counts of the run at its end", {
 		commands: "DPR",

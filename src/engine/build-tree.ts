@@ -11,14 +11,14 @@ import { faultPoint } from "../fault.ts";
 import { hasField } from "../images/index.ts";
 import { PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG } from "../kernel/abi/prctl.ts";
 import { CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM, CLONE_VM } from "../kernel/abi/sched.ts";
-import { parseSiginfoHead } from "../kernel/abi/siginfo.ts";
 import * as nr from "../kernel/abi/syscalls.x86_64.ts";
 import { __WALL, P_PID, WNOHANG, WSTOPPED } from "../kernel/abi/wait.ts";
-import { STAGE_GROUPS, type Stage, type TaskImage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
+import { STAGE_GROUPS, type Stage, type TaskPlan, type ThreadPlan } from "../kinds/kind.ts";
 import { log } from "../log.ts";
 import type { LazyHandover } from "../pages/lazy/protocol.ts";
 import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
+import { forgetSignal, hasPending } from "./child-signals.ts";
 import { handOverTree } from "./lazy-restore.ts";
 import { isTaken, takingPid } from "./pid-holder.ts";
 import type { Timings } from "./timings.ts";
@@ -56,6 +56,18 @@ interface BuiltThread {
 	readonly plan: ThreadPlan;
 }
 
+/** What a restore adds to the building of a tree. */
+export interface BuildHelps {
+	/** Called between steps; throws when the restore is to end. */
+	check?(): void;
+	/** Called when the root has its memory, before anybody else is made. */
+	onRootMemory?(): void;
+	/** Where memory whose pages come later is handed to. */
+	readonly lazy?: LazyHandover | undefined;
+	/** Hears of every program that begins. */
+	readonly note?: ((built: BuiltProcess, program: Program) => void) | undefined;
+}
+
 /** A tree under construction. */
 export class TreeBuilder {
 	private readonly built = new Map<number, BuiltProcess>();
@@ -64,20 +76,16 @@ export class TreeBuilder {
 	private readonly bereaved = new Set<number>();
 	/** Go-betweens: helpers without a pid of their own in the plan. */
 	private readonly between = new Set<BuiltProcess>();
-	private readonly runner = new ProgramRunner();
+	private readonly runner: ProgramRunner;
 	private nextHelper: number;
 
 	constructor(
 		private readonly tree: PlannedTree,
 		root: BuiltProcess,
 		private readonly timings: Timings,
-		/** Called between steps; throws when the restore is to end. */
-		private readonly check: () => void = () => {},
-		/** Where memory whose pages come later is handed to. */
-		private readonly lazy?: LazyHandover,
-		/** Called when the root has its memory, before anybody else is made. */
-		private readonly onRootMemory: () => void = () => {},
+		private readonly helps: BuildHelps = {},
 	) {
+		this.runner = new ProgramRunner(helps.note);
 		this.built.set(tree.root.pid, root);
 		this.nextHelper = Math.max(...tree.tasks.keys(), ...tree.slots.keys()) + 1;
 	}
@@ -88,21 +96,21 @@ export class TreeBuilder {
 		const [early = [], ...later] = STAGE_GROUPS;
 		this.runStages(tree.root, early);
 		this.runner.settleAll();
-		this.onRootMemory();
+		this.helps.onRootMemory?.();
 		timings.lap("memory");
 		for (let i = 0; i < tree.steps.length; ) {
 			const count = this.carryOut(i, early);
-			this.check();
+			this.helps.check?.();
 			for (const _ of tree.steps.slice(i, i + count)) faultPoint("restore:step");
 			i += count;
 		}
 		this.runner.settleAll();
 		if (tree.steps.length > 0) timings.lap("fork");
 		for (const group of later) {
-			this.check();
+			this.helps.check?.();
 			if (group.includes(THREADS_MADE)) this.makeThreads();
-			if (group.includes(THREADS_FROM) && this.lazy !== undefined)
-				handOverTree(tree, (pid) => this.processOf(pid), this.lazy);
+			if (group.includes(THREADS_FROM) && this.helps.lazy !== undefined)
+				handOverTree(tree, (pid) => this.processOf(pid), this.helps.lazy);
 			for (const task of tree.tasks.values()) this.runStages(task, group);
 			this.runner.settleAll();
 			timings.lap(group[0] ?? "");
@@ -433,15 +441,4 @@ export class TreeBuilder {
 		if (parent !== undefined && !hasPending(parent.image, SIGCHLD))
 			this.run(ppid, (program) => forgetSignal(program, SIGCHLD, "forget the signal of a stop"));
 	}
-}
-
-/** Takes a signal that waits. */
-function forgetSignal(program: Program, signal: number, what: string): void {
-	const mask = new Uint8Array(BigUint64Array.of(1n << BigInt(signal - 1)).buffer);
-	program.syscall(what, nr.SYS_rt_sigtimedwait, [mask, 0, new Uint8Array(16), 8], { check: { okOr: "EAGAIN" } });
-}
-
-/** True when a task is to have that signal waiting, for all of it. */
-function hasPending({ core }: TaskImage, signal: number): boolean {
-	return (core.tc?.signalsS?.signals ?? []).some(({ siginfo }) => parseSiginfoHead(siginfo).signo === signal);
 }

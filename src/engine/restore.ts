@@ -29,6 +29,7 @@ import { openImages } from "./open-images.ts";
 import { takingPid } from "./pid-holder.ts";
 import { writePidfile } from "./pidfile.ts";
 import { writeRestoreStats } from "./stats.ts";
+import { TaskLogs } from "./task-logs.ts";
 import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
 
@@ -212,14 +213,9 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	const { task: built, init } = started;
 	progress.expectAll(() => countLoads(tree));
 	progress.follow(built.site.loadedAddress);
-	const builder = new TreeBuilder(
-		tree,
-		built,
-		timings,
-		() => control.check(),
-		lazy,
-		() => dir.receive(),
-	);
+	using logs = TaskLogs.open(options);
+	const helps = { check: () => control.check(), onRootMemory: () => dir.receive(), lazy, note: logs?.note };
+	const builder = new TreeBuilder(tree, built, timings, helps);
 	const facts = { rootPid: built.pid, imagesFd };
 	let removePidfile = () => {};
 	try {
