@@ -8,7 +8,7 @@ import type { CommandContext } from "./command-context.ts";
 import { commandControl } from "./control.ts";
 import { printPreflight } from "./preflight.ts";
 import { describeDumpStats } from "./report.ts";
-import { describeSummary } from "./summary.ts";
+import { describeSummary, findImages } from "./summary.ts";
 
 /** Dumps; the exit code. */
 export async function runDump(context: CommandContext): Promise<number> {
@@ -29,7 +29,7 @@ export function dumpWith({ dump, preflight }: DumpEngine, { options, print, isTe
 		print(`${describeDumpStats(result.stats).join("\n")}\n`);
 	}
 	if (isTerminal === true) {
-		const { imagesDir } = options;
+		const imagesDir = findImages(options);
 		const [tookMs, frozenUs] = [performance.now(), result.stats?.frozenTime];
 		print(describeSummary({ done: `Dumped pid ${result.pid}`, imagesDir, tookMs, frozenUs }));
 	}

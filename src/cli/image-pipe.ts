@@ -10,7 +10,8 @@ import { isTerminal, takeStream } from "../sys/stream-io.ts";
 const PIPE_SIZE = 1 << 20;
 
 /**
- * A descriptor of ours for the stream. What's printed goes to standard error from here on, and nothing is read from standard input.
+ * A descriptor of ours for the stream. What's printed goes to standard error from here on, and standard input is the
+ * terminal of standard error, or nothing.
  *
  * @throws UsageError STREAM_TERMINAL, KernelError
  */
@@ -23,6 +24,8 @@ export function takeImagePipe(direction: "output" | "input"): number {
 		});
 	const own = takeStream(fd, isOutput ? O_WRONLY : O_RDONLY, PIPE_SIZE);
 	if (isOutput) duplicateTo(2, 1);
+	// Programs of a terminal get it back as standard input's.
+	else if (isTerminal(2)) duplicateTo(2, 0);
 	else {
 		const nothing = openAt("/dev/null", O_RDONLY);
 		duplicateTo(nothing, 0);

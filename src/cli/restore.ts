@@ -8,7 +8,7 @@ import { become, findProgram } from "../sys/launch.ts";
 import type { CommandContext } from "./command-context.ts";
 import { commandControl } from "./control.ts";
 import { describeRestoreStats } from "./report.ts";
-import { describeSummary } from "./summary.ts";
+import { describeSummary, findImages } from "./summary.ts";
 
 /** Restores; the exit code. The restored program's own exit status doesn't count. */
 export async function runRestore(context: CommandContext): Promise<number> {
@@ -38,7 +38,7 @@ export function restoreWith(
 		print(`${describeRestoreStats(result.stats).join("\n")}\n`);
 	}
 	if (isTerminal === true) {
-		const { imagesDir } = options;
+		const imagesDir = findImages(options);
 		print(describeSummary({ done: `Restored pid ${result.pid}`, imagesDir, tookMs: performance.now() }));
 	}
 	if (program !== undefined) become(program, options.execCmd ?? [], process.env);

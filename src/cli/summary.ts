@@ -3,6 +3,7 @@
 
 import { fstatSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Options } from "../options.ts";
 
 /** Major numbers of terminals. Source: Documentation/admin-guide/devices.txt (tty, console, Unix98 slaves) */
 const TTY_MAJORS: readonly [from: number, to: number][] = [
@@ -47,15 +48,22 @@ function describeMs(ms: number): string {
 export interface Summary {
 	/** What was done, with its object: `Dumped pid 5`. */
 	done: string;
-	imagesDir: string;
+	/** Undefined when the images aren't there. */
+	imagesDir: string | undefined;
 	/** Of the whole run, in milliseconds. */
 	tookMs: number;
 	/** How long the tasks stood still, in microseconds. */
 	frozenUs?: number | undefined;
 }
 
+/** The folder with a run's images; undefined when they're streamed. */
+export function findImages({ imagesDir, imagePipe, stream }: Options): string | undefined {
+	return imagePipe === undefined && !stream ? imagesDir : undefined;
+}
+
 /** One line, ending with a newline. */
 export function describeSummary({ done, imagesDir, tookMs, frozenUs }: Summary): string {
 	const frozen = frozenUs === undefined ? "" : `, frozen for ${describeMs(frozenUs / 1000)}`;
-	return `${done}: ${describeBytes(sizeOfImages(imagesDir))} of images, ${describeMs(tookMs)}${frozen}\n`;
+	const images = imagesDir === undefined ? "" : `${describeBytes(sizeOfImages(imagesDir))} of images, `;
+	return `${done}: ${images}${describeMs(tookMs)}${frozen}\n`;
 }

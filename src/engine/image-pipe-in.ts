@@ -6,7 +6,7 @@ import { BugError, CriuError, isErrno } from "../errors.ts";
 import type { ImageChannel } from "../images/index.ts";
 import { O_RDWR } from "../kernel/abi/fcntl.ts";
 import { closeFd, openAt, writeAll } from "../sys/file.ts";
-import { duplicate, makeMemoryFile, moveToFile, readStream, setLength } from "../sys/stream-io.ts";
+import { duplicate, isNonBlocking, makeMemoryFile, moveToFile, readStream, setLength } from "../sys/stream-io.ts";
 import {
 	corruptStream,
 	cutStream,
@@ -151,6 +151,8 @@ export class ImagePipeIn implements ImageChannel {
 	openStraight(name: string): { fd: number; length: number } | undefined {
 		const pages = this.pages.find((one) => one.name === name);
 		if (pages === undefined || this.straight !== undefined || this.isLocal) return undefined;
+		// A task waits for nothing but reads: the flag is that of others, too, and not ours to take away.
+		if (isNonBlocking(this.fd)) return undefined;
 		this.straight = pages;
 		return { fd: duplicate(this.fd), length: pages.length };
 	}

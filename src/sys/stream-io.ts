@@ -4,7 +4,7 @@
 import { KernelError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
 import { POLLIN, POLLOUT } from "../kernel/abi/event-files.ts";
-import { F_DUPFD_CLOEXEC, F_SETPIPE_SZ } from "../kernel/abi/fcntl.ts";
+import { F_DUPFD_CLOEXEC, F_GETFL, F_SETPIPE_SZ, O_NONBLOCK } from "../kernel/abi/fcntl.ts";
 import { FIONREAD, TCGETS } from "../kernel/abi/ioctl.ts";
 import { MFD_CLOEXEC } from "../kernel/abi/mman.ts";
 import { S_IFIFO, S_IFMT } from "../kernel/abi/stat.ts";
@@ -104,6 +104,10 @@ export function moveToFile(from: number, file: number, length: number): number {
 /** True for a pipe or FIFO. @throws KernelError */
 export function isPipe(fd: number): boolean {
 	return (statFd(fd).mode & S_IFMT) === S_IFIFO;
+}
+
+export function isNonBlocking(fd: number): boolean {
+	return (mustSyscall(`of fd ${fd}`, nr.SYS_fcntl, fd, F_GETFL, 0) & O_NONBLOCK) !== 0;
 }
 
 /** True for a terminal. */
