@@ -11,6 +11,7 @@ import { O_DIRECT } from "../kernel/abi/fcntl.ts";
 import { UFFD_USER_MODE_ONLY } from "../kernel/abi/userfaultfd.ts";
 import { readFdinfo } from "../kernel/procfs/fdinfo.ts";
 import type { SmapsFacts } from "../kernel/procfs/maps.ts";
+import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { isRing } from "../kinds/mm/vma.ts";
@@ -28,11 +29,14 @@ import { Timings } from "./timings.ts";
 
 /** Less memory of ordinary pages, in KiB, is protected sooner than the tree is stopped once more. */
 const WORTH_KB = 32 << 10;
-/** Noting a write splits a huge page; memory that has more of them, in KiB, is protected instead, which is quick with huge pages. */
+/** Noting a write splits a huge page; memory that has more of them, in KiB, is protected instead where that's possible: it's quick. */
 const MAX_HUGE_KB = 8 << 10;
 
+/** True for a program whose writes can be kept waiting for a copy: userfaultfd(2) refuses to do that to those without privileges. */
+const canWait = ({ capEff }: ProcStatus) => (capEff & (1n << BigInt(CAP_SYS_PTRACE))) !== 0n;
+
 /** True for a task whose memory is better copied ahead than protected. */
-function isWorth(vmas: readonly SmapsFacts[]): boolean {
+function isWorth(vmas: readonly SmapsFacts[], status: ProcStatus): boolean {
 	let small = 0;
 	let huge = 0;
 	for (const vma of vmas) {
@@ -42,7 +46,17 @@ function isWorth(vmas: readonly SmapsFacts[]): boolean {
 		small += vma.rssKb - vma.anonHugePagesKb;
 		huge += vma.anonHugePagesKb;
 	}
-	return small >= WORTH_KB && huge <= MAX_HUGE_KB;
+	return canWait(status) ? small >= WORTH_KB && huge <= MAX_HUGE_KB : small + huge >= WORTH_KB;
+}
+
+/** The same while it runs. */
+function seemsWorth(pid: number, vmas: readonly SmapsFacts[]): boolean {
+	try {
+		return isWorth(vmas, readStatus(pid));
+	} catch (error) {
+		if (isErrno(error, "ENOENT", "ESRCH")) return false;
+		throw error;
+	}
 }
 
 /** True when a program has files open whose reads bypass the page cache: one that began before writes were noted would be missed. */
@@ -78,7 +92,7 @@ function borrow(task: DumpedTask, facts: InjectionFacts): number | undefined {
 interface Chosen {
 	readonly copy: AheadCopy;
 	readonly mappings: readonly SmapsFacts[];
-	/** There's another way: writers can be kept waiting for the copy, as userfaultfd(2) lets only privileged programs. */
+	/** There's another way. */
 	readonly canWait: boolean;
 }
 
@@ -92,14 +106,14 @@ function hold(snapshot: Snapshot, setting: LookSetting): Chosen[] {
 		if (blockers.length > 0) return [];
 		return frozen.tasks.flatMap((task, i) => {
 			const own = facts[i];
-			if (own === undefined || !isWorth(task.vmas) || hasSharedMemory(task, context)) return [];
+			if (own === undefined || !isWorth(task.vmas, task.status) || hasSharedMemory(task, context)) return [];
 			const mappings = listProtectable(task);
 			const uffd = borrow(task, own);
 			if (uffd === undefined) return [];
 			const copy = AheadCopy.open(task.pid, task.stat.starttime, uffd, setting.dir.descriptor);
 			if (copy === undefined) return [];
 			snapshot.goOn(copy);
-			return [{ copy, mappings, canWait: (task.status.capEff & (1n << BigInt(CAP_SYS_PTRACE))) !== 0n }];
+			return [{ copy, mappings, canWait: canWait(task.status) }];
 		});
 	} finally {
 		closeAllCopies(frozen.tasks, context);
@@ -107,7 +121,7 @@ function hold(snapshot: Snapshot, setting: LookSetting): Chosen[] {
 }
 
 /** Copies the memory of a task that runs; false when that's of no use. */
-function copyTask({ copy, mappings, canWait }: Chosen, progress: Progress): boolean {
+function copyTask({ copy, mappings, canWait: hasChoice }: Chosen, progress: Progress): boolean {
 	try {
 		copy.arm(mappings);
 		if (readsDirectly(copy.pid)) return false;
@@ -115,7 +129,7 @@ function copyTask({ copy, mappings, canWait }: Chosen, progress: Progress): bool
 		const isSettled = copy.copy();
 		if (isSettled) log.info(`memory of pid ${copy.pid} has been copied ahead`);
 		else log.info(`pid ${copy.pid} writes too much for its memory to be copied ahead`);
-		return isSettled || !canWait;
+		return isSettled || !hasChoice;
 	} catch (error) {
 		// It has ended meanwhile.
 		if (!isErrno(error, "ESRCH", "ENOENT")) throw error;
@@ -131,7 +145,7 @@ function copyTask({ copy, mappings, canWait }: Chosen, progress: Progress): bool
 export function copyAhead(snapshot: Snapshot, setting: LookSetting, progress: Progress): number {
 	const { timings } = setting;
 	const seen = seeMappings(setting.pid, true);
-	if (![...seen.byPid.values()].some(isWorth)) return 0;
+	if (![...seen.byPid].some(([pid, vmas]) => seemsWorth(pid, vmas))) return 0;
 	timings.lap("choose");
 	const own = new Timings();
 	const chosen = hold(snapshot, { ...setting, timings: own, see: () => seen });

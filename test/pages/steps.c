@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Two threads write to memory in turn, so that any instant of it can be told from any other.
-// steps PAGE N [thp | nobody]: step t writes t to the shared counter, then to page t % N of the first area, then of the second; a
-// nobody lets the kernel write to that. PAGE is a file for the harness: step, errors, what to do (1: map and unmap the second area's
-// end, where nothing is written, all the time; 2: slowly; 4: have more heap all the time).
+// steps PAGE N [thp | user]: step t writes t to the shared counter, then to page t % N of the first area, then of the second; a
+// user without privileges, who has huge pages as well, lets the kernel write to that. PAGE is a file for the harness: step,
+// errors, what to do (1: map and unmap the second area's end, where nothing is written, all the time; 2: slowly; 4: have more
+// heap all the time).
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -86,7 +87,7 @@ int main(int argc, char **argv)
 	for (int a = 0; a < 2; a++) {
 		uint64_t bytes = (pages + SPARE) * 4096;
 		areas[a] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (argc > 3 && !strcmp(argv[3], "thp"))
+		if (argc > 3)
 			madvise(areas[a], bytes, MADV_HUGEPAGE);
 		memset(areas[a], 1, bytes);
 		memset(areas[a], 0, pages * 4096);
@@ -97,7 +98,7 @@ int main(int argc, char **argv)
 	for (uint64_t t = 0; t < pages; t++)
 		step();
 	page[5] = getpid();
-	if (argc > 3 && !strcmp(argv[3], "nobody") && (pipe(queue) || setgid(65534) || setuid(65534)))
+	if (argc > 3 && !strcmp(argv[3], "user") && (pipe(queue) || setgid(65534) || setuid(65534)))
 		return 2;
 	pthread_create(&thread, NULL, work, NULL);
 	work(NULL);
