@@ -139,6 +139,7 @@ export const modes: readonly Mode[] = [
 		title: "goes through an image streamer, both ways with the peer, and through a pipe",
 		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer"), { do: "pipe", by: "ours" }],
 	},
+	{ name: "pipe", title: "goes through pipes, twice", steps: [{ do: "pipe", by: "ours" }, { do: "pipe", by: "ours" }] },
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
@@ -170,6 +171,8 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 			return false;
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
+		// The last step of stream; on its own for a look at any scenario.
+		if (mode.name === "pipe" && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
