@@ -139,7 +139,14 @@ export const modes: readonly Mode[] = [
 		title: "goes through an image streamer, both ways with the peer, and through a pipe",
 		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer"), { do: "pipe", by: "ours" }],
 	},
-	{ name: "pipe", title: "goes through pipes, twice", steps: [{ do: "pipe", by: "ours" }, { do: "pipe", by: "ours" }] },
+	{
+		name: "pipe",
+		title: "goes through pipes, twice",
+		steps: [
+			{ do: "pipe", by: "ours" },
+			{ do: "pipe", by: "ours" },
+		],
+	},
 	{ name: "refused", title: "is refused with its reason and goes on unharmed", steps: [{ do: "refuse" }] },
 	{
 		name: "peer-peer",
