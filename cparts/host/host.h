@@ -266,6 +266,7 @@ CR_EXPORT int64_t cr_rewrite(int32_t fd, uint64_t times); /* a file's first byte
 CR_EXPORT int64_t cr_spawn(struct cr_spawn *request);
 CR_EXPORT int64_t cr_pump(struct cr_pump *request);
 CR_EXPORT int64_t cr_snapshot_start(struct cr_snapshot *request);
+CR_EXPORT int64_t cr_snapshot_copy(struct cr_snapshot *request);
 CR_EXPORT int64_t cr_snapshot_end(struct cr_snapshot *request, int32_t cancel);
 CR_EXPORT int64_t cr_progress_start(const struct cr_progress *request);
 CR_EXPORT int64_t cr_progress_note(uint64_t bytes, int64_t more, uint64_t counter);

@@ -32,6 +32,7 @@
 #define COPIERS 2
 #define STACK 16384ul
 #define MESSAGES 64
+#define LONG (256ul << 20)
 #define BEAT_MS 100
 #define CHECK_MS 500
 /* So many checks without a beat, and we're stopped or stuck: the processes mustn't wait for us. */
@@ -50,7 +51,7 @@ struct snapshot {
 	_Atomic int active;           /* threads */
 	pthread_mutex_t events;       /* held while messages are read, and while protection is lifted */
 	pthread_t threads[COPIERS + 1];
-	int nr_threads, stop_fd;
+	int nr_threads, stop_fd, copies;
 	_Atomic uint64_t beat;
 	pid_t parent, watchdog;
 	uint8_t *stack;               /* the watchdog's */
@@ -379,13 +380,37 @@ static int64_t prepare(struct snapshot *all)
 	return all->states ? 0 : -ENOMEM;
 }
 
+static int64_t start_thread(struct snapshot *all, void *(*entry)(void *))
+{
+	atomic_fetch_add(&all->active, 1);
+	int64_t ret = -pthread_create(&all->threads[all->nr_threads], NULL, entry, all);
+	if (ret)
+		atomic_fetch_sub(&all->active, 1);
+	else
+		all->nr_threads++;
+	return ret;
+}
+
 struct arming {
 	struct snapshot *all;
-	uint64_t part;
+	uint64_t part, of;
 	int64_t error;
 };
 
-/* Protects every second piece of up to 64 MiB: page tables are walked by two processors. */
+/* True when two processors are quicker by more than it takes to wait for the second, which may be busy. */
+static int is_long(const struct snapshot *all)
+{
+	uint64_t bytes = 0;
+	for (uint64_t i = 0; i < all->request->nr_tasks; i++)
+		for (uint64_t p = 0; p < all->tasks[i].nr_pieces; p++) {
+			const struct cr_late *piece = &((const struct cr_late *)all->tasks[i].pieces)[p];
+			if (!(piece->flags & CR_LATE_HUGE))
+				bytes += piece->bytes;
+		}
+	return bytes > LONG;
+}
+
+/* Protects every second stretch of up to 64 MiB, or all of them. */
 static void *arm(void *arg)
 {
 	struct arming *own = arg;
@@ -399,7 +424,7 @@ static void *arm(void *arg)
 				next = (at + (64ul << 20)) & ~((64ul << 20) - 1);
 				if (next > end)
 					next = end;
-				if (turn++ % 2 == own->part)
+				if (turn++ % own->of == own->part)
 					own->error = protect(task->uffd, at, next, UFFDIO_WRITEPROTECT_MODE_WP);
 			}
 		}
@@ -418,41 +443,47 @@ int64_t cr_snapshot_start(struct cr_snapshot *request)
 	all->tasks = (struct cr_late_task *)request->tasks;
 	pthread_mutex_init(&all->events, NULL);
 	int64_t ret = prepare(all);
-	struct arming halves[2] = { { all, 0, 0 }, { all, 1, 0 } };
 	if (!ret) {
-		int helped = pthread_create(&helper, NULL, arm, &halves[1]) == 0;
+		struct arming halves[2] = { { all, 0, 2, 0 }, { all, 1, 2, 0 } };
+		int helped = is_long(all) && pthread_create(&helper, NULL, arm, &halves[1]) == 0;
+		if (!helped)
+			halves[0].of = 1;
 		arm(&halves[0]);
 		if (helped)
 			pthread_join(helper, NULL);
-		else
-			arm(&halves[1]);
 		ret = halves[0].error ? halves[0].error : halves[1].error;
 	}
 	if (!ret) {
 		all->watchdog = (pid_t)start_watchdog(all);
 		ret = all->watchdog < 0 ? all->watchdog : 0;
 	}
-	/* One more than there will be: nobody closes anything before all threads are there. */
+	/* One more than there is, until the copy begins: nobody closes anything before. */
 	all->active = 1;
-	for (int i = 0; !ret && i <= COPIERS; i++) {
-		atomic_fetch_add(&all->active, 1);
-		ret = -pthread_create(&all->threads[i], NULL, i ? copy_all : attend, all);
-		if (ret)
-			atomic_fetch_sub(&all->active, 1);
-		else
-			all->nr_threads++;
-	}
+	if (!ret)
+		ret = start_thread(all, attend);
 	if (!ret) {
 		request->handle = (uint64_t)all;
-		leave(all);
 		return 0;
 	}
 	fail(all, ret, 0, 0);
-	for (int i = 0; i < all->nr_threads; i++)
-		pthread_join(all->threads[i], NULL);
 	leave(all);
 	release(all);
 	return ret;
+}
+
+/* The processes run on by now: until then who copies would only keep whoever lets them go from a processor. */
+int64_t cr_snapshot_copy(struct cr_snapshot *request)
+{
+	struct snapshot *all = (struct snapshot *)request->handle;
+	int64_t ret = 0;
+	for (int i = 0; !ret && i < COPIERS; i++)
+		ret = start_thread(all, copy_all);
+	/* One that copies is enough. */
+	if (all->nr_threads < 2)
+		fail(all, ret, 0, 0);
+	all->copies = 1;
+	leave(all);
+	return 0;
 }
 
 /* Ends it before all is copied when `cancel`. Gives 0, -ESTALE when memory was gone before it could be copied, or -errno. */
@@ -461,6 +492,8 @@ int64_t cr_snapshot_end(struct cr_snapshot *request, int32_t cancel)
 	struct snapshot *all = (struct snapshot *)request->handle;
 	if (cancel)
 		fail(all, -ECANCELED, 0, 0);
+	if (!all->copies)
+		leave(all);
 	for (int i = 0; i < all->nr_threads; i++)
 		pthread_join(all->threads[i], NULL);
 	int64_t error = all->error;

@@ -181,6 +181,7 @@ function carryOut(
 		frozen.release(options.leaveStopped);
 		timings.lap("release");
 	}
+	snapshot?.run();
 	faultPoint("snapshot:running");
 	if (snapshot !== undefined) checkMappings(seen);
 	writeImages(collected, dead, context, dir, identity, memory, snapshot);

@@ -9,7 +9,7 @@ import { SYS_fcntl, SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
 import * as uf from "../kernel/abi/userfaultfd.ts";
 import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
-import { addressOf, endSnapshot, mustSyscall, pump, startSnapshot, syscall } from "../sys/host.ts";
+import { addressOf, copySnapshot, endSnapshot, mustSyscall, pump, startSnapshot, syscall } from "../sys/host.ts";
 import { CrLateTask, CrSnapshot, LATE_HUGE, LATE_SHARED, PIECE_SHARED } from "../sys/host-layout.ts";
 import { type Mapping, mapPrivate } from "../sys/memory.ts";
 import type { AheadCopy } from "./ahead.ts";
@@ -216,6 +216,11 @@ export class Snapshot {
 				const [address = 0n, bytes = 0n, offset = 0n, flags = 0n] = late.subarray(i, i + LATE_WORDS);
 				pumpRun(pid, memFd, outFd, { offset, pieces: [address | (flags & BigInt(LATE_SHARED)), bytes] });
 			}
+	}
+
+	/** The tasks run on: copies what's left. */
+	run(): void {
+		if (this.request !== undefined) copySnapshot(this.request.address);
 	}
 
 	/** Waits until all is copied. @throws CriuError SNAPSHOT_LOST when memory went away before; KernelError, ImageError */

@@ -29,6 +29,7 @@ const SYMBOLS = {
 	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_snapshot_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_snapshot_copy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_snapshot_end: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast },
 	cr_progress_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_progress_note: { args: [FFIType.u64_fast, FFIType.i64_fast, FFIType.u64_fast], returns: FFIType.i64_fast },
@@ -223,9 +224,14 @@ export function pump(request: PumpRequest): number {
 	return bytes;
 }
 
-/** Protects memory of tasks that stand still and begins to copy it; `address`: of a struct cr_snapshot that stays. Gives 0 or -errno. */
+/** Protects memory of tasks that stand still; `address`: of a struct cr_snapshot that stays. Gives 0 or -errno. */
 export function startSnapshot(address: number): number {
 	return Number((library ?? loadLibrary()).symbols.cr_snapshot_start(address as Pointer));
+}
+
+/** Begins to copy what is protected. */
+export function copySnapshot(address: number): void {
+	(library ?? loadLibrary()).symbols.cr_snapshot_copy(address as Pointer);
 }
 
 /** Waits until all is copied, or ends it. Gives 0 or -errno. */
