@@ -9,7 +9,7 @@ import { SYS_fcntl, SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
 import * as uf from "../kernel/abi/userfaultfd.ts";
 import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
-import { addressOf, copySnapshot, endSnapshot, mustSyscall, pump, startSnapshot, syscall } from "../sys/host.ts";
+import { addressOf, mustSyscall, pump, stepSnapshot, syscall } from "../sys/host.ts";
 import { CrLateTask, CrSnapshot, LATE_HUGE, LATE_SHARED, PIECE_SHARED } from "../sys/host-layout.ts";
 import { type Mapping, mapPrivate } from "../sys/memory.ts";
 import type { AheadCopy } from "./ahead.ts";
@@ -204,7 +204,7 @@ export class Snapshot {
 			failed_write: 0,
 			pad: 0,
 		});
-		const ret = startSnapshot(request.address);
+		const ret = stepSnapshot(request.address, "start");
 		if (ret === 0) {
 			this.request = request;
 			return;
@@ -220,7 +220,7 @@ export class Snapshot {
 
 	/** The tasks run on: copies what's left. */
 	run(): void {
-		if (this.request !== undefined) copySnapshot(this.request.address);
+		if (this.request !== undefined) stepSnapshot(this.request.address, "copy");
 	}
 
 	/** Waits until all is copied. @throws CriuError SNAPSHOT_LOST when memory went away before; KernelError, ImageError */
@@ -244,7 +244,7 @@ export class Snapshot {
 		const { request } = this;
 		if (request === undefined) return { ret: 0, isWrite: false };
 		this.request = undefined;
-		const ret = endSnapshot(request.address, cancel);
+		const ret = stepSnapshot(request.address, cancel ? "cancel" : "end");
 		const isWrite = CrSnapshot.read(request.view, 0).failed_write !== 0;
 		request.unmap();
 		return { ret, isWrite };

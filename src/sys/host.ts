@@ -224,19 +224,12 @@ export function pump(request: PumpRequest): number {
 	return bytes;
 }
 
-/** Protects memory of tasks that stand still; `address`: of a struct cr_snapshot that stays. Gives 0 or -errno. */
-export function startSnapshot(address: number): number {
-	return Number((library ?? loadLibrary()).symbols.cr_snapshot_start(address as Pointer));
-}
-
-/** Begins to copy what is protected. */
-export function copySnapshot(address: number): void {
-	(library ?? loadLibrary()).symbols.cr_snapshot_copy(address as Pointer);
-}
-
-/** Waits until all is copied, or ends it. Gives 0 or -errno. */
-export function endSnapshot(address: number, cancel: boolean): number {
-	return Number((library ?? loadLibrary()).symbols.cr_snapshot_end(address as Pointer, cancel ? 1 : 0));
+/** Protects memory for a snapshot, or copies it, once the tasks run on, or waits for that, or gives up; of a struct cr_snapshot that stays. */
+export function stepSnapshot(address: number, step: "start" | "copy" | "end" | "cancel"): number {
+	const { symbols } = library ?? loadLibrary();
+	if (step === "start") return Number(symbols.cr_snapshot_start(address as Pointer));
+	if (step === "copy") return Number(symbols.cr_snapshot_copy(address as Pointer));
+	return Number(symbols.cr_snapshot_end(address as Pointer, step === "cancel" ? 1 : 0));
 }
 
 /** Begins to tell how far memory has been moved; -1 for nobody on a terminal or of JSON. Gives 0 or -errno. */
