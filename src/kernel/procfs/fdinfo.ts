@@ -63,9 +63,12 @@ export function parseFdinfo(bytes: Uint8Array, file = "fdinfo"): Fdinfo {
 	return { pos, flags, mntId: mntId ?? -1, ino, locks, kind: fdinfoKind(collector, file), extra };
 }
 
-/** What most files have and no more, and an event counter. */
+/** What most files have and no more, and an event counter besides. */
 const COMMON_TEXT = /pos:\t(\d{1,20})\nflags:\t0([0-7]{1,10})\nmnt_id:\t(\d{1,10})\nino:\t(\d{1,20})\n/y;
 const EVENTFD_TEXT = /eventfd-count: {1,16}([0-9a-f]{1,16})\neventfd-id: (\d{1,10})\neventfd-semaphore: ([01])\n/y;
+/** What unix sockets have besides: how many files are on their way through them. */
+const UNIX_TEXT = /scm_fds: (\d{1,10})\n/y;
+const UNIX_EXTRA: Fdinfo["extra"] = new Map([["scm_fds", ["0"]]]);
 const PLAIN: FdinfoKind = { type: "plain" };
 const NO_EXTRA: Fdinfo["extra"] = new Map();
 
@@ -84,7 +87,11 @@ export function parseFdinfoText(
 	const common = COMMON_TEXT.exec(text);
 	if (common === null || COMMON_TEXT.lastIndex > end) return parseFdinfo(bytes(), file);
 	let kind = PLAIN;
-	if (COMMON_TEXT.lastIndex < end) {
+	let extra = NO_EXTRA;
+	UNIX_TEXT.lastIndex = COMMON_TEXT.lastIndex;
+	if (COMMON_TEXT.lastIndex < end && UNIX_TEXT.exec(text)?.[1] === "0" && UNIX_TEXT.lastIndex === end)
+		extra = UNIX_EXTRA;
+	else if (COMMON_TEXT.lastIndex < end) {
 		EVENTFD_TEXT.lastIndex = COMMON_TEXT.lastIndex;
 		const counter = EVENTFD_TEXT.exec(text);
 		if (counter === null || EVENTFD_TEXT.lastIndex !== end) return parseFdinfo(bytes(), file);
@@ -99,7 +106,7 @@ export function parseFdinfoText(
 		ino: BigInt(ino),
 		locks: [],
 		kind,
-		extra: NO_EXTRA,
+		extra,
 	};
 }
 

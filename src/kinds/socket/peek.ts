@@ -25,7 +25,8 @@ const ENOTCONN = errnoNumber("ENOTCONN");
 const EFAULT = errnoNumber("EFAULT");
 const FLAGS = so.MSG_PEEK | so.MSG_DONTWAIT | so.MSG_CMSG_CLOEXEC;
 /** Where things lie in the room. */
-const AT = { header: 0, iov: 64, name: 128, control: 1024, data: 8192 } as const;
+const AT = { header: 0, iov: 64, name: 128, other: 512, otherIov: 576, control: 1024, data: 8192 } as const;
+const NOTHING = new Uint8Array(0);
 
 /** Who has sent a message, as SCM_CREDENTIALS tells; the pid as we see it. */
 export interface Sender {
@@ -56,10 +57,26 @@ export interface Peeked {
 }
 
 let room: Mapping | undefined;
+let controlAddress = 0n;
 
 /** Room that the kernel writes to; made at first use, for good. */
 function getRoom(): Mapping {
-	room ??= mapPrivate(AT.data + PEEK_SIZE);
+	if (room !== undefined) return room;
+	room = mapPrivate(AT.data + PEEK_SIZE);
+	const { address, view } = room;
+	const base = BigInt(address);
+	// What differs from look to look is written each time.
+	so.Iovec.write(view, AT.iov, { iov_base: base + BigInt(AT.data), iov_len: 0n });
+	so.Msghdr.write(view, AT.header, {
+		msg_name: base + BigInt(AT.name),
+		msg_namelen: 0,
+		msg_iov: base + BigInt(AT.iov),
+		msg_iovlen: 1n,
+		msg_control: 0n,
+		msg_controllen: 0n,
+		msg_flags: 0,
+	});
+	controlAddress = base + BigInt(AT.control);
 	return room;
 }
 
@@ -102,6 +119,7 @@ export function* controlMessages(control: Uint8Array): Generator<{ level: number
 
 function readControl(control: Uint8Array): Control {
 	const found: Control = { fds: [], sender: undefined, unknown: undefined };
+	if (control.length === 0) return found;
 	for (const { level, type, data } of controlMessages(control)) {
 		const view = viewOf(data);
 		if (level !== so.SOL_SOCKET) found.unknown = `level ${level}, type ${type}`;
@@ -125,24 +143,20 @@ export function peekOnce(
 	{ limit = PEEK_SIZE, whole, withFiles }: { limit?: number; whole: boolean; withFiles: boolean },
 ): Peeked | undefined {
 	const { address, bytes, view } = getRoom();
-	const base = BigInt(address);
-	so.Iovec.write(view, AT.iov, { iov_base: base + BigInt(AT.data), iov_len: BigInt(limit) });
-	so.Msghdr.write(view, AT.header, {
-		msg_name: base + BigInt(AT.name),
-		msg_namelen: NAME_SIZE,
-		msg_iov: base + BigInt(AT.iov),
-		msg_iovlen: 1n,
-		msg_control: withFiles ? base + BigInt(AT.control) : 0n,
-		msg_controllen: withFiles ? BigInt(CONTROL_SIZE) : 0n,
-		msg_flags: 0,
-	});
+	const { offsets } = so.Msghdr;
+	// Lengths are far below 4 GiB: their upper halves stay 0.
+	view.setUint32(AT.iov + so.Iovec.offsets.iov_len, limit, true);
+	view.setUint32(AT.header + offsets.msg_namelen, NAME_SIZE, true);
+	view.setBigUint64(AT.header + offsets.msg_control, withFiles ? controlAddress : 0n, true);
+	view.setUint32(AT.header + offsets.msg_controllen, withFiles ? CONTROL_SIZE : 0, true);
 	const length = syscall(nr.SYS_recvmsg, fd, address + AT.header, FLAGS | (whole ? so.MSG_TRUNC : 0));
 	if (length === -EAGAIN || length === -ENOTCONN) return undefined;
 	if (length < 0) throw new KernelError("recvmsg", -length, "of what waits in a socket");
-	const { msg_namelen, msg_controllen, msg_flags } = so.Msghdr.read(view, AT.header);
-	const control = bytes.subarray(AT.control, AT.control + (withFiles ? Number(msg_controllen) : 0));
+	const nameEnd = AT.name + Math.min(view.getUint32(AT.header + offsets.msg_namelen, true), NAME_SIZE);
+	const controlLength = withFiles ? view.getUint32(AT.header + offsets.msg_controllen, true) : 0;
+	const control = controlLength === 0 ? NOTHING : bytes.subarray(AT.control, AT.control + controlLength);
 	const parts = readControl(control);
-	const truncated = (msg_flags & so.MSG_CTRUNC) !== 0;
+	const truncated = (view.getUint32(AT.header + offsets.msg_flags, true) & so.MSG_CTRUNC) !== 0;
 	if (withFiles && truncated) {
 		for (const copy of parts.fds) closeFd(copy);
 		throw new CriuError("FD_LIMIT", "the files on their way through a socket are more than criu can open", {
@@ -153,8 +167,8 @@ export function peekOnce(
 		length,
 		seen: bytes.subarray(AT.data, AT.data + Math.min(length, limit)),
 		...parts,
-		name: bytes.slice(AT.name + 2, AT.name + Math.max(2, Math.min(msg_namelen, NAME_SIZE))),
-		address: bytes.slice(AT.name, AT.name + Math.min(msg_namelen, NAME_SIZE)),
+		name: nameEnd <= AT.name + 2 ? NOTHING : bytes.slice(AT.name + 2, nameEnd),
+		address: nameEnd === AT.name ? NOTHING : bytes.slice(AT.name, nameEnd),
 		control,
 		truncated,
 	};
@@ -169,27 +183,29 @@ export function peekOnce(
 export function countBeforeFiles(fd: number, length: number): number {
 	const { address, view } = getRoom();
 	const base = BigInt(address);
-	so.Iovec.write(view, AT.iov, { iov_base: base + BigInt(AT.data), iov_len: BigInt(length - 1) });
-	so.Iovec.write(view, AT.iov + so.Iovec.size, { iov_base: 0n, iov_len: 1n });
-	so.Msghdr.write(view, AT.header, {
+	so.Iovec.write(view, AT.otherIov, { iov_base: base + BigInt(AT.data), iov_len: BigInt(length - 1) });
+	so.Iovec.write(view, AT.otherIov + so.Iovec.size, { iov_base: 0n, iov_len: 1n });
+	so.Msghdr.write(view, AT.other, {
 		msg_name: 0n,
 		msg_namelen: 0,
-		msg_iov: base + BigInt(AT.iov),
+		msg_iov: base + BigInt(AT.otherIov),
 		msg_iovlen: 2n,
 		msg_control: 0n,
 		msg_controllen: 0n,
 		msg_flags: 0,
 	});
-	const before = syscall(nr.SYS_recvmsg, fd, address + AT.header, FLAGS);
+	const before = syscall(nr.SYS_recvmsg, fd, address + AT.other, FLAGS);
 	if (before === -EFAULT) return 0;
 	if (before < 0) throw new KernelError("recvmsg", -before, "of what waits in a socket");
 	return before;
 }
 
+const offsetWord = new Int32Array(1);
+
 /** Lets looks begin `offset` bytes behind the start; -1: at the start, always. Only within keepingPeekOffset. @throws KernelError */
 export function setPeekOffset(fd: number, offset: number): void {
-	const value = new Int32Array([offset]);
-	mustSyscall("for a look at what waits", nr.SYS_setsockopt, fd, so.SOL_SOCKET, so.SO_PEEK_OFF, value, 4);
+	offsetWord[0] = offset;
+	mustSyscall("for a look at what waits", nr.SYS_setsockopt, fd, so.SOL_SOCKET, so.SO_PEEK_OFF, offsetWord, 4);
 }
 
 /** Runs what moves the place of looks, and puts it back where it was, even if we're killed meanwhile. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
-import { parseFdinfo, readFdinfo } from "../../../src/kernel/procfs/fdinfo.ts";
+import { parseFdinfo, parseFdinfoText, readFdinfo } from "../../../src/kernel/procfs/fdinfo.ts";
 import { parseLocks, readLocks } from "../../../src/kernel/procfs/locks.ts";
 import { listFds } from "../../../src/kernel/procfs/tasks.ts";
 import { bytes, expectParseError } from "./samples.ts";
@@ -226,6 +226,21 @@ describe("parseFdinfo", () => {
 			}
 		}
 		expect(kinds).toContain("epoll");
+	});
+});
+
+describe("parseFdinfoText", () => {
+	test.each([
+		"",
+		"scm_fds: 0\n",
+		"scm_fds: 7\n",
+		"scm_fds: 0\nmore:\t1\n",
+		"eventfd-count:               2a\neventfd-id: 7\neventfd-semaphore: 1\n",
+	])("gives what parseFdinfo gives of %j", (lines) => {
+		const own = HEAD + lines;
+		const all = `before\n${own}after\n`;
+		const end = 7 + own.length;
+		expect(parseFdinfoText(all, 7, end, () => bytes(own))).toEqual(parseFdinfo(bytes(own)));
 	});
 });
 
