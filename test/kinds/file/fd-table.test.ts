@@ -199,8 +199,8 @@ describe("the plan of a table of descriptors", () => {
 	test("refuses kinds that this version doesn't restore", () => {
 		using dir = new TempDir();
 		const entry = regEntry(1, "/dev/null");
-		entry.type = fd_types.BPFMAP;
-		const fds = [target(0, 1, { type: fd_types.BPFMAP })];
+		entry.type = fd_types.TUNF;
+		const fds = [target(0, 1, { type: fd_types.TUNF })];
 		expect(codeOf(() => plan(dir, fds, [entry]))).toBe("UNSUPPORTED_FILE");
 	});
 });
