@@ -44,17 +44,28 @@ export function isTaken(error: unknown): boolean {
 	return error instanceof CriuError && error.code === "AGENT_OP" && isErrno(error.cause, "EEXIST");
 }
 
-/** Runs what makes a process of that pid. @throws CriuError PID_TAKEN, PID_RANGE */
-export function takingPid<T>(pid: number, make: () => T): T {
-	try {
-		return make();
-	} catch (error) {
-		if (isTaken(error)) throw pidTakenError(pid, error);
-		if (isErrno(error, "EINVAL"))
-			throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
-				cause: error,
-				remedy: "raise kernel.pid_max (sysctl)",
-			});
-		throw error;
+/**
+ * Runs what makes a process of that pid. The kernel frees the number of a process that has ended a little after nothing else shows
+ * it any more: for `patienceMs` that is waited for.
+ *
+ * @throws CriuError PID_TAKEN, PID_RANGE
+ */
+export function takingPid<T>(pid: number, make: () => T, patienceMs = 0): T {
+	const until = performance.now() + patienceMs;
+	for (;;) {
+		try {
+			return make();
+		} catch (error) {
+			const isTakenNow = isTaken(error);
+			if (isTakenNow && (performance.now() >= until || findPidHolder(pid) !== undefined))
+				throw pidTakenError(pid, error);
+			if (isErrno(error, "EINVAL"))
+				throw new CriuError("PID_RANGE", `pid ${pid} can't be had on this system`, {
+					cause: error,
+					remedy: "raise kernel.pid_max (sysctl)",
+				});
+			if (!isTakenNow) throw error;
+		}
+		Bun.sleepSync(1);
 	}
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @skip-mode pipe criu has its terminal as standard input, which is the pipe here
 // A root that leads a group but no session, below the session of an outside shell (--shell-job), with a session in its tree.
 // @needs tty
 // @options --shell-job

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @skip-mode pipe criu has its terminal as standard input, which is the pipe here
 // A tree below the session of an outside shell (--shell-job): the children are in the session that criu restores it into,
 // and keep the groups that they lead.
 // @needs tty

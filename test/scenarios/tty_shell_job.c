@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// @skip-mode pipe criu has its terminal as standard input, which is the pipe here
 // A program with its stdio on the terminal of a shell's session (--shell-job): terminal and session are those of the new shell.
 // @needs tty
 // @options --shell-job
