@@ -30,6 +30,8 @@ export type Step =
 	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean; streamed?: boolean }
 	/** `daemon`: whose lazy-pages brings the memory. `hot`: the program's check begins while it does. */
 	| { do: "lazy-restore"; by: Side; daemon: Side; hot?: boolean }
+	/** A dump of the tree while it runs, which is ended then. */
+	| { do: "snapshot"; by: Side }
 	/** Dump and restore at once, with a pipe between them. */
 	| { do: "pipe"; by: Side }
 	| { do: "continue" }
@@ -140,6 +142,11 @@ export const modes: readonly Mode[] = [
 		steps: [capture("peer"), serve("ours"), capture("ours"), serve("peer"), { do: "pipe", by: "ours" }],
 	},
 	{
+		name: "snapshot",
+		title: "comes back from snapshots as it was while they were made",
+		steps: [{ do: "snapshot", by: "ours" }, restore("ours"), { do: "snapshot", by: "ours" }, restore("ours")],
+	},
+	{
 		name: "pipe",
 		title: "goes through pipes, twice",
 		steps: [
@@ -178,8 +185,8 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 			return false;
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
-		// The last step of stream; on its own for a look at any scenario.
-		if (mode.name === "pipe" && !asked.includes(mode.name)) return false;
+		// The last step of stream, and what test/pages tries under load; these are for a look at any scenario.
+		if (["pipe", "snapshot"].includes(mode.name) && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -307,6 +314,19 @@ async function doRestore(run: Run, step: Extract<Step, { do: "restore" }>): Prom
 	await run.compare(stopped);
 }
 
+async function doSnapshot(run: Run, by: Side): Promise<void> {
+	const images = startImages(run);
+	run.parent = undefined;
+	const { options, dumpOptions } = run.scenario;
+	const args = ["dump", "-R", "--snapshot", "-t", String(run.pid), ...images, ...options, ...dumpOptions];
+	await run.criu(by, join(run.images, "dump.log"), args);
+	await run.settleAsleep();
+	await run.compare();
+	await run.endTree();
+	await run.stage.died(run.pid, 60_000);
+	await run.expectGone();
+}
+
 async function doPipe(run: Run): Promise<void> {
 	const { options, dumpOptions, restoreOptions } = run.scenario;
 	const script = `set -o pipefail; "$0" dump -D - -t ${run.pid} $1 | "$0" restore -d -D - $2`;
@@ -376,6 +396,7 @@ async function doStep(run: Run, step: Step): Promise<void> {
 	if (step.do === "dump") return doDump(run, step);
 	if (step.do === "pre-dump") return doPreDump(run, step.by, step.mode);
 	if (step.do === "restore") return doRestore(run, step);
+	if (step.do === "snapshot") return doSnapshot(run, step.by);
 	if (step.do === "pipe") return doPipe(run);
 	if (step.do === "lazy-restore") return doLazyRestore(run, step);
 	if (step.do === "refuse") return doRefuse(run);

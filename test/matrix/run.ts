@@ -152,6 +152,11 @@ export class Run {
 		}
 	}
 
+	/** SIGKILL to every process, from the root to the leaves, as a dump ends a tree. */
+	async endTree(): Promise<void> {
+		for (const pid of listTree(this.proc, this.pid)) await this.stage.kill(pid, 9);
+	}
+
 	/** Waits for the end of what runs beside the program. */
 	async finish(): Promise<void> {
 		const { atEnd } = this;

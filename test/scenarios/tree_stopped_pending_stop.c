@@ -4,6 +4,7 @@
 // @skip-mode ours-peer CRIU 4.1.1 stops for good when it queues a SIGSTOP
 // @skip-mode leave-running a SIGSTOP that waits while stopped is taken by the freeze; SIGCONT would void it
 // @skip-mode leave-stopped a SIGSTOP that waits while stopped is taken by the freeze; SIGCONT would void it
+// @skip-mode snapshot a SIGSTOP that waits while stopped is taken by the freeze; SIGCONT would void it
 #include "tree.h"
 
 int main(int argc, char **argv)

@@ -129,8 +129,7 @@ class Finder {
 	private checkOneWay(other: UnixSocket): void {
 		if (other.diag.name !== undefined) return;
 		const { ino } = other.diag;
-		const senders = [...this.tree.sockets.values()].filter(({ diag }) => diag.peer === ino);
-		if (senders.length > 1)
+		if (this.tree.countSenders(ino) > 1)
 			this.refuse(
 				"UNIX_SOCKET",
 				`is connected to socket:[${ino}] of pid ${other.file.task.pid}, which has no name and other senders besides`,

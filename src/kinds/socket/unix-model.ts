@@ -100,10 +100,14 @@ function checkEntry(id: number, usk: unix_sk_entry): void {
 		});
 }
 
+const keyOfName = (name: Uint8Array) => Buffer.from(name.buffer, name.byteOffset, name.length).toString("latin1");
+
 /** All unix sockets of a dump. */
 export class UnixModels {
 	readonly byId = new Map<number, UnixModel>();
 	private readonly byIno = new Map<number, UnixModel>();
+	/** Datagram sockets by their names, made at first use. */
+	private named: Map<string, UnixModel> | undefined;
 
 	constructor(private readonly context: RestoreContext) {
 		const queues = readSocketQueues(context);
@@ -115,11 +119,15 @@ export class UnixModels {
 
 	/** The socket of the tree with that name, for which others may send. */
 	findByName(name: Uint8Array): UnixModel | undefined {
-		for (const model of this.byId.values()) {
-			const { entry, making } = model;
-			if (making !== "outside" && entry.type === SOCK_DGRAM && Buffer.compare(entry.name, name) === 0) return model;
+		if (this.named === undefined) {
+			this.named = new Map();
+			for (const model of this.byId.values()) {
+				const key = keyOfName(model.entry.name);
+				const isFirst = !this.named.has(key);
+				if (isFirst && model.making !== "outside" && model.entry.type === SOCK_DGRAM) this.named.set(key, model);
+			}
 		}
-		return undefined;
+		return this.named.get(keyOfName(name));
 	}
 
 	private add({ id, usk }: file_entry, queue: readonly QueueMessage[]): void {

@@ -60,6 +60,8 @@ export class UnixTree {
 	/** The listening socket in whose queue a connection waits, by the inode of who has called connect(2). */
 	readonly listeners = new Map<number, UnixDiag>();
 
+	private senders: Map<number, number> | undefined;
+
 	constructor(private readonly context: DumpContext) {
 		for (const task of context.tasks)
 			for (const file of collectFds(task, context)) if (isUnix(file)) this.add(file, undefined);
@@ -93,6 +95,16 @@ export class UnixTree {
 		const list = this.carried.get(root);
 		if (list === undefined) this.carried.set(root, [socket]);
 		else list.push(socket);
+	}
+
+	/** How many sockets of the tree send to one. */
+	countSenders(ino: number): number {
+		if (this.senders === undefined) {
+			this.senders = new Map();
+			for (const { diag } of this.sockets.values())
+				if (diag.peer !== undefined) this.senders.set(diag.peer, (this.senders.get(diag.peer) ?? 0) + 1);
+		}
+		return this.senders.get(ino) ?? 0;
 	}
 
 	/** Files that are on their way and that no unix socket is. */
