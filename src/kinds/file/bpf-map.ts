@@ -12,7 +12,7 @@ import {
 	type bpfmap_file_entry,
 	bpfmap_file_entrySchema,
 } from "../../images/gen/file_pb.ts";
-import { create, type ImageWriter, KINDS, type Payload } from "../../images/index.ts";
+import { create, KINDS, type Payload } from "../../images/index.ts";
 import * as bpf from "../../kernel/abi/bpf.ts";
 import { F_DUPFD, O_ACCMODE, O_RDONLY, O_WRONLY } from "../../kernel/abi/fcntl.ts";
 import { SYS_bpf, SYS_fcntl } from "../../kernel/abi/syscalls.x86_64.ts";
@@ -23,6 +23,7 @@ import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext } from ".
 import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, nameFd, planFlags, refuseFd } from "./anon-inode.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
+import { sharedWriter } from "./shared-writer.ts";
 
 const ENOENT = 2;
 const ENOSPC = 28;
@@ -32,6 +33,8 @@ const DATA_FILE = "bpfmap-data.img";
 const TYPES: ReadonlySet<number> = new Set([bpf.BPF_MAP_TYPE_HASH, bpf.BPF_MAP_TYPE_ARRAY]);
 /** Lengths in the image are 32 bits wide. */
 const MAX_BYTES = 0xffffffff;
+
+const CLOSE = "close it in the program first";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -104,29 +107,18 @@ function findMapBlockers(file: FdFacts): CriuError[] {
 	if (handle.length > 0) return handle;
 	const type = shownNumber(file, "map_type");
 	if (type !== undefined && TYPES.has(type)) {
-		const size = (key: string) => shownNumber(file, key) ?? Number.NaN;
-		if (Math.max(size("key_size"), size("value_size")) * size("max_entries") <= MAX_BYTES) return [];
-		return [refuseFd(file, "holds more than images can (4 GiB)", "close it in the program first")];
+		const { key_size, value_size, max_entries, ifindex } = readInfo(file.ownFd);
+		if (ifindex !== 0) return [refuseFd(file, "is kept by a network device (offloaded)", CLOSE)];
+		if (Math.max(key_size, value_size) * max_entries <= MAX_BYTES) return [];
+		return [refuseFd(file, "may hold more than images can (4 GiB)", CLOSE)];
 	}
 	return [
 		refuseFd(
 			file,
 			`is a bpf map of type ${type ?? "unknown"}; only hash tables (1) and arrays (2) show all of their state`,
-			"close it in the program first",
+			CLOSE,
 		),
 	];
-}
-
-type DataWriter = ImageWriter<bpfmap_data_entry>;
-
-function dataWriter(context: DumpContext): DataWriter {
-	return context.once(DATA_FILE, () => {
-		if (context.dir === undefined) throw new BugError("a preflight must not write the content of bpf maps");
-		const writer = context.dir.writer(KINDS.BPFMAP_DATA);
-		context.files.atEnd(() => writer.close());
-		context.files.onFailure(() => writer[Symbol.dispose]());
-		return writer;
-	});
 }
 
 /** Writes the content of a map, once for all who have it open. */
@@ -137,7 +129,7 @@ function dumpContent(info: bpf.BpfMapInfo, context: DumpContext): void {
 		try {
 			const { keys, values, count } = readContent(fd, info);
 			const sizes = { mapId: info.id, keysBytes: keys.length, valuesBytes: values.length, count };
-			const writer = dataWriter(context);
+			const writer = sharedWriter(KINDS.BPFMAP_DATA, context);
 			writer.write(create(bpfmap_data_entrySchema, sizes));
 			writer.writePayload(keys);
 			writer.writePayload(values);
@@ -150,10 +142,6 @@ function dumpContent(info: bpf.BpfMapInfo, context: DumpContext): void {
 
 function dumpMap(file: FdFacts, id: number, context: DumpContext): file_entry {
 	const info = readInfo(file.ownFd);
-	if (info.ifindex !== 0)
-		throw new CriuError("BPF_MAP", `${nameFd(file)} is kept by a network device (offloaded)`, {
-			remedy: "close it in the program first",
-		});
 	if (info.btf_id !== 0) log.warn(`${nameFd(file)}: its description (BTF ${info.btf_id}) isn't kept, only its content`);
 	dumpContent(info, context);
 	const end = info.name.indexOf(0);

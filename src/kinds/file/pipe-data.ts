@@ -3,7 +3,7 @@
 // buffer. Images: pipes-data.img, fifo-data.img (pipe_data_entry, each followed by its bytes). Source: tee(2), splice(2), pipe(7).
 
 import type { Arg, Program } from "../../agent/program.ts";
-import { BugError, CriuError, KernelError } from "../../errors.ts";
+import { CriuError, KernelError } from "../../errors.ts";
 import type { file_entry } from "../../images/gen/fdinfo_pb.ts";
 import type { pipe_data_entry } from "../../images/gen/file_pb.ts";
 import { pipe_data_entrySchema } from "../../images/gen/file_pb.ts";
@@ -17,6 +17,7 @@ import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
 import { lookIntoPipe } from "./pipe-peek.ts";
+import { sharedWriter } from "./shared-writer.ts";
 
 const SPLICE_F_NONBLOCK = 2;
 const EAGAIN = 11;
@@ -121,18 +122,6 @@ export function packetsOf(pipeId: number, fd: number, store: PipeStore, context:
 	return context.once(`packets:${store.file}:${pipeId}`, () => readPackets(fd));
 }
 
-type DataWriter = ImageWriter<pipe_data_entry>;
-
-function dataWriter(store: PipeStore, context: DumpContext): DataWriter {
-	return context.once(store.file, () => {
-		if (context.dir === undefined) throw new BugError("a preflight must not write pipe data");
-		const writer = context.dir.writer(store.kind);
-		context.files.atEnd(() => writer.close());
-		context.files.onFailure(() => writer[Symbol.dispose]());
-		return writer;
-	});
-}
-
 /**
  * Writes the content of a pipe, once; `fd` is a read end. `inPackets`: some end of it is in packet mode.
  *
@@ -147,7 +136,7 @@ export function dumpPipeData(
 ): void {
 	context.once(`pipe-data:${store.file}:${pipeId}`, () => {
 		const { size, bytes, data } = lookIntoPipe(fd, context);
-		const writer = dataWriter(store, context);
+		const writer = sharedWriter(store.kind, context);
 		const packets = inPackets ? packetsOf(pipeId, fd, store, context) : [];
 		writer.write(create(pipe_data_entrySchema, { pipeId, bytes, size, packets: packets ?? [] }));
 		if (data.length === bytes) writer.writePayload(data);
@@ -156,7 +145,7 @@ export function dumpPipeData(
 	});
 }
 
-function writeContent(writer: DataWriter, { file }: PipeStore, copy: number, bytes: number): void {
+function writeContent(writer: ImageWriter<pipe_data_entry>, { file }: PipeStore, copy: number, bytes: number): void {
 	try {
 		const { fd, offset, hasPositions } = writer.openStream(bytes);
 		const at = hasPositions ? new BigInt64Array([BigInt(offset)]) : 0;

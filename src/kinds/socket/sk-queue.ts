@@ -14,6 +14,7 @@ import { create, hasField, type ImageWriter, KINDS } from "../../images/index.ts
 import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../kernel/abi/inet.ts";
 import { SCM_MAX_FD, SCM_RIGHTS, SOCK_DGRAM } from "../../kernel/abi/socket.ts";
 import { corruptImage } from "../file/image-checks.ts";
+import { sharedWriter } from "../file/shared-writer.ts";
 import type { DumpContext, RestoreContext } from "../kind.ts";
 import { LooksGuard } from "./looks-guard.ts";
 import { PEEK_SIZE, peekBytes, type Sender } from "./peek.ts";
@@ -36,15 +37,7 @@ interface QueueWork {
 }
 
 /** Where the messages of all sockets go, one after another. */
-export function queueWriter(context: DumpContext): QueueWriter {
-	return context.once("sk-queues", () => {
-		if (context.dir === undefined) throw new BugError("a preflight must not write queues");
-		const writer = context.dir.writer(KINDS.SK_QUEUES);
-		context.files.atEnd(() => writer.close());
-		context.files.onFailure(() => writer[Symbol.dispose]());
-		return writer;
-	});
-}
+export const queueWriter = (context: DumpContext): QueueWriter => sharedWriter(KINDS.SK_QUEUES, context);
 
 function writeData(
 	writer: QueueWriter,
