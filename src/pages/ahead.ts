@@ -6,23 +6,15 @@
 import { isErrno, KernelError } from "../errors.ts";
 import { AT_FDCWD, AT_SYMLINK_FOLLOW, O_CLOEXEC, O_RDWR, O_TMPFILE } from "../kernel/abi/fcntl.ts";
 import { UFFDIO_WRITEPROTECT } from "../kernel/abi/ioctl.ts";
-import { SYS_ftruncate, SYS_ioctl, SYS_linkat, SYS_unlinkat } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_ioctl, SYS_linkat, SYS_unlinkat } from "../kernel/abi/syscalls.x86_64.ts";
 import { UffdioWriteprotect } from "../kernel/abi/userfaultfd.ts";
 import { closeFd, openAt, scopedFd, toCString } from "../sys/file.ts";
 import { mustSyscall, pump, syscall } from "../sys/host.ts";
 import { PUMP_LIVE } from "../sys/host-layout.ts";
+import { setLength } from "../sys/stream-io.ts";
 import { earlier } from "./pagemap.ts";
-import {
-	copyPart,
-	findMoves,
-	findPlaces,
-	type Move,
-	moveParts,
-	type PlacedRange,
-	placeRanges,
-	type Span,
-} from "./places.ts";
-import { intersect, type Ranges, type ScannedVma, scanMemory, scanWritten } from "./scan.ts";
+import { copyPart, findMoves, findPlaces, moveParts, type PlacedRange, placeRanges, type Span } from "./places.ts";
+import { intersect, lengthOf, type Ranges, type ScannedVma, scanMemory, scanWritten } from "./scan.ts";
 import { openMemory, PUMP_THREADS, type TaskPages } from "./sink.ts";
 import { findUnchanged, registerRanges } from "./tracking.ts";
 
@@ -48,8 +40,6 @@ function createNameless(dirFd: number): number | undefined {
 	}
 }
 
-const lengthOf = (ranges: Ranges) => ranges.reduce((sum, { start, end }) => sum + (end - start), 0n);
-
 function* slices(ranges: Ranges): Generator<{ start: bigint; end: bigint }> {
 	for (const { start, end } of ranges)
 		for (let at = start; at < end; at += SLICE) yield { start: at, end: earlier(at + SLICE, end) };
@@ -62,7 +52,7 @@ export class AheadCopy {
 	private covered: Ranges = [];
 	private readonly memory: { fd: number; [Symbol.dispose](): void };
 	private fresh = -1;
-	private pending: { spans: readonly Span[]; moves: readonly Move[]; length: bigint } | undefined;
+	private pending: { spans: readonly Span[]; copied: readonly PlacedRange[]; length: bigint } | undefined;
 
 	private constructor(
 		readonly pid: number,
@@ -171,7 +161,7 @@ export class AheadCopy {
 		spans: readonly Span[],
 		length: bigint,
 	): void {
-		this.pending = { spans, moves: findMoves(copied, this.layout), length };
+		this.pending = { spans, copied, length };
 		if (pieces.length === 0) return;
 		this.fresh = createNameless(this.dirFd) ?? -1;
 		if (this.fresh < 0) throw new KernelError("openat", EOPNOTSUPP, "of a file without a name in the images directory");
@@ -196,13 +186,13 @@ export class AheadCopy {
 		const { pending, file, fresh } = this;
 		if (pending === undefined) return;
 		this.pending = undefined;
-		moveParts(file, pending.moves);
+		moveParts(file, findMoves(pending.copied, this.layout));
 		let at = 0n;
 		for (const { to, bytes } of pending.spans) {
 			copyPart(fresh, file, { from: at, to, bytes });
 			at += bytes;
 		}
-		mustSyscall("of the pages image", SYS_ftruncate, file, pending.length);
+		setLength(file, Number(pending.length));
 	}
 
 	[Symbol.dispose](): void {

@@ -6,8 +6,9 @@ import { type ImageDir, imageFileName, KINDS } from "../images/index.ts";
 import { closeFd, readAt } from "../sys/file.ts";
 import { duplicate } from "../sys/stream-io.ts";
 import { EARLY_PAGES, encodeEarly } from "./early-pages.ts";
-import type { SegmentPages, TaskPages } from "./sink.ts";
-import { countBytes, countRanges, StreamSink } from "./stream-sink.ts";
+import { lengthOf } from "./scan.ts";
+import { countBytes, type SegmentPages, type TaskPages } from "./sink.ts";
+import { StreamSink } from "./stream-sink.ts";
 
 /** A pages file that waits for its turn. */
 interface Waiting {
@@ -38,12 +39,12 @@ export class DeferredSink extends StreamSink {
 			writer.close();
 		}
 		const own = { ...task, memFd: duplicate(memFd) };
-		this.wait(pagesId, countBytes(task.pieces), own.memFd, () => super.copyTask(own, pagesId));
+		this.wait(pagesId, Number(countBytes(task.pieces)), own.memFd, () => super.copyTask(own, pagesId));
 	}
 
 	protected override copySegment(segment: SegmentPages, pagesId: number): void {
 		const own = { ...segment, fd: duplicate(segment.fd) };
-		this.wait(pagesId, countRanges(segment.ranges), own.fd, () => super.copySegment(own, pagesId));
+		this.wait(pagesId, Number(lengthOf(segment.ranges)), own.fd, () => super.copySegment(own, pagesId));
 	}
 
 	private wait(pagesId: number, length: number, fd: number, copy: () => void): void {

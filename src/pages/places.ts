@@ -57,11 +57,14 @@ export function findPlaces(ranges: Ranges, have: readonly PlacedRange[]): Placed
 /** The parts of `wanted`, which is in `have`, both in the order of addresses, that lie elsewhere now. Pure. */
 export function findMoves(wanted: readonly PlacedRange[], have: readonly PlacedRange[]): Move[] {
 	const moves: Move[] = [];
-	for (const one of wanted)
-		for (const { start, end, offset } of findPlaces([one], have)) {
-			const to = one.offset + (start - one.start);
-			if (offset !== to) moves.push({ from: offset, to, bytes: end - start });
-		}
+	let at = 0;
+	for (const { start, end, offset } of findPlaces([...wanted], have)) {
+		while ((wanted[at]?.end ?? end) <= start) at++;
+		const one = wanted[at];
+		if (one === undefined) break;
+		const to = one.offset + (start - one.start);
+		if (offset !== to) moves.push({ from: offset, to, bytes: end - start });
+	}
 	return moves;
 }
 

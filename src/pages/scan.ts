@@ -49,6 +49,11 @@ export function appendRange(ranges: Ranges, start: bigint, end: bigint): void {
 	else ranges.push({ start, end });
 }
 
+/** Bytes in all of them. */
+export function lengthOf(ranges: Ranges): bigint {
+	return ranges.reduce((sum, { start, end }) => sum + (end - start), 0n);
+}
+
 /** What is in both lists. */
 export function intersect(a: Ranges, b: Ranges): Ranges {
 	const both: Ranges = [];

@@ -29,6 +29,13 @@ export interface TaskPages {
 	readonly early?: Ranges;
 }
 
+/** Bytes of pieces as the page pump takes them: addresses and lengths in turn. */
+export function countBytes(pieces: ArrayLike<bigint>): bigint {
+	let bytes = 0n;
+	for (let at = 1; at < pieces.length; at += 2) bytes += pieces[at] ?? 0n;
+	return bytes;
+}
+
 /** The pages of shared memory. */
 export interface SegmentPages {
 	readonly shmid: number;

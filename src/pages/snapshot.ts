@@ -5,20 +5,20 @@
 import { CriuError, ImageError, KernelError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
 import { UFFDIO_API } from "../kernel/abi/ioctl.ts";
-import { SYS_fcntl, SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
 import * as uf from "../kernel/abi/userfaultfd.ts";
 import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
-import { addressOf, mustSyscall, pump, stepSnapshot, syscall } from "../sys/host.ts";
+import { addressOf, pump, stepSnapshot, syscall } from "../sys/host.ts";
 import { CrLateTask, CrSnapshot, LATE_HUGE, LATE_SHARED, PIECE_SHARED } from "../sys/host-layout.ts";
 import { type Mapping, mapPrivate } from "../sys/memory.ts";
+import { duplicate } from "../sys/stream-io.ts";
 import type { AheadCopy } from "./ahead.ts";
 import type { PlacedRange, Span } from "./places.ts";
 import { intersect, type Ranges } from "./scan.ts";
-import { PUMP_THREADS, type TaskPages } from "./sink.ts";
+import { countBytes, PUMP_THREADS, type TaskPages } from "./sink.ts";
 import { registerRanges } from "./tracking.ts";
 
-const F_DUPFD_CLOEXEC = 1030;
 const LATE_WORDS = 4;
 const ESTALE = errnoNumber("ESTALE");
 const FEATURES =
@@ -148,10 +148,8 @@ export class Snapshot {
 		const known = ahead.copy.findCopied(ahead.mappings).map((one) => ({ ...one, isHuge: false, isCopied: true }));
 		const { now, copied } = splitPieces(task.pieces, 0n, known);
 		const pieces = BigUint64Array.from(now.flatMap((run) => run.pieces));
-		let length = 0n;
-		for (let i = 1; i < task.pieces.length; i += 2) length += task.pieces[i] ?? 0n;
 		ahead.copy.name(file);
-		ahead.copy.complete(task, copied, pieces, now.map(spanOf), length);
+		ahead.copy.complete(task, copied, pieces, now.map(spanOf), countBytes(task.pieces));
 		return true;
 	};
 
@@ -265,12 +263,8 @@ export class Snapshot {
 
 /** Where a run of pieces goes. */
 function spanOf({ offset, pieces }: PlacedPieces): Span {
-	let bytes = 0n;
-	for (let i = 1; i < pieces.length; i += 2) bytes += pieces[i] ?? 0n;
-	return { to: offset, bytes };
+	return { to: offset, bytes: countBytes(pieces) };
 }
-
-const duplicate = (fd: number) => mustSyscall("for a snapshot", SYS_fcntl, fd, F_DUPFD_CLOEXEC, 3);
 
 function pumpRun(pid: number, memFd: number, outFd: number, { offset, pieces }: PlacedPieces): void {
 	pump({ pid, memFd, outFd, offset, pieces: BigUint64Array.from(pieces), threads: PUMP_THREADS });

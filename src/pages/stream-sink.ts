@@ -7,19 +7,8 @@ import { pump } from "../sys/host.ts";
 import { PUMP_LIVE, PUMP_PIPE } from "../sys/host-layout.ts";
 import { copyToStream, writeStream } from "../sys/stream-io.ts";
 import { earlier } from "./pagemap.ts";
-import type { Ranges } from "./scan.ts";
-import { type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
-
-/** Bytes of pieces as the page pump takes them. */
-export function countBytes(pieces: BigUint64Array): number {
-	let bytes = 0n;
-	for (let at = 1; at < pieces.length; at += 2) bytes += pieces[at] ?? 0n;
-	return Number(bytes);
-}
-
-export function countRanges(ranges: Ranges): number {
-	return ranges.reduce((sum, { start, end }) => sum + Number(end - start), 0);
-}
+import { lengthOf } from "./scan.ts";
+import { countBytes, type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
 
 export class StreamSink implements PageSink {
 	readonly wantsEarly: boolean = false;
@@ -43,7 +32,7 @@ export class StreamSink implements PageSink {
 
 	protected copyTask({ pid, memFd, pieces, live }: TaskPages, pagesId: number): void {
 		using pages = this.dir.writer(KINDS.PAGES, pagesId);
-		const bytes = countBytes(pieces);
+		const bytes = Number(countBytes(pieces));
 		const { fd } = pages.openStream(bytes);
 		const flags = PUMP_PIPE | (live ? PUMP_LIVE : 0);
 		pump({ pid, memFd, outFd: fd, offset: 0n, pieces, threads: 1, flags });
@@ -62,7 +51,7 @@ export class StreamSink implements PageSink {
 
 	protected copySegment({ fd: from, size, ranges }: SegmentPages, pagesId: number): void {
 		using pages = this.dir.writer(KINDS.PAGES, pagesId);
-		const bytes = countRanges(ranges);
+		const bytes = Number(lengthOf(ranges));
 		const { fd } = pages.openStream(bytes);
 		for (const { start, end } of ranges) {
 			const last = earlier(end, size);

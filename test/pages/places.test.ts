@@ -22,6 +22,10 @@ test("ranges are placed one after the other, and moved only where they aren't at
 		{ from: 15n, to: 8n, bytes: 5n },
 		{ from: 20n, to: 13n, bytes: 5n },
 	]);
+	expect(findMoves([placed(12, 15, 2), placed(16, 18, 5), placed(30, 31, 7)], layout)).toEqual([
+		{ from: 6n, to: 5n, bytes: 2n },
+		{ from: 10n, to: 7n, bytes: 1n },
+	]);
 });
 
 test("parts move past each other's old places in any mixture of directions", () => {

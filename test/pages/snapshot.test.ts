@@ -96,6 +96,16 @@ async function dump(pid: number, fault?: string, ...more: string[]): Promise<Run
 	return { ending, output: readFileSync(log, "utf8"), images };
 }
 
+/** Dumps a program, ends it and restores it: it's as it was when it was dumped. */
+async function bringBack(pid: number): Promise<void> {
+	const { images } = await dump(pid);
+	await stage.kill(pid, 9);
+	await stage.died(pid);
+	const log = join(dir, "restore");
+	const ending = await stage.run(log, dir, [criu, "restore", "-d", "-D", images]);
+	expect({ ending, output: readFileSync(log, "utf8") }).toEqual({ ending: DONE, output: "" });
+}
+
 /** First words of the pages of an area; of shared memory that of its first page. */
 function readImage(images: string, pid: number, areas: readonly bigint[]): { area: bigint[][]; shared: bigint } {
 	using from = ImageDir.open(images);
@@ -161,12 +171,7 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 					await expectUnharmed(`snapshot ${round}`);
 					rmSync(images, { recursive: true });
 				}
-				const { images } = await dump(pid);
-				await stage.kill(pid, 9);
-				await stage.died(pid);
-				const log = join(dir, "restore");
-				const ending = await stage.run(log, dir, [criu, "restore", "-d", "-D", images]);
-				expect({ ending, output: readFileSync(log, "utf8") }).toEqual({ ending: DONE, output: "" });
+				await bringBack(pid);
 				await expectUnharmed("the restore");
 				await stage.kill(pid, 9);
 				await stage.died(pid);
@@ -199,12 +204,7 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 					await expectUnharmed(`${action} at ${point}`);
 				}
 				command(SLOWLY | GROW);
-				const { images } = await dump(pid);
-				await stage.kill(pid, 9);
-				await stage.died(pid);
-				const log = join(dir, "restore");
-				const ending = await stage.run(log, dir, [criu, "restore", "-d", "-D", images]);
-				expect({ ending, output: readFileSync(log, "utf8") }).toEqual({ ending: DONE, output: "" });
+				await bringBack(pid);
 				command(0);
 				await expectUnharmed("the restore");
 				await stage.kill(pid, 9);
