@@ -124,7 +124,8 @@ Everything else is printed on standard error; -o FILE -v4 writes logs, relative 
 statistics are kept with -W only. The program stands still until all is sent. A dump whose reader goes away fails, and the
 program runs on; a restore never takes a stream that was cut for a whole one, and leaves nothing behind when it fails. But
 once all was read the dump ends the program, and doesn't know what becomes of the restore. So keep it until you know:
-  set -o pipefail; criu dump -s -t PID -D - | ssh HOST criu restore -d -D - && kill -9 PID || kill -CONT PID
+  set -o pipefail; criu dump -s -t PID -D - | ssh HOST criu restore -d -D - && kill -9 PIDS || kill -CONT PIDS
+PIDS are all of the program's processes: -s has stopped each of them.
 Memory of the first process goes straight from the stream into it. That of its children, and shared memory, waits in the
 restore's memory and is freed as it's copied, so that it never takes more than the program itself.`,
 	},
