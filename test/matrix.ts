@@ -81,7 +81,7 @@ export const modes: readonly Mode[] = [
 	},
 	{
 		name: "leave-stopped",
-		title: "runs on, or stays stopped, after dump and restore when asked, and goes on unharmed",
+		title: "runs on, or stays stopped, after dumps and restores when asked, twice",
 		steps: [
 			dump("ours", "running"),
 			dump("ours", "stopped"),
@@ -89,7 +89,8 @@ export const modes: readonly Mode[] = [
 			dump("ours"),
 			restore("ours", true),
 			{ do: "continue" },
-			dump("ours", "running"),
+			dump("ours"),
+			restore("ours"),
 		],
 	},
 	{
@@ -173,6 +174,9 @@ const isControl = ({ name }: Mode) => name.startsWith("peer-") && name !== "peer
 /** Modes for scenarios about memory. */
 const ofMemory: ReadonlySet<string> = new Set(["chain", "lazy", "lazy-peer"]);
 
+/** What leave-stopped does, too: for scenarios that it isn't for. */
+const partsOfStopped: ReadonlySet<string> = new Set(["ours-ours", "leave-running"]);
+
 /** The modes that a scenario runs in. `asked`: modes for a choice of scenarios that are for this one, too. */
 export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode[] {
 	return modes.filter((mode) => {
@@ -180,8 +184,7 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 		if (scenario.refused !== undefined) return mode.name === "refused";
 		if (mode.name.endsWith("storm") && scenario.storm === 0) return false;
 		if (ofMemory.has(mode.name) && !scenario.memory) return false;
-		// It is a part of leave-stopped.
-		if (mode.name === "leave-running" && !scenario.skipModes.has("leave-stopped") && !asked.includes(mode.name))
+		if (partsOfStopped.has(mode.name) && !scenario.skipModes.has("leave-stopped") && !asked.includes(mode.name))
 			return false;
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
