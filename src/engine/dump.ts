@@ -273,6 +273,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	faultPoint("dump:end");
 	memory.settle(dir);
 	progress.succeed();
+	context.files.conclude();
 	log.info(`Dumped ${describeProcess(target)}`);
 	const stats = dumpStats(pages, timings, held);
 	const statsDir = options.workDir ?? (options.imagePipe === undefined ? options.imagesDir : undefined);

@@ -115,6 +115,8 @@ export interface FileRegistry {
 	arrange(order: (entries: readonly file_entry[]) => file_entry[]): void;
 	/** Work that completes images of kinds when files.img is written. */
 	atEnd(work: (dir: ImageDir) => void): void;
+	/** What is for the user only: done once the dump is whole and nothing stands any more. */
+	afterwards(work: () => void): void;
 	/** What takes back a change outside of the images directory if the dump fails. */
 	onFailure(undo: () => void): void;
 }

@@ -27,6 +27,7 @@ export class FileTable implements FileRegistry {
 	private nextId = 1;
 	private readonly orders: ((entries: readonly file_entry[]) => file_entry[])[] = [];
 	private readonly lastWork: ((dir: ImageDir) => void)[] = [];
+	private readonly remarks: (() => void)[] = [];
 	private readonly undoing: (() => void)[] = [];
 
 	constructor(private readonly context: DumpContext) {}
@@ -97,6 +98,15 @@ export class FileTable implements FileRegistry {
 
 	atEnd(work: (dir: ImageDir) => void): void {
 		this.lastWork.push(work);
+	}
+
+	afterwards(work: () => void): void {
+		this.remarks.push(work);
+	}
+
+	/** Does what waited for the end of the dump. */
+	conclude(): void {
+		for (const work of this.remarks.splice(0)) work();
 	}
 
 	onFailure(undo: () => void): void {

@@ -20,7 +20,7 @@ import { checkInner, corruptImage } from "./image-checks.ts";
 import { keyOfPipe, planInherited } from "./inherit-fd.ts";
 import { keptFilesOf, keptPath, planShare } from "./kept-files.ts";
 import { collectFds, readPoll } from "./open-files.ts";
-import { findHolders, showHolders } from "./outside-holders.ts";
+import { findHoldersOf, showHolders } from "./outside-holders.ts";
 import { dumpPipeData, PIPES, type PipeStore, packetsOf, planPipeContent } from "./pipe-data.ts";
 
 const PIPE_LINK = new TextEncoder().encode("pipe:[");
@@ -71,7 +71,7 @@ export function findPacketBlockers(file: FdFacts, store: PipeStore, context: Dum
 	];
 }
 
-/** Says who else has an end that the tree hasn't, when the kernel knows of such an end: the restored tree won't be joined to it. */
+/** Says, when all is done, who else has an end that the tree hasn't, when the kernel knows of such an end: the restored tree won't be joined to it. */
 function noteOutsideEnds(file: FdFacts, context: DumpContext): void {
 	const { ino } = file.stat;
 	const ends = context.once("pipe-ends", () => {
@@ -87,15 +87,21 @@ function noteOutsideEnds(file: FdFacts, context: DumpContext): void {
 	if (ends.get(ino) === 3 || readPoll(file.ownFd, 0) !== 0) return;
 	const key = keyOfPipe(pipeIdOf(file));
 	if (isExternal(key, context) || isExternal(key.replace(":", ""), context)) return;
-	context.once(`outside-pipe:${ino}`, () =>
-		context.files.atEnd(() => {
-			const holders = findHolders((link) => showPath(link) === key, context);
-			log.warn(
-				`${key}: its other end belongs to ${showHolders(holders)}; a restore gives the program ` +
-					`that end back only with --inherit-fd fd[N]:${key}`,
-			);
-		}),
-	);
+	context
+		.once("outside-pipes", () => {
+			const pipes = new Set<string>();
+			context.files.afterwards(() => tellOutsidePipes(pipes, context));
+			return pipes;
+		})
+		.add(key);
+}
+
+function tellOutsidePipes(pipes: ReadonlySet<string>, context: DumpContext): void {
+	for (const [key, holders] of findHoldersOf(pipes, context))
+		log.warn(
+			`${key}: its other end belongs to ${showHolders(holders)}; a restore gives the program ` +
+				`that end back only with --inherit-fd fd[N]:${key}`,
+		);
 }
 
 function dumpPipe(file: FdFacts, id: number, context: DumpContext): file_entry {

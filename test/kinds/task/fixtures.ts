@@ -73,6 +73,7 @@ export function dumpContext(options: Partial<Options> = {}): DumpContext {
 			arrange() {},
 			atEnd() {},
 			onFailure() {},
+			afterwards() {},
 			addMapped: () => 1,
 			addDirectory: () => 1,
 		},
