@@ -13,16 +13,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define CHUNK (4ul << 20)
-/* Jobs that small need no memory of their own: a tree has hundreds of them, and fresh memory costs more than the copying. */
+/* What a thread takes at a time. */
+#define CHUNK (1ul << 20)
+/* What is read before it's written: it stays in the processor's cache, and fresh memory costs more than copying it. */
+#define BUFFER (128ul << 10)
+/* Below that no second thread is worth its start. */
 #define SMALL (1ul << 20)
 #define SMALL_PIECES 1024
 #define PAGE 4096ul
 #define MAX_IOV 64
 #define MAX_THREADS 16
 
-/* For small jobs. They run in the calling thread, which is always the same one. */
-static uint8_t small_buffer[SMALL] __attribute__((aligned(4096)));
+/* The calling thread's, which is always the same one. */
+static uint8_t first_buffer[BUFFER] __attribute__((aligned(4096)));
 static uint64_t small_starts[SMALL_PIECES];
 
 struct job {
@@ -188,23 +191,25 @@ static void copy_chunks(struct job *job, uint8_t *buffer)
 		uint64_t at = atomic_fetch_add(&job->next, CHUNK);
 		if (at >= job->total)
 			break;
-		uint64_t bytes = job->total - at < CHUNK ? job->total - at : CHUNK;
-		if (read_span(job, at, buffer, bytes) || write_span(job, at, buffer, bytes))
-			break;
-		cr_progress_count(bytes);
+		uint64_t end = job->total - at < CHUNK ? job->total : at + CHUNK;
+		for (uint64_t bytes; at < end; at += bytes) {
+			bytes = end - at < BUFFER ? end - at : BUFFER;
+			if (read_span(job, at, buffer, bytes) || write_span(job, at, buffer, bytes))
+				return;
+			cr_progress_count(bytes);
+		}
 	}
 }
 
 static void *work(void *arg)
 {
 	struct job *job = arg;
-	uint8_t *buffer = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buffer == MAP_FAILED) {
-		report(job, -errno, 0, 0);
+	uint8_t *buffer = mmap(NULL, BUFFER, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* Another thread does it alone. */
+	if (buffer == MAP_FAILED)
 		return NULL;
-	}
 	copy_chunks(job, buffer);
-	munmap(buffer, CHUNK);
+	munmap(buffer, BUFFER);
 	return NULL;
 }
 
@@ -215,7 +220,7 @@ static void copy_by_threads(struct job *job, uint32_t wanted)
 
 	while (started < wanted - 1 && pthread_create(&threads[started], NULL, work, job) == 0)
 		started++;
-	work(job);
+	copy_chunks(job, first_buffer);
 	for (uint32_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 }
@@ -243,12 +248,9 @@ int64_t cr_pump(struct cr_pump *request)
 	wanted = request->nr_threads < 1 ? 1 : request->nr_threads > MAX_THREADS ? MAX_THREADS : request->nr_threads;
 	if (request->flags & (CR_PUMP_STREAM | CR_PUMP_PIPE))
 		wanted = 1;
-	if (wanted > 1 + job.total / (2 * CHUNK))
-		wanted = 1 + job.total / (2 * CHUNK);
-	if (job.total <= SMALL)
-		copy_chunks(&job, small_buffer);
-	else
-		copy_by_threads(&job, wanted);
+	if (wanted > 1 + job.total / (2 * SMALL))
+		wanted = 1 + job.total / (2 * SMALL);
+	copy_by_threads(&job, wanted);
 	if (!is_small)
 		munmap(starts, table);
 	return job.error ? job.error : (int64_t)job.total;
