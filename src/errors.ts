@@ -61,19 +61,37 @@ export class ImageError extends CriuError {
 	}
 }
 
+/** What helps, as a rule, when a system call fails so. */
+const REMEDIES: Readonly<Record<string, string>> = {
+	EACCES: "run criu as root, and see in the kernel's log (dmesg) whether a security module forbids it",
+	EBUSY: "end what uses it, or try again",
+	EDQUOT: "raise the disk quota, or free space",
+	EMFILE: "raise criu's limit of open files (ulimit -n)",
+	ENFILE: "raise the system's limit of open files (sysctl fs.file-max)",
+	ENOMEM: "free memory, or raise the memory limit of criu's cgroup",
+	ENOSPC: "free space, or name another directory with -D",
+	ENOSYS: 'run a kernel that has this call; "criu check" tells what is missing',
+	EPERM: "run criu as root with all capabilities, and see whether seccomp or a security module forbids the call",
+	EROFS: "name a directory that can be written with -D",
+	ESRCH: "try again: a process has ended meanwhile",
+};
+const LAST_REMEDY = "look into the kernel's log (dmesg) and, with -v4, into criu's";
+
 /** A system call failed. `errno` is positive. */
 export class KernelError extends CriuError {
 	readonly syscall: string;
 	readonly errno: number;
+	readonly what: string;
 
 	constructor(syscall: string, errno: number, what = "", options: CriuErrorOptions = {}) {
-		super(
-			errnoName(errno),
-			`${syscall}${what === "" ? "" : ` ${what}`}: ${errnoText(errno)} (${errnoName(errno)})`,
-			options,
-		);
+		const name = errnoName(errno);
+		super(name, `${syscall}${what === "" ? "" : ` ${what}`}: ${errnoText(errno)} (${name})`, {
+			remedy: REMEDIES[name] ?? LAST_REMEDY,
+			...options,
+		});
 		this.syscall = syscall;
 		this.errno = errno;
+		this.what = what;
 	}
 }
 
@@ -94,6 +112,18 @@ export class BlockedError extends CriuError {
 	constructor(message: string, blockers: readonly CriuError[]) {
 		super("BLOCKED", message, { ...(blockers[0]?.remedy === undefined ? {} : { remedy: blockers[0].remedy }) });
 		this.blockers = blockers;
+	}
+}
+
+/** Does work on an object, which a failing system call doesn't know by the name that users do: it's told with the error. */
+export function about<T>(object: () => string, work: () => T): T {
+	try {
+		return work();
+	} catch (error) {
+		if (!(error instanceof KernelError) || /\bpid \d|\/proc\/\d/.test(error.what)) throw error;
+		const { syscall, errno, what, remedy, where } = error;
+		const options = { cause: error.cause, where, ...(remedy === undefined ? {} : { remedy }) };
+		throw new KernelError(syscall, errno, `${what} (${object()})`.trimStart(), options);
 	}
 }
 

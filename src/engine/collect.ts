@@ -7,7 +7,7 @@ import type { ProgramResult } from "../agent/channel.ts";
 import { infectTogether } from "../agent/infect.ts";
 import { cureTogether, type InjectedAgent, type InjectionFacts } from "../agent/injected.ts";
 import { Program } from "../agent/program.ts";
-import { BugError } from "../errors.ts";
+import { about, BugError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import {
 	type core_entry,
@@ -204,7 +204,10 @@ export function collectTasks(
 		const prepared = batch.map((task) => {
 			const own = factsOf.get(task);
 			if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
-			return prepareTask(task, own, context);
+			return about(
+				() => `pid ${task.pid}`,
+				() => prepareTask(task, own, context),
+			);
 		});
 		collected.push(...collectTogether(prepared, context, adopt));
 	}

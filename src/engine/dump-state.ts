@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What is shared by all stages of a dump, and what stands against one.
 
-import { CriuError } from "../errors.ts";
+import { about, CriuError } from "../errors.ts";
 import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { create, type ImageDir } from "../images/index.ts";
 import { FileTable } from "../kinds/file/file-table.ts";
@@ -49,11 +49,15 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 	// What isn't his can't even be looked at with his rights.
 	if (foreign.length > 0) return foreign;
 	const found: CriuError[] = [];
-	for (const task of tasks) {
-		found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
-		found.push(...findTimeNamespaceBlockers(task, context));
-		for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
-	}
+	for (const task of tasks)
+		about(
+			() => `pid ${task.pid}`,
+			() => {
+				found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
+				found.push(...findTimeNamespaceBlockers(task, context));
+				for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
+			},
+		);
 	return found.concat(findShapeBlockers(tasks, dead));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All files that a dump has met: gives them their ids and collects files.img.
 
-import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { about, type CriuError, UnsupportedError } from "../../errors.ts";
 import type { fd_types, file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type ImageDir, KINDS } from "../../images/index.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
@@ -18,6 +18,10 @@ const NONE: CriuError[] = [];
 
 function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
 	return FILE_KINDS.find((kind) => kind.matches(file));
+}
+
+function nameFile({ task, fd, link }: FdFacts): string {
+	return `pid ${task.pid}: fd ${fd} (${showPath(link)})`;
 }
 
 /** One for each dump. */
@@ -67,7 +71,13 @@ export class FileTable implements FileRegistry {
 			return this.newId();
 		});
 		// Known by its id from here on: it may be on its way through itself.
-		if (isNew) this.add(kind.dump(file, id, this.context));
+		if (isNew)
+			this.add(
+				about(
+					() => nameFile(file),
+					() => kind.dump(file, id, this.context),
+				),
+			);
 		const added = { id, type: kind.type };
 		this.added.set(file.sameAs ?? file, added);
 		return added;
@@ -78,18 +88,20 @@ export class FileTable implements FileRegistry {
 		if (file.sameAs !== undefined && this.unblocked.has(file.sameAs)) return locks;
 		const kind = this.kindOf(file);
 		if (kind !== undefined && !("unsupported" in kind)) {
-			const found = kind.findBlockers?.(file, this.context) ?? NONE;
+			const found = about(
+				() => nameFile(file),
+				() => kind.findBlockers?.(file, this.context) ?? NONE,
+			);
 			if (found.length > 0) return [...found, ...locks];
 			this.unblocked.add(file);
 			return locks;
 		}
-		const object = `pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)})`;
 		const what =
 			kind === undefined
 				? "is of an unknown kind"
 				: `is ${/^[aeio]/.test(kind.name) ? "an" : "a"} ${kind.name}: ${kind.reason}`;
 		const remedy = kind?.remedy ?? "close it in the program first";
-		return [new UnsupportedError("UNSUPPORTED_FILE", `${object} ${what}`, { remedy }), ...locks];
+		return [new UnsupportedError("UNSUPPORTED_FILE", `${nameFile(file)} ${what}`, { remedy }), ...locks];
 	}
 
 	arrange(order: (entries: readonly file_entry[]) => file_entry[]): void {
@@ -114,7 +126,10 @@ export class FileTable implements FileRegistry {
 	}
 
 	addMapped(task: DumpedTask, link: Uint8Array, fd: number): number {
-		const stat = statFd(fd);
+		const stat = about(
+			() => `pid ${task.pid}: ${showPath(link)}`,
+			() => statFd(fd),
+		);
 		const key = `mapped:${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
 		const make = () => this.addNamed(task, link, fd);
 		return (stat.mode & S_IFMT) === S_IFREG ? this.context.once(key, make) : make();

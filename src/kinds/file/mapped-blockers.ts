@@ -2,7 +2,7 @@
 // What stops a dump because of the executable or a mapped file: deleted and too large to travel, or known by another name
 // only. Descriptors have the same checks in reg-file.ts. Source: proc_pid_map_files(5).
 
-import { type CriuError, isErrno } from "../../errors.ts";
+import { about, type CriuError, isErrno } from "../../errors.ts";
 import { O_PATH } from "../../kernel/abi/fcntl.ts";
 import { mapFilePath, readLink } from "../../kernel/procfs/links.ts";
 import { openAt, scopedFd, statFd, statPath } from "../../sys/file.ts";
@@ -17,7 +17,10 @@ const decoder = new TextDecoder("latin1");
 function findLinkBlockers(task: DumpedTask, path: string, what: string, context: DumpContext): CriuError[] {
 	try {
 		using file = scopedFd(openAt(path, O_PATH));
-		return findPathBlockers({ task, link: readLink(path), stat: statFd(file.fd), ownFd: file.fd }, what, context);
+		return about(
+			() => path,
+			() => findPathBlockers({ task, link: readLink(path), stat: statFd(file.fd), ownFd: file.fd }, what, context),
+		);
 	} catch (error) {
 		// A task without an executable, or a mapping without a file: the memory kind's business.
 		if (isErrno(error, "ENOENT")) return [];
