@@ -226,8 +226,10 @@ export interface TaskPlan extends ThreadPlan {
 	readonly numbers: FdNumbers;
 	/** The agent's own memory in the new process, [start, end). */
 	readonly area: { readonly start: bigint; readonly end: bigint };
-	/** Start of a large range of addresses that nothing of the task will use: room for temporary mappings. */
+	/** Start of a large range of addresses that nothing of the task will use: room for mappings that one thing needs while it's made. */
 	readonly scratch: bigint;
+	/** The same for mappings that stay while files are made, each at an offset of its own (`LASTING`). */
+	readonly lasting: bigint;
 	/** Mappings whose missing pages come later (--lazy-pages). */
 	readonly lazy: { start: bigint; end: bigint }[];
 	/** Paths that exist on disk only until the restore is over (ghosts); removed if it fails. */

@@ -28,6 +28,7 @@ import {
 	type ThreadImage,
 	type ThreadPlan,
 } from "../kinds/kind.ts";
+import { LASTING_ROOM } from "../kinds/lasting.ts";
 import { readRuns } from "../kinds/mm/mm-pages.ts";
 import { planTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
@@ -265,7 +266,7 @@ function takeTurns(tasks: readonly PlannedTask[]): void {
 	}
 }
 
-type SharedParts = Pick<TaskPlan, "area" | "scratch" | "temporaryPaths" | "undo" | "orphanMasters">;
+type SharedParts = Pick<TaskPlan, "area" | "scratch" | "lasting" | "temporaryPaths" | "undo" | "orphanMasters">;
 
 /** A plan with room for programs of that size, whether all of them fit or not. */
 function planWithin(room: number, context: Restore, images: DumpImages): PlannedTree {
@@ -277,9 +278,11 @@ function planWithin(room: number, context: Restore, images: DumpImages): Planned
 	const end = start + BigInt(layout.areaLength);
 	const restored = images.tasks.flatMap(({ fds }) => fds.map(({ fd }) => fd));
 	const table = new FdNumberTable([...restored, ...listWatchedNumbers(images.files.values())]);
+	const lasting = (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n);
 	const shared: SharedParts = {
 		area: { start, end },
-		scratch: (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n),
+		lasting,
+		scratch: lasting + LASTING_ROOM,
 		temporaryPaths: [],
 		undo: [],
 		orphanMasters: [],

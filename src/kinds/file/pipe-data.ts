@@ -14,6 +14,7 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { closeFd } from "../../sys/file.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
+import { LASTING } from "../lasting.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
 import { lookIntoPipe } from "./pipe-peek.ts";
@@ -236,17 +237,18 @@ export function planPipeContent(
 		return fd;
 	});
 	const length = bufferLength(context);
+	const buffer = plan.lasting + LASTING.pipes;
 	keptFilesOf(plan).borrow("pipe buffer", {
 		begin: () =>
-			program.syscall("map a buffer", nr.SYS_mmap, [plan.scratch, length, PROT_READ_WRITE, BUFFER_FLAGS, -1, 0], {
-				check: { equal: plan.scratch },
+			program.syscall("map a buffer", nr.SYS_mmap, [buffer, length, PROT_READ_WRITE, BUFFER_FLAGS, -1, 0], {
+				check: { equal: buffer },
 				remedies: { ENOMEM: "free memory" },
 			}),
-		end: (last) => last.syscall("unmap the buffer", nr.SYS_munmap, [plan.scratch, length]),
+		end: (last) => last.syscall("unmap the buffer", nr.SYS_munmap, [buffer, length]),
 	});
-	program.fill(`read the content of pipe ${pipeId}`, nr.SYS_pread64, [image, plan.scratch, bytes, offset]);
+	program.fill(`read the content of pipe ${pipeId}`, nr.SYS_pread64, [image, buffer, bytes, offset]);
 	if (packets.length > 0) program.syscall("write packets", nr.SYS_fcntl, [writeEnd, F_SETFL, O_DIRECT | O_NONBLOCK]);
-	let at = plan.scratch;
+	let at = buffer;
 	for (const piece of packets.length > 0 ? packets : [bytes]) {
 		program.syscall(`fill pipe ${pipeId}`, nr.SYS_write, [writeEnd, at, piece], { check: { equal: piece } });
 		at += BigInt(piece);

@@ -11,6 +11,7 @@ import { statFd } from "../../sys/file.ts";
 import { corruptImage } from "../file/image-checks.ts";
 import { keptFilesOf } from "../file/kept-files.ts";
 import type { FdArg, FilePlan } from "../kind.ts";
+import { LASTING } from "../lasting.ts";
 import { planIntOption } from "./sk-opts.ts";
 import { QUEUES_FILE, type QueueMessage } from "./sk-queue.ts";
 import { nameModel, type UnixModel } from "./unix-model.ts";
@@ -18,8 +19,6 @@ import { usualBuffers } from "./usual-buffers.ts";
 
 const PAGE = 4096;
 /** Where the image and a message lie, from the start of the room for temporary mappings. */
-const IMAGE_AT = 1n << 36n;
-const MESSAGE_AT = 1n << 35n;
 const MESSAGE_SIZE = 4096;
 const AT = { header: 0, iov: 64, name: 128, control: 256 } as const;
 const FLAGS = so.MSG_DONTWAIT | so.MSG_NOSIGNAL;
@@ -38,7 +37,7 @@ const SEND_REMEDIES = {
 /** Maps the image once for each task; gives where. */
 function mapImage({ program, plan, context }: FilePlan): bigint {
 	const kept = keptFilesOf(plan);
-	const at = plan.scratch + IMAGE_AT;
+	const at = plan.lasting + LASTING.queues;
 	let size = 0;
 	const image = kept.pass(QUEUES_FILE, () => {
 		const fd = context.dir.openFile(QUEUES_FILE);
@@ -60,7 +59,7 @@ function mapImage({ program, plan, context }: FilePlan): bigint {
 }
 
 function mapMessage({ program, plan }: FilePlan): bigint {
-	const at = plan.scratch + MESSAGE_AT;
+	const at = plan.lasting + LASTING.message;
 	const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 	keptFilesOf(plan).borrow("socket message", {
 		begin: () =>

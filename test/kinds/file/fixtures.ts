@@ -138,7 +138,7 @@ export function planEntry(kind: FileKind, entry: file_entry, context: RestoreCon
 }
 
 export function filePlan(): TaskPlan {
-	return { ...emptyPlan(), numbers: new FakeNumbers(), scratch: 0x10000000n };
+	return { ...emptyPlan(), numbers: new FakeNumbers(), scratch: 0x10000000n, lasting: 0x20000000n };
 }
 
 export function regEntry(id: number, name: string | Uint8Array, fields: Partial<reg_file_entry> = {}): file_entry {

@@ -138,6 +138,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 		final: {},
 		area: { start: 0n, end: 0n },
 		scratch: 0n,
+		lasting: 0n,
 		temporaryPaths: [],
 		orphanMasters: [],
 		undo: [],
