@@ -109,17 +109,20 @@ static void look_at_path(const struct cr_fds *request, struct cr_fd *one)
 }
 
 /* Handles (O_PATH) have no owner. */
-static void read_owner(struct cr_fd *one)
+static int64_t read_owner(struct cr_fds *request, struct cr_fd *one)
 {
 	struct f_owner_ex owner;
 
 	if (fcntl(one->own_fd, F_GETOWN_EX, &owner) < 0)
-		return;
+		return errno == EBADF ? 0 : failed(request, CR_FDS_FCNTL);
 	one->signum = fcntl(one->own_fd, F_GETSIG);
+	if (one->signum < 0)
+		return failed(request, CR_FDS_FCNTL);
 	one->owner_type = owner.type;
 	one->owner = owner.pid;
-	if (owner.pid != 0)
-		fcntl(one->own_fd, F_GETOWNER_UIDS, one->owner_uids);
+	if (owner.pid != 0 && fcntl(one->own_fd, F_GETOWNER_UIDS, one->owner_uids) < 0)
+		return failed(request, CR_FDS_FCNTL);
+	return 0;
 }
 
 static int64_t look(struct cr_fds *request, const struct folders *at, struct cr_fd *one)
@@ -142,14 +145,14 @@ static int64_t look(struct cr_fds *request, const struct folders *at, struct cr_
 	one->own_fd = syscall(SYS_pidfd_getfd, request->pidfd, one->fd, 0);
 	if (one->own_fd < 0)
 		return failed(request, CR_FDS_GETFD);
-	if (statx(one->own_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0) {
-		ret = failed(request, CR_FDS_STATX);
+	ret = statx(one->own_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0 ? failed(request, CR_FDS_STATX) :
+										       read_owner(request, one);
+	if (ret < 0) {
 		close(one->own_fd);
 		one->own_fd = -1;
 		return ret;
 	}
 	memcpy(one->status, &status, sizeof(one->status));
-	read_owner(one);
 	look_at_path(request, one);
 	return 0;
 }

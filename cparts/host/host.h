@@ -158,6 +158,7 @@ struct cr_fd {
 #define CR_FDS_READLINK 3
 #define CR_FDS_GETFD 4
 #define CR_FDS_STATX 5
+#define CR_FDS_FCNTL 6
 
 struct cr_fds {
 	uint64_t list;       /* address of struct cr_fd[nr], zeroed but for fd and other_fd */

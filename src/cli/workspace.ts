@@ -19,7 +19,10 @@ export function openWorkspace(options: Options, command: string): Options {
 	try {
 		process.chdir(workDir);
 	} catch (error) {
-		throw new UsageError("WORK_DIR", `Can't change directory to work dir ${workDir}`, { cause: error });
+		throw new UsageError("WORK_DIR", `Can't change directory to work dir ${workDir}`, {
+			cause: error,
+			remedy: "check the directory's permissions, or name another one with -W",
+		});
 	}
 	try {
 		openLog(options.logFile);

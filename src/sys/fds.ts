@@ -16,7 +16,7 @@ const BATCH = 512;
 const FIRST_TEXT = 256 * 1024;
 /** No fdinfo can honestly be larger: an epoll with a million files. */
 const MAX_TEXT = 1 << 28;
-const CALLS = ["open", "open", "read", "readlink", "pidfd_getfd", "statx"];
+const CALLS = ["open", "open", "read", "readlink", "pidfd_getfd", "statx", "fcntl"];
 /** Offsets in `struct statx`: of the type, and of what else tells one file from others (inode, device). */
 const STATX_MODE = 0x1c;
 const SAME_FILE = [0x20, 0x24, 0x88, 0x8c];

@@ -4,7 +4,7 @@
 
 import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
-import { BugError, KernelError } from "../errors.ts";
+import { CriuError, KernelError } from "../errors.ts";
 import { SYS_fcntl, SYS_memfd_create, syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import { hostLibraryBytes } from "./embedded.ts";
 import {
@@ -74,8 +74,13 @@ function openSealedMemfd(bytes: Uint8Array): number {
 	});
 	const name = new TextEncoder().encode("criu-host\0");
 	const fd = Number(libc.symbols.syscall(SYS_memfd_create, ptr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING, 0));
-	if (fd < 0) throw new BugError("cannot create a memfd for the host library");
-	for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+	const remedy = "free memory, or raise the memory limit of criu's cgroup";
+	if (fd < 0) throw new CriuError("HOST_LIBRARY", "no memfd can be made for criu's own library", { remedy });
+	try {
+		for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+	} catch (cause) {
+		throw new CriuError("HOST_LIBRARY", "criu's own library can't be written into a memfd", { cause, remedy });
+	}
 	libc.symbols.syscall(SYS_fcntl, fd, F_ADD_SEALS, F_SEAL_ALL);
 	return fd;
 }

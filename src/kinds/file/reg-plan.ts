@@ -116,7 +116,7 @@ export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: R
 	if (words.length !== reg.buildId.length || words.some((word, i) => word !== reg.buildId[i]))
 		throw changed(
 			path,
-			"it's another build of the program",
+			found === undefined ? "no build-id can be read from it" : "it's another build of the program",
 			"put back the file as it was, or use --file-validation filesize",
 		);
 }
