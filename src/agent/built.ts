@@ -136,7 +136,7 @@ export class BuiltProcess {
 			site.prepare(slot);
 			execFd = createExecutable(
 				buildAgentElf(agentBlob(), {
-					loadAt: area + BigInt(layout.areaLength) + 0x10000n,
+					loadAt: area + BigInt(layout.reserved) + 0x10000n,
 					area,
 					areaLength: layout.areaLength,
 					areaFd: request.areaFd,

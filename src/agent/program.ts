@@ -157,7 +157,7 @@ export class Program {
 	}
 
 	/** Gives an open descriptor the number that it's to have; `flags`: O_CLOEXEC or 0. */
-	move(what: string, fd: Arg, number: number, flags = 0, options?: OpOptions): OpRef {
+	move(what: What, fd: Arg, number: number, flags = 0, options?: OpOptions): OpRef {
 		return this.push(OP_MOVE, 0, [fd, number, flags], what, options);
 	}
 

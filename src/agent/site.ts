@@ -33,6 +33,8 @@ export interface SiteLayout {
 	/** Agents besides the first. */
 	readonly others: number;
 	readonly areaLength: number;
+	/** Addresses that are free for it in all tasks, from its start on. */
+	readonly reserved: number;
 }
 
 const toPages = (bytes: number) => Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
@@ -42,7 +44,13 @@ export function layOutSite(programBytes: number, others: number): SiteLayout {
 	const programLength = toPages(programBytes);
 	const windows = Math.min(WINDOWS, others + 1);
 	const areaLength = AREA_PROGRAM + windows * programLength + AGENT_STACK + others * SLOT + INIT_SLOT;
-	return { programLength, windows, others, areaLength };
+	return { programLength, windows, others, areaLength, reserved: areaLength };
+}
+
+/** The same area with smaller rooms for programs: addresses cost nothing, but memory is taken and cleared at once. */
+export function shrinkSite(layout: SiteLayout, programBytes: number): SiteLayout {
+	const { others, programLength, reserved } = layout;
+	return { ...layOutSite(Math.min(programBytes, programLength), others), reserved };
 }
 
 /** The slot of the root task's agent (0) or of another one. */

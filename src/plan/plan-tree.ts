@@ -4,7 +4,7 @@
 import { findHole } from "../agent/injected.ts";
 import { PAGE_SIZE } from "../agent/layout.ts";
 import { type OpRef, Program, sizeProgram } from "../agent/program.ts";
-import { layOutSite, type SiteLayout } from "../agent/site.ts";
+import { layOutSite, type SiteLayout, shrinkSite } from "../agent/site.ts";
 import { BugError, CriuError } from "../errors.ts";
 import type { file_entry } from "../images/gen/fdinfo_pb.ts";
 import { remap_type } from "../images/gen/file_pb.ts";
@@ -41,6 +41,8 @@ const SCRATCH_ALIGN = 1n << 30n;
 /** Bytes of program for each mapping, descriptor, file and run of pages: generous, the area is only addresses until used. */
 const PER_ITEM = 1024;
 const BASE_ROOM = 512 * 1024;
+/** For programs that aren't planned: such as make children by the batch. */
+const LEAST_ROOM = 128 * 1024;
 /** What a second plan may take more than the first: its addresses differ, and with them texts of a few bytes. */
 const PROGRAM_SLACK = 64 * 1024;
 /** The kernel keeps out of the last page below the border of user space. */
@@ -185,13 +187,19 @@ export function planTree(options: Options, dir: ImageDir, images: DumpImages): P
 	const room = Math.max(...images.tasks.map((task) => estimateProgram(task, images, context)));
 	const tree = planWithin(room, context, images);
 	const needed = sizeLargest(tree);
-	if (needed <= tree.layout.programLength) return tree;
+	if (needed <= tree.layout.programLength) return withRoom(tree, needed);
 	// Things that the estimate doesn't count, such as waiting signals, can be many.
 	tree.numbers.closePasses();
 	const larger = planWithin(needed + PROGRAM_SLACK, new Restore(options, dir, images, steps), images);
-	if (sizeLargest(larger) <= larger.layout.programLength) return larger;
+	const size = sizeLargest(larger);
+	if (size <= larger.layout.programLength) return withRoom(larger, size);
 	larger.numbers.closePasses();
-	throw new BugError(`a plan that fits into no area: ${sizeLargest(larger)} bytes`);
+	throw new BugError(`a plan that fits into no area: ${size} bytes`);
+}
+
+/** A plan whose area has as much memory as its programs take. */
+function withRoom(tree: PlannedTree, needed: number): PlannedTree {
+	return { ...tree, layout: shrinkSite(tree.layout, Math.max(needed, LEAST_ROOM)) };
 }
 
 /** A place that is free in the address spaces of all tasks. */

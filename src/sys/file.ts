@@ -12,8 +12,12 @@ const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const STATX_BASIC_STATS = 0x7ff;
 const EMPTY = new Uint8Array(1);
+const STATX_MODE = 0x1c;
+const STATX_SIZE = 0x28;
 /** One for all calls. */
 const statxRoom = new DataView(new ArrayBuffer(256));
+/** Links in /proc are no longer than a page. */
+const linkRoom = new Uint8Array(8192);
 
 /** A path with its terminating NUL. @throws TypeError when it holds a NUL itself. */
 export function toCString(path: string | Uint8Array): Uint8Array {
@@ -59,7 +63,9 @@ export function showPath(path: string | Uint8Array): string {
 
 /** Opens with close-on-exec, relative to `dirFd` where given. @throws KernelError */
 export function openAt(path: string | Uint8Array, flags: number, mode = 0, dirFd: number = AT_FDCWD): number {
-	return mustSyscall(`of ${showPath(path)}`, nr.SYS_openat, dirFd, toCString(path), flags | O_CLOEXEC, mode);
+	const fd = syscall(nr.SYS_openat, dirFd, placePath(path), flags | O_CLOEXEC, mode);
+	if (fd < 0) throw new KernelError("openat", -fd, `of ${showPath(path)}`);
+	return fd;
 }
 
 /** Keeps a descriptor that we were given from programs that we start. @throws KernelError */
@@ -79,9 +85,9 @@ export function scopedFd(fd: number): { fd: number; [Symbol.dispose](): void } {
 
 /** Reads a symbolic link as bytes. @throws KernelError */
 export function readLinkAt(path: string | Uint8Array, dirFd: number = AT_FDCWD): Uint8Array {
-	const buffer = new Uint8Array(8192);
-	const length = mustSyscall(`of ${showPath(path)}`, nr.SYS_readlinkat, dirFd, toCString(path), buffer, buffer.length);
-	return buffer.slice(0, length);
+	const length = syscall(nr.SYS_readlinkat, dirFd, placePath(path), linkRoom, linkRoom.length);
+	if (length < 0) throw new KernelError("readlinkat", -length, `of ${showPath(path)}`);
+	return linkRoom.slice(0, length);
 }
 
 /** What statx(2) tells; device numbers are split as the kernel splits them. */
@@ -131,9 +137,19 @@ export function statFd(fd: number): FileStat {
 /** Status of a path, following symbolic links unless told otherwise. @throws KernelError */
 export function statPath(path: string | Uint8Array, options: { follow?: boolean; dirFd?: number } = {}): FileStat {
 	const flags = options.follow === false ? AT_SYMLINK_NOFOLLOW : 0;
-	const ret = syscall(nr.SYS_statx, options.dirFd ?? AT_FDCWD, placePath(path), flags, STATX_BASIC_STATS, statxRoom);
-	if (ret < 0) throw new KernelError("statx", -ret, `of ${showPath(path)}`);
+	fillStatx(options.dirFd ?? AT_FDCWD, path, flags);
 	return decodeStatx(statxRoom);
+}
+
+function fillStatx(dirFd: number, path: string | Uint8Array, flags: number): void {
+	const ret = syscall(nr.SYS_statx, dirFd, placePath(path), flags, STATX_BASIC_STATS, statxRoom);
+	if (ret < 0) throw new KernelError("statx", -ret, `of ${showPath(path)}`);
+}
+
+/** The same, but only type and size, for many files. @throws KernelError */
+export function lookAtPath(path: Uint8Array, follow: boolean): Pick<FileStat, "mode" | "size"> {
+	fillStatx(AT_FDCWD, path, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+	return { mode: statxRoom.getUint16(STATX_MODE, true), size: statxRoom.getBigUint64(STATX_SIZE, true) };
 }
 
 /** Reads up to `length` bytes at an offset; short only at the end of the file. @throws KernelError */

@@ -104,8 +104,10 @@ export function planOfDeadProcess(
 	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef | undefined {
+	const remaps = readRemaps(context);
+	if (remaps.size === 0) return undefined;
 	const pid = pidOfPath(reg.name);
-	const remap = readRemaps(context).get(reg.id);
+	const remap = remaps.get(reg.id);
 	if (remap?.type === remap_type.PROCFS && remap.id !== pid)
 		throw corruptImage("remap-fpath.img", `${showPath(reg.name)} is no file of pid ${remap.id}`);
 	if (pid === undefined || (remap !== undefined && remap.type !== remap_type.PROCFS) || !deadPids(context).has(pid))

@@ -14,6 +14,9 @@ import type { FdNumbers } from "../kind.ts";
 const FIRST_TABLE = 64;
 /** Numbers that stay free below all reserved ones, so that operations which take the lowest free one never get those. */
 const SPARE = 8;
+/** A task with so many descriptors may take so many numbers more for a while: the lowest ones that it has no files under. */
+export const LARGE_TABLE = 64;
+export const MOST_GAPS = 8;
 
 /**
  * Picks from the top of the smallest table that holds all restored descriptors: the new process then needs no larger table
@@ -48,7 +51,8 @@ export class FdNumberTable implements FdNumbers {
 	private findBottom(): number {
 		let spare = 0;
 		let at = 0;
-		for (; spare < SPARE; at++) if (!this.used.has(at)) spare++;
+		const wanted = SPARE + (this.used.size < LARGE_TABLE ? 0 : MOST_GAPS);
+		for (; spare < wanted; at++) if (!this.used.has(at)) spare++;
 		return at;
 	}
 

@@ -7,7 +7,9 @@ import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from "../../images/gen/fdinfo_pb.ts";
 import type { fown_entry } from "../../images/gen/fown_pb.ts";
 import { create } from "../../images/index.ts";
-import { F_OWNER_TID, FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
+import { AT_FDCWD, F_OWNER_TID, FD_CLOEXEC, O_CLOEXEC, O_PATH } from "../../kernel/abi/fcntl.ts";
+import { SYS_close, SYS_openat } from "../../kernel/abi/syscalls.x86_64.ts";
+import { toCString } from "../../sys/file.ts";
 import type {
 	DumpContext,
 	DumpedTask,
@@ -22,6 +24,7 @@ import type {
 	TaskPlan,
 } from "../kind.ts";
 import { firstSharer } from "../task/sharing.ts";
+import { LARGE_TABLE, MOST_GAPS } from "./fd-numbers.ts";
 import { planFown } from "./fown.ts";
 import { corruptImage, MAX_FDS } from "./image-checks.ts";
 import { FILE_KINDS, findKindOfType } from "./index.ts";
@@ -114,6 +117,7 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 	if (tables.has(image.ids.filesId)) return;
 	tables.add(image.ids.filesId);
 	const program = plan.programs.files;
+	const gaps = takeGaps(program, image.fds);
 	for (const [id, fds] of groups) {
 		const entry = context.files.get(id);
 		const [first] = fds;
@@ -133,6 +137,24 @@ function planFds(image: TaskImage, plan: TaskPlan, context: RestoreContext): voi
 		};
 		planDescription(entry, { program, plan, context, image }, made, place, plan.programs.state);
 	}
+	for (const number of gaps) program.syscall("free a number that was taken", SYS_close, [number]);
+}
+
+/**
+ * Takes the lowest numbers that a large table leaves free: what is opened in the order of its numbers has them from the start
+ * then, and needn't be moved. Gives the numbers to close.
+ */
+function takeGaps(program: Program, fds: readonly fdinfo_entry[]): readonly number[] {
+	if (fds.length < LARGE_TABLE) return [];
+	const used = new Set(fds.map(({ fd }) => fd));
+	const gaps: number[] = [];
+	for (let number = 0; number < fds.length && gaps.length < MOST_GAPS; number++)
+		if (!used.has(number)) gaps.push(number);
+	if (gaps.length === 0) return gaps;
+	const anchor = program.syscall("take free numbers", SYS_openat, [AT_FDCWD, toCString("/"), O_PATH, 0]);
+	const places = gaps.map((number) => ({ number, flags: 0 }));
+	program.place("take free numbers", anchor, places);
+	return gaps;
 }
 
 /** Makes a description; `place` gives it a number. `later`: a program that runs when all threads are there, if it lasts so long. */
@@ -161,13 +183,15 @@ function planDescription(
 	return number;
 }
 
+const PLACE_OPTIONS = { remedies: { EBADF: "raise the limit of descriptors for criu: ulimit -Hn 1048576" } };
+
 /** Gives a description its numbers: it has been opened under any, perhaps one of them. */
 function planTargets(program: Program, opened: FdArg, fds: readonly fdinfo_entry[]): void {
 	const [first, ...others] = fds;
 	if (first === undefined) return;
 	const flagsOf = ({ flags }: fdinfo_entry) => ((flags & FD_CLOEXEC) !== 0 ? O_CLOEXEC : 0);
-	const options = { remedies: { EBADF: "raise the limit of descriptors for criu: ulimit -Hn 1048576" } };
-	if (others.length === 0) program.move(`make it fd ${first.fd}`, opened, first.fd, flagsOf(first), options);
+	const options = PLACE_OPTIONS;
+	if (others.length === 0) program.move(() => `make it fd ${first.fd}`, opened, first.fd, flagsOf(first), options);
 	else {
 		const numbers = fds.map((entry) => ({ number: entry.fd, flags: flagsOf(entry) }));
 		program.place(`make it fd ${first.fd} and ${others.length} more`, opened, numbers, options);

@@ -29,7 +29,7 @@ export function checkPath(file: string, field: string, path: Uint8Array): Uint8A
 		if (end < 0) end = path.length;
 		if (end - start > NAME_MAX) throw corruptImage(file, `${field} has a part of ${end - start} bytes`);
 		// The kernel shows no such paths; names below what is to be made and removed mustn't lead elsewhere.
-		const isDots = path.subarray(start, end).every((byte) => byte === DOT);
+		const isDots = path[start] === DOT && path[end - 1] === DOT;
 		if (isDots && (end - start === 1 || end - start === 2)) throw corruptImage(file, `${field} has a part of dots`);
 	}
 	return path;

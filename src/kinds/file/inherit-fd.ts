@@ -42,6 +42,11 @@ export function findInherited(key: string, options: Options): InheritFd | undefi
 	return options.inheritFds.find((given) => given.key.replace(/^(pipe|socket)\[/, "$1:[") === key);
 }
 
+/** The same for a file that has a path. */
+export function findInheritedFile(entry: reg_file_entry, options: Options): InheritFd | undefined {
+	return options.inheritFds.length === 0 ? undefined : findInherited(keyOfPath(entry), options);
+}
+
 /** Where the process under construction has the descriptor that was given. @throws CriuError INHERIT_FD */
 export function keepInherited(given: InheritFd, plan: TaskPlan): number {
 	const { fd, key } = given;
@@ -73,13 +78,14 @@ export function planInherited(program: Program, key: string, options: Options, p
  */
 export function planInheritedAgain(
 	program: Program,
-	key: string,
+	file: reg_file_entry,
 	flags: number,
 	options: Options,
 	plan: TaskPlan,
 ): OpRef | undefined {
-	const given = findInherited(key, options);
+	const given = findInheritedFile(file, options);
 	if (given === undefined) return undefined;
+	const key = keyOfPath(file);
 	const number = keepInherited(given, plan);
 	if ((statFd(given.fd).mode & S_IFMT) === S_IFSOCK) return planInherited(program, key, options, plan);
 	// The link of /proc itself must be followed.

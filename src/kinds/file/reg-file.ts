@@ -10,7 +10,7 @@ import { SYS_lseek } from "../../kernel/abi/syscalls.x86_64.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
 import { startsWith } from "./file-path.ts";
-import { findInherited, keyOfPath } from "./inherit-fd.ts";
+import { findInheritedFile } from "./inherit-fd.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 import { encodeRegFile } from "./reg-dump.ts";
 import { getRegFile, NO_SEEK, planAsync, planOpenReg, toOpenFlags } from "./reg-plan.ts";
@@ -50,9 +50,9 @@ function planRegFile(entry: file_entry, file: FilePlan): OpRef {
 	const fd = planOpenReg(program, entry.id, toOpenFlags(reg.flags), plan, context);
 	if ((reg.flags & O_PATH) !== 0) return fd;
 	if (reg.pos !== NO_SEEK && reg.pos !== 0n)
-		program.syscall(`go to position ${reg.pos} of ${showPath(reg.name)}`, SYS_lseek, [fd, reg.pos, SEEK_SET], {
+		program.syscall(() => `go to position ${reg.pos} of ${showPath(reg.name)}`, SYS_lseek, [fd, reg.pos, SEEK_SET], {
 			// What --inherit-fd brings in its place may be a pipe.
-			...(findInherited(keyOfPath(reg), context.options) === undefined ? {} : { check: { okOr: "ESPIPE" } }),
+			...(findInheritedFile(reg, context.options) === undefined ? {} : { check: { okOr: "ESPIPE" } }),
 			remedies: { EINVAL: "its file system takes no such position: put the file on one as that of the dump" },
 		});
 	planAsync(program, fd, reg.flags);

@@ -10,7 +10,7 @@ import { hasField } from "../../images/index.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFIFO, S_IFLNK, S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { type FileStat, showPath, statPath, toCString } from "../../sys/file.ts";
+import { lookAtPath, showPath, toCString } from "../../sys/file.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { packBuildId, readBuildId } from "./build-id.ts";
 import { planOfDeadProcess } from "./dead-process.ts";
@@ -79,9 +79,9 @@ export type Opened = "file" | "fifo";
 /** Compares a file with what it was at the dump. @throws CriuError FILE_MISSING, FILE_CHANGED */
 export function checkUnchanged(reg: reg_file_entry, path: Uint8Array, context: RestoreContext, as: Opened): void {
 	const { options } = context;
-	let stat: FileStat;
+	let stat: ReturnType<typeof lookAtPath>;
 	try {
-		stat = statPath(path, { follow: (reg.flags & fcntl.O_NOFOLLOW) === 0 });
+		stat = lookAtPath(path, (reg.flags & fcntl.O_NOFOLLOW) === 0);
 	} catch (error) {
 		const isGone = isErrno(error, "ENOENT", "ENOTDIR");
 		throw new CriuError("FILE_MISSING", `${showPath(path)} ${isGone ? "doesn't exist" : "can't be looked at"}`, {
@@ -136,7 +136,7 @@ function openKept(
 	// The link of /proc itself must be followed.
 	const wanted = flags & ~fcntl.O_NOFOLLOW;
 	return program.syscall(
-		`open ${showPath(name)} again`,
+		() => `open ${showPath(name)} again`,
 		nr.SYS_openat,
 		[fcntl.AT_FDCWD, keptPath(kept, plan), wanted, 0],
 		{
@@ -236,7 +236,7 @@ export function planOpenReg(
 	as: Opened = "file",
 ): OpRef {
 	const reg = getRegFile(id, context.files.get(id));
-	const inherited = planInheritedAgain(program, keyOfPath(reg), flags, context.options, plan);
+	const inherited = planInheritedAgain(program, reg, flags, context.options, plan);
 	if (inherited !== undefined) return inherited;
 	if (reg.ext)
 		throw new CriuError("NEEDS_INHERIT_FD", `file ${keyOfPath(reg)} was external to the dump`, {
@@ -252,7 +252,7 @@ export function planOpenReg(
 	const waitless = inProc && (flags & (fcntl.O_PATH | fcntl.O_NONBLOCK)) === 0;
 	const path = toCString(reg.name);
 	const wanted = waitless ? flags | fcntl.O_NONBLOCK : flags;
-	const fd = program.syscall(`open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, path, wanted, 0], {
+	const fd = program.syscall(() => `open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, path, wanted, 0], {
 		remedies: OPEN_REMEDIES,
 	});
 	if (waitless) program.syscall("let it wait again", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);

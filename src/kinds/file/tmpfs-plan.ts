@@ -133,7 +133,8 @@ function makeFile(program: Program, entry: tmpfs_file_entry, plan: TaskPlan, con
  * @throws ImageError, CriuError FILE_MISSING
  */
 export function planTmpfsFile(program: Program, name: Uint8Array, plan: TaskPlan, context: RestoreContext): boolean {
-	const entry = readFiles(context).get(keyOf(name));
+	const files = readFiles(context);
+	const entry = files.size === 0 ? undefined : files.get(keyOf(name));
 	if (entry === undefined) return false;
 	const maker = context.once(`tmpfs-made:${keyOf(name)}`, () => {
 		if (isTaken(name)) return undefined;
