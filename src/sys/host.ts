@@ -19,39 +19,7 @@ import {
 	PUMP_PIPE,
 	PUMP_STREAM,
 } from "./host-layout.ts";
-
-const SYMBOLS = {
-	cr_syscall: {
-		args: [FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64, FFIType.i64],
-		returns: FFIType.i64_fast,
-	},
-	cr_rewrite: { args: [FFIType.i32, FFIType.u64_fast], returns: FFIType.i64_fast },
-	cr_spawn: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_pump: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_snapshot_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_snapshot_copy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_snapshot_end: { args: [FFIType.ptr, FFIType.i32], returns: FFIType.i64_fast },
-	cr_progress_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_progress_note: { args: [FFIType.u64_fast, FFIType.i64_fast, FFIType.u64_fast], returns: FFIType.i64_fast },
-	cr_progress_hide: { args: [], returns: FFIType.i64_fast },
-	cr_progress_end: { args: [FFIType.i32], returns: FFIType.i64_fast },
-	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_guard_lazy: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_guard: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_step: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_sockopts: {
-		args: [FFIType.i32, FFIType.ptr, FFIType.u64_fast, FFIType.ptr, FFIType.ptr],
-		returns: FFIType.i64_fast,
-	},
-	cr_fds: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_close_all: { args: [FFIType.ptr, FFIType.u64_fast], returns: FFIType.i64_fast },
-	cr_pipe_peek: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_requeue: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_launch: { args: [FFIType.ptr], returns: FFIType.i64_fast },
-	cr_note_signals: { args: [FFIType.ptr, FFIType.u64_fast], returns: FFIType.i64_fast },
-	cr_cpuid: { args: [FFIType.u32, FFIType.u32, FFIType.ptr], returns: FFIType.i64_fast },
-} as const;
+import { SYMBOLS } from "./host-symbols.ts";
 
 /** The result of a thread that has ended, see stepTogether. */
 export const STEP_GONE = 0x40000000;
