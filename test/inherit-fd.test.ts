@@ -25,6 +25,7 @@ test.skipIf(reason !== undefined)(
 			expect({ out: out.trim().split("\n"), err }).toEqual({
 				out: [
 					"the log names the option True",
+					"our flags True",
 					"pipe",
 					"refused by name True",
 					"terminal, hung up True",

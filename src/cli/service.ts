@@ -44,17 +44,21 @@ function startLog({ logFile }: Options): void {
 	}
 }
 
-/** Serves until a signal ends it. `ready`: where a parent of ours waits. */
+/**
+ * Serves until a signal ends it. `ready`: where a parent of ours waits. The pid file stays: whoever has ended the service by it
+ * removes it, as scripts for the original do, and would fail if it were gone.
+ */
 function serve(socket: number, address: string, options: Options, ready: number | undefined): number {
 	const removePidfile = writePidfile(options.pidfile, process.pid);
 	try {
 		runActionScripts(options.actionScripts, "status-ready", {});
 		tellReady(options.statusFd);
 		tellReady(ready, "descriptor");
-		return runServiceLoop(socket, address);
-	} finally {
+	} catch (error) {
 		removePidfile();
+		throw error;
 	}
+	return runServiceLoop(socket, address);
 }
 
 /** Starts ourselves anew in the background, with the socket. Waits until that serves; the exit code. */

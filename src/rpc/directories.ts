@@ -144,23 +144,26 @@ export function openWorkplace(line: CommandLine, before: Options, opts: criu_opt
 		});
 	try {
 		const named = changed(before, options, "imagesDir");
-		let images: number;
+		let images: number | undefined;
 		if (named !== undefined) images = hold(openPathOfClient(named, "images-dir", client), "images-dir");
 		else if (opts.imagesDirFd !== -1)
 			images = hold(openOfClient(opts.imagesDirFd, "images_dir_fd", credentials), "images_dir_fd");
 		else if (opts.imagesDir.length > 0)
 			images = hold(openPathOfClient(requestText(opts.imagesDir), "images_dir", client), "images_dir");
-		else
-			throw new UsageError("IMAGES_DIR", "the request has neither images_dir_fd nor images_dir", {
-				remedy: "open the directory for the images and send its descriptor",
-			});
 		const workName = changed(before, options, "workDir");
-		let work = images;
+		let work: number | undefined;
 		if (workName !== undefined) work = hold(openPathOfClient(workName, "work-dir", client), "work-dir");
 		else if (Object.hasOwn(opts, "workDirFd"))
 			work = hold(openOfClient(opts.workDirFd, "work_dir_fd", credentials), "work_dir_fd");
 		else if (options.workDir !== undefined)
 			work = hold(openPathOfClient(options.workDir, "work-dir", client), "work-dir");
+		// A check has a log only.
+		if (images === undefined && line.command === "check") images = work;
+		if (images === undefined)
+			throw new UsageError("IMAGES_DIR", "the request has neither images_dir_fd nor images_dir", {
+				remedy: "open the directory for the images and send its descriptor",
+			});
+		work ??= images;
 		process.chdir(`/proc/self/fd/${work}`);
 		startLog(changed(before, options, "logFile") ?? readLogName(opts, options), client);
 		return { options: { ...options, imagesDir: pathOf(images), workDir: pathOf(work) }, close };

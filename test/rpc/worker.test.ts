@@ -50,6 +50,11 @@ describeAsRoot("a worker", () => {
 		const client = startWorker();
 		expect(client.request(Type.CHECK)).toMatchObject({ type: Type.CHECK, success: true });
 		expect(await client.worker?.stdout).toBe("Looks good.\n");
+		// The log needs a directory; which one is told by work_dir_fd alone.
+		using images = makeImagesDir();
+		const logged = { workDirFd: images.fd, logFile: Buffer.from("check.log"), logLevel: 4 };
+		expect(startWorker().request(Type.CHECK, logged)).toMatchObject({ type: Type.CHECK, success: true });
+		expect(readFileSync(join(images.dir, "check.log"), "utf8")).toContain("Request check");
 	});
 
 	test("writes and compares the CPU's properties, in one conversation", () => {
@@ -156,6 +161,9 @@ describeAsRoot("a worker", () => {
 			expect(seen.splice(0)).toEqual(["pre-dump", "query-ext-files", "post-dump"]);
 			await target.kill();
 			expect(readFileSync(join(images.dir, "dump.log"), "utf8")).toContain("Dumping finished successfully");
+			// A plain program's memory needs no field that CRIU's crit doesn't know.
+			const crit = Bun.spawnSync([CRIU, "crit", "decode", "-i", join(images.dir, `mm-${target.pid}.img`)]);
+			expect({ code: crit.exitCode, err: crit.stderr.toString() }).toEqual({ code: 0, err: "" });
 			const failed = talk(startWorker(), Type.RESTORE, {}, "post-restore");
 			expect(failed).toMatchObject({ success: false, restore: { pid: -1 } });
 			expect(failed?.crErrmsg).toContain("the client said no at post-restore");

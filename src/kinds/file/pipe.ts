@@ -3,6 +3,7 @@
 // hold are closed after a restore, unless --inherit-fd brings them; the log of a dump names who holds them.
 // Images: files.img (pipe_entry), pipes-data.img. Source: pipe(7), fcntl(2) F_GETPIPE_SZ.
 
+import { accessSync, constants, readlinkSync } from "node:fs";
 import { loadFrom, type OpRef, type Program } from "../../agent/program.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
@@ -17,8 +18,8 @@ import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan
 import { isExternal } from "./external.ts";
 import { startsWith } from "./file-path.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
-import { keyOfPipe, planInherited } from "./inherit-fd.ts";
-import { keptFilesOf, keptPath, planShare } from "./kept-files.ts";
+import { findInherited, keepInherited, keyOfPipe, planInherited } from "./inherit-fd.ts";
+import { keptFilesOf, keptPath, ownFdPath, planShare } from "./kept-files.ts";
 import { collectFds, readPoll } from "./open-files.ts";
 import { findHoldersOf, showHolders } from "./outside-holders.ts";
 import { dumpPipeData, PIPES, type PipeStore, packetsOf, planPipeContent } from "./pipe-data.ts";
@@ -179,10 +180,29 @@ export function planReopen(program: Program, path: Uint8Array, what: string, fla
 	return fd;
 }
 
-/** An end that criu was given shares its caller's description, flags and all. */
+/** True when a descriptor of ours leads to an anonymous pipe that we may open as `access` says. */
+function opensAsPipe(fd: number, access: number): boolean {
+	const path = `/proc/self/fd/${fd}`;
+	try {
+		if (!readlinkSync(path).startsWith("pipe:[")) return false;
+		accessSync(path, access === fcntl.O_WRONLY ? constants.W_OK : constants.R_OK);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+/**
+ * An end that criu was given. Of a pipe the program gets a description of its own, so that its flags don't become the caller's, and
+ * either end of it will do; of anything else it shares the caller's, whose position and state count.
+ */
 function takeOver(file: FilePlan, { pipeId, flags }: pipe_entry): OpRef | undefined {
 	const { program, plan, context } = file;
-	const fd = planInherited(program, keyOfPipe(pipeId), context.options, plan);
+	const key = keyOfPipe(pipeId);
+	const given = findInherited(key, context.options);
+	if (given !== undefined && opensAsPipe(given.fd, flags & fcntl.O_ACCMODE))
+		return planReopen(program, ownFdPath(keepInherited(given, plan)), `fd ${given.fd} as ${key}`, flags);
+	const fd = planInherited(program, key, context.options, plan);
 	if (fd !== undefined && (flags & fcntl.O_PATH) === 0)
 		program.syscall(`set the flags of pipe ${pipeId}`, SYS_fcntl, [fd, fcntl.F_SETFL, flags & SETTABLE]);
 	return fd;

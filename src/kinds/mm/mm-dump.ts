@@ -177,7 +177,9 @@ export function dumpMemoryMap(
 	mm.mmEnvEnd = stat.envEnd;
 	const auxv = readAuxv(task.pid);
 	mm.mmSavedAuxv = auxv.slice(0, AUXV_LIMIT);
-	mm.auxvTail = auxv.slice(AUXV_LIMIT);
+	const tail = auxv.slice(AUXV_LIMIT);
+	// The end alone, AT_NULL, is what the kernel puts there by itself: no need for a field that crit doesn't know.
+	if (tail.some((word) => word !== 0n)) mm.auxvTail = tail;
 	mm.vmas = encodeVmas(task, context);
 	const brk = ask.syscall("ask for the break", SYS_brk, [0]);
 	const rings = task.vmas.filter(isRing);
