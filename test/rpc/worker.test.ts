@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { criu_req_type as Type } from "../../src/images/gen/rpc_pb.ts";
 import { closeFd } from "../../src/sys/file.ts";
 import { describeAsRoot } from "../as-root.ts";
-import { endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
+import { CRIU, endAndWait, isAlive, makeImagesDir, startTarget, startWorker } from "./client.ts";
 
 const python = Bun.which("python3", { PATH: "/usr/bin:/bin:/usr/local/bin" });
 const noPython = python === null ? " (skipped: needs python3)" : "";
@@ -216,7 +216,19 @@ describeAsRoot("a worker", () => {
 		});
 		try {
 			const output = keeper.stdout.getReader();
-			const read = async () => new TextDecoder().decode((await output.read()).value).trim();
+			let rest = "";
+			// A line may come in pieces.
+			const read = async () => {
+				while (!rest.includes("\n")) {
+					const { value, done } = await output.read();
+					if (done) throw new Error("the keeper of the terminal has ended");
+					rest += new TextDecoder().decode(value);
+				}
+				const end = rest.indexOf("\n");
+				const line = rest.slice(0, end);
+				rest = rest.slice(end + 1);
+				return line;
+			};
 			const pid = Number(await read());
 			const opts = { imagesDirFd: images.fd, orphanPtsMaster: true };
 			const refused = startWorker().request(Type.DUMP, { imagesDirFd: images.fd, pid });
