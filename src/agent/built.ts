@@ -52,6 +52,8 @@ const STEP_TIMEOUT_MS = 10_000;
 export const MAX_CLONES = 32;
 /** Bytes of each. */
 const CLONE_ROOM = 640;
+/** Bytes of vector state that ptrace takes on this machine, once it was asked. */
+let xstateSize: number | undefined;
 
 /** What the first process of a restore is made with. */
 export interface BuildRequest {
@@ -371,9 +373,10 @@ export class BuiltProcess {
 	/** Sets the last registers of a thread that stands still. @throws KernelError */
 	setFinal(final: FinalState): void {
 		const { pid } = this;
-		const capacity = pt.getRegset(pid, pt.NT_X86_XSTATE, 32 * 1024).length;
-		const xstate = new Uint8Array(capacity);
-		xstate.set(final.xstate.subarray(0, capacity));
+		// Of all threads on this machine the same.
+		xstateSize ??= pt.getRegset(pid, pt.NT_X86_XSTATE).length;
+		const xstate = new Uint8Array(xstateSize);
+		xstate.set(final.xstate.subarray(0, xstateSize));
 		pt.setRegset(pid, pt.NT_X86_XSTATE, xstate);
 		setRegisters(pid, final.regs);
 		pt.setSigmask(pid, final.sigmask);

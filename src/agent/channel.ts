@@ -21,6 +21,7 @@ import {
 import { isDead, peekStop } from "./tracee.ts";
 
 const POLL_MS = 20;
+const MAX_ARGS = 6;
 
 /** What a program gave: results of its operations and its answers. */
 export interface ProgramResult {
@@ -195,22 +196,30 @@ export class SteppedProgram {
 
 	/** One of its calls. */
 	callAt(index: number): { nr: number; args: readonly bigint[] } {
-		const op = CrOp.read(this.area.view, this.at + index * CrOp.size);
-		if (op.code !== OP_SYSCALL) throw new BugError(`operation ${index} is no system call`);
-		const args = op.arg.map((arg, k) => {
-			const kind = (op.kinds >> (4 * k)) & 15;
-			if (kind === ARG_AREA) return arg + this.address;
-			if (kind === ARG_CONST) return arg;
-			throw new BugError(`argument ${k} of operation ${index} depends on an earlier result`);
-		});
-		return { nr: op.nr, args };
+		const { view } = this.area;
+		const { offsets } = CrOp;
+		const at = this.at + index * CrOp.size;
+		if (view.getUint16(at + offsets.code, true) !== OP_SYSCALL)
+			throw new BugError(`operation ${index} is no system call`);
+		const kinds = view.getUint32(at + offsets.kinds, true);
+		const args: bigint[] = [];
+		for (let k = 0; k < MAX_ARGS; k++) {
+			const kind = (kinds >> (4 * k)) & 15;
+			const arg = view.getBigUint64(at + offsets.arg + 8 * k, true);
+			if (kind !== ARG_AREA && kind !== ARG_CONST)
+				throw new BugError(`argument ${k} of operation ${index} depends on an earlier result`);
+			args.push(kind === ARG_AREA ? arg + this.address : arg);
+		}
+		return { nr: view.getUint32(at + offsets.nr, true), args };
 	}
 
 	/** Takes the result of a call. @throws CriuError AGENT_OP */
 	settle(index: number, result: bigint): void {
 		const at = this.at + index * CrOp.size;
-		const { check, expect } = CrOp.read(this.area.view, at);
-		this.area.view.setBigInt64(at + CrOp.offsets.result, result, true);
+		const { view } = this.area;
+		const check = view.getUint16(at + CrOp.offsets.check, true);
+		const expect = view.getBigInt64(at + CrOp.offsets.expect, true);
+		view.setBigInt64(at + CrOp.offsets.result, result, true);
 		const op = this.program.ops[index];
 		if (op !== undefined && !succeeded(check, expect, result)) throwFailedOp(op, result);
 	}

@@ -18,8 +18,6 @@ import { SeccompRules } from "./seccomp-rules.ts";
 const EAGAIN = 11;
 const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
-/** AMX needs 8 KiB more than AVX-512; twice that is room for what comes. */
-const XSTATE_CAPACITY = 32 * 1024;
 const DETACH_TIMEOUT_MS = 10_000;
 
 /** Why a tracee stopped. */
@@ -242,12 +240,12 @@ export function skipCall(tid: number, deadline: number): void {
 }
 
 export function getRegisters(tid: number): Registers {
-	const bytes = pt.getRegset(tid, pt.NT_PRSTATUS, REGS_SIZE);
+	const bytes = pt.getRegset(tid, pt.NT_PRSTATUS);
 	if (bytes.length !== REGS_SIZE)
 		throw new CriuError("COMPAT_TASK", `task ${tid} is a 32-bit program`, {
 			remedy: "32-bit tasks can't be dumped by this version; run a 64-bit build of the program",
 		});
-	return new BigUint64Array(bytes.buffer, 0, REGS_SIZE / 8).slice();
+	return new BigUint64Array(bytes.buffer);
 }
 
 export function setRegisters(tid: number, regs: Registers): void {
@@ -255,7 +253,7 @@ export function setRegisters(tid: number, regs: Registers): void {
 }
 
 export function getXstate(tid: number): Uint8Array {
-	return pt.getRegset(tid, pt.NT_X86_XSTATE, XSTATE_CAPACITY).slice();
+	return pt.getRegset(tid, pt.NT_X86_XSTATE);
 }
 
 /**

@@ -58,13 +58,15 @@ const iov = new BigUint64Array(2);
 const maskWord = new BigUint64Array(1);
 const peekArgs = new DataView(new ArrayBuffer(16));
 
-/** Reads a register set; gives the part that the kernel filled. */
-export function getRegset(tid: number, type: number, capacity: number): Uint8Array {
-	const buffer = new Uint8Array(capacity);
-	iov[0] = addressOf(buffer);
-	iov[1] = BigInt(capacity);
+/** AMX needs 8 KiB more than AVX-512; twice that is room for what comes. */
+const regsetRoom = new Uint8Array(32 * 1024);
+
+/** Reads a register set, as much of it as the kernel gives. */
+export function getRegset(tid: number, type: number): Uint8Array {
+	iov[0] = addressOf(regsetRoom);
+	iov[1] = BigInt(regsetRoom.length);
 	ptrace(PTRACE_GETREGSET, tid, type, addressOf(iov));
-	return buffer.subarray(0, Number(iov[1]));
+	return regsetRoom.slice(0, Number(iov[1]));
 }
 
 /** Writes a register set; atomic against our own death once the buffer is resident. */

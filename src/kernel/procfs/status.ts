@@ -84,19 +84,32 @@ const U64_MAX = (1n << 64n) - 1n;
 
 /** Values by key, each parsed on demand. */
 class StatusFields {
-	readonly lines = new Map<string, string>();
+	/** With a newline before each line. */
+	private readonly text: string;
 
 	constructor(
 		text: string,
 		private readonly file: string,
 	) {
-		for (const line of text.split("\n")) {
-			const colon = line.indexOf(":");
-			if (colon < 0) continue;
-			const key = line.slice(0, colon);
-			if (!this.lines.has(key))
-				this.lines.set(key, key === "Name" ? line.slice(colon + 2) : line.slice(colon + 1).trim());
-		}
+		this.text = `\n${text}`;
+	}
+
+	/** The first line of that key. */
+	find(key: string): string | undefined {
+		const at = this.text.indexOf(`\n${key}:`);
+		if (at < 0) return undefined;
+		const from = at + key.length + 2;
+		const end = this.text.indexOf("\n", from);
+		const value = this.text.slice(from, end < 0 ? this.text.length : end);
+		return key === "Name" ? value.slice(1) : value.trim();
+	}
+
+	/** All lines. */
+	get all(): ReadonlyMap<string, string> {
+		const keys = this.text
+			.split("\n")
+			.flatMap((line) => (line.includes(":") ? [line.slice(0, line.indexOf(":"))] : []));
+		return new Map(keys.map((key) => [key, this.find(key) ?? ""]));
 	}
 
 	fail(key: string, detail: string): never {
@@ -104,7 +117,7 @@ class StatusFields {
 	}
 
 	need(key: string): string {
-		return this.lines.get(key) ?? this.fail(key, "is missing");
+		return this.find(key) ?? this.fail(key, "is missing");
 	}
 
 	/** The decimal number that a value begins with. */
@@ -113,13 +126,13 @@ class StatusFields {
 	}
 
 	findNumber(key: string): number | undefined {
-		const text = this.lines.get(key);
+		const text = this.find(key);
 		if (text === undefined) return undefined;
 		return Number(DECIMAL.exec(text)?.[0] ?? this.fail(key, "is no number"));
 	}
 
 	findOctal(key: string): number | undefined {
-		const text = this.lines.get(key);
+		const text = this.find(key);
 		if (text !== undefined && !OCTAL.test(text)) this.fail(key, "is no octal number");
 		return text === undefined ? undefined : Number.parseInt(text, 8);
 	}
@@ -140,7 +153,7 @@ class StatusFields {
 	}
 
 	findNumbers(key: string): number[] | undefined {
-		const text = this.lines.get(key);
+		const text = this.find(key);
 		if (text === undefined) return undefined;
 		if (text === "") return [];
 		return text
@@ -196,7 +209,7 @@ function optionalFields(fields: StatusFields) {
 		vmRssKb: fields.findNumber("VmRSS"),
 		vmLckKb: fields.findNumber("VmLck"),
 		hugetlbKb: fields.findNumber("HugetlbPages"),
-		threadFeatures: (fields.lines.get("x86_Thread_features") ?? "").split(" ").filter((word) => word !== ""),
+		threadFeatures: (fields.find("x86_Thread_features") ?? "").split(" ").filter((word) => word !== ""),
 	};
 }
 
@@ -221,7 +234,9 @@ export function parseStatus(bytes: Uint8Array, file = "status"): ProcStatus {
 		threads: fields.number("Threads"),
 		...signalsAndCapabilities(fields),
 		...optionalFields(fields),
-		all: fields.lines,
+		get all() {
+			return fields.all;
+		},
 	};
 }
 

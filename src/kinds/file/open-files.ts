@@ -139,9 +139,32 @@ export function searchOrdered<T>(list: readonly T[], compareTo: (element: T) => 
 	return { at: low };
 }
 
+/** Descriptions that look alike, in the kernel's order. */
+interface Alike<T> {
+	readonly file: FdFacts;
+	readonly list: { readonly file: FdFacts; readonly value: T }[];
+}
+
+/** All event counters have one inode, but each has a number of its own. */
+function ownNumber({ info: { kind } }: FdFacts): number {
+	return kind.type === "eventfd" ? (kind.id ?? 0) : 0;
+}
+
+function looksAlike(a: FdFacts, b: FdFacts): boolean {
+	return (
+		a.stat.ino === b.stat.ino &&
+		a.stat.devMinor === b.stat.devMinor &&
+		a.stat.devMajor === b.stat.devMajor &&
+		((a.info.flags ^ b.info.flags) & ~O_CLOEXEC) === 0 &&
+		a.info.pos === b.info.pos &&
+		a.info.mntId === b.info.mntId &&
+		ownNumber(a) === ownNumber(b)
+	);
+}
+
 /** Open file descriptions that a dump has met. Only descriptors that look alike are compared. */
 export class Descriptions<T> {
-	private readonly buckets = new Map<string, { file: FdFacts; value: T }[]>();
+	private readonly buckets = new Map<number, Alike<T>[]>();
 	/** What is known without a comparison. */
 	private readonly known = new Map<FdFacts, T>();
 
@@ -149,18 +172,27 @@ export class Descriptions<T> {
 
 	/** What belongs to the description of a descriptor; made when it's met first. */
 	of(file: FdFacts, make: () => T): T {
-		const { stat, info, sameAs } = file;
+		const { sameAs } = file;
 		const shared = this.known.get(sameAs ?? file);
 		if (shared !== undefined) return shared;
-		// All event counters have one inode, but each has a number of its own.
-		const own = info.kind.type === "eventfd" ? info.kind.id : undefined;
-		const key = [stat.devMajor, stat.devMinor, stat.ino, info.flags & ~O_CLOEXEC, info.pos, info.mntId, own].join(":");
-		const bucket = this.buckets.get(key) ?? [];
-		this.buckets.set(key, bucket);
-		const { at, found } = searchOrdered(bucket, (known) => this.compare(file, known.file));
+		const { list } = this.findAlike(file);
+		const { at, found } = searchOrdered(list, (known) => this.compare(file, known.file));
 		const value = found === undefined ? make() : found.value;
 		this.known.set(sameAs ?? file, value);
-		if (found === undefined) bucket.splice(at, 0, { file, value });
+		if (found === undefined) list.splice(at, 0, { file, value });
 		return value;
+	}
+
+	/** Those that look like a descriptor. A number leads near them: a text of all that counts would cost more than the rest. */
+	private findAlike(file: FdFacts): Alike<T> {
+		const { stat, info } = file;
+		const key = Number(stat.ino) + 7919 * Number(info.pos) + 104729 * ownNumber(file) + (info.flags & ~O_CLOEXEC);
+		const near = this.buckets.get(key);
+		const known = near?.find((one) => looksAlike(one.file, file));
+		if (known !== undefined) return known;
+		const fresh: Alike<T> = { file, list: [] };
+		if (near === undefined) this.buckets.set(key, [fresh]);
+		else near.push(fresh);
+		return fresh;
 	}
 }

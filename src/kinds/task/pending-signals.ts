@@ -106,6 +106,7 @@ export function findNewSignals(noted: readonly Uint8Array[], now: readonly Uint8
  */
 function lookAgain(task: DumpedTask, draft: TaskDraft, takes: (info: Uint8Array) => boolean): void {
 	const add = (noted: signal_queue_entry | undefined, now: readonly Uint8Array[]) => {
+		if (noted !== undefined && now.length === 0) return noted;
 		const before = (noted?.signals ?? []).map(({ siginfo }) => siginfo);
 		return encodeQueue([...before, ...findNewSignals(before, now).filter(takes)]);
 	};

@@ -96,6 +96,7 @@ function findThreadBlockers({ tid, stopped }: DumpedThread): CriuError[] {
 function findWaitingHandler({ status, stopped }: DumpedThread): number {
 	const { sigPnd, shdPnd, sigCgt } = status;
 	const waiting = (sigPnd | shdPnd) & sigCgt & ~stopped.sigmask;
+	if (waiting === 0n) return 0;
 	for (let signo = 1; signo <= 64; signo++) if ((waiting & signalBit(signo)) !== 0n) return signo;
 	return 0;
 }
