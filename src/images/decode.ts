@@ -42,29 +42,40 @@ export interface DecodeSource {
 }
 
 let utf8: TextDecoder | undefined;
+const NOTHING = new Uint8Array(0);
 
-class Decoder {
+/** Decodes messages of one source, one after the other. */
+export class MessageDecoder {
+	private bytes: Uint8Array = NOTHING;
+	#from = 0;
 	#at = 0;
 	#items = 0;
 	/** High half of the last 64-bit varint. */
 	#high = 0;
 
-	constructor(
-		private readonly bytes: Uint8Array,
-		private readonly source: DecodeSource,
-	) {}
+	/** `file`: name of the image or of the messages' sender, for errors. */
+	constructor(private readonly file: string) {}
 
-	fail(why: string, at = this.#at): never {
-		const offset = (this.source.offset ?? 0) + at;
-		throw new ImageError("IMAGE_CORRUPT", `${this.source.file} is damaged at offset ${offset}: ${why}`, {
-			file: this.source.file,
+	/** As decodeMessage; `offset`: of the first byte, for errors. */
+	decode<T extends Message>(schema: GenMessage<T>, bytes: Uint8Array, offset = 0): T {
+		this.bytes = bytes;
+		this.#from = offset;
+		this.#at = 0;
+		this.#items = 0;
+		return this.message(schema as unknown as DescMessage, bytes.length, 0) as unknown as T;
+	}
+
+	private fail(why: string, at = this.#at): never {
+		const offset = this.#from + at;
+		throw new ImageError("IMAGE_CORRUPT", `${this.file} is damaged at offset ${offset}: ${why}`, {
+			file: this.file,
 			offset,
 			remedy: "take the images from an intact copy, or dump again",
 		});
 	}
 
 	/** Reads the message in [here, end). */
-	message(desc: DescMessage, end: number, depth: number, into?: OpenMessage): OpenMessage {
+	private message(desc: DescMessage, end: number, depth: number, into?: OpenMessage): OpenMessage {
 		if (depth > MAX_DEPTH) this.fail(`messages nested deeper than ${MAX_DEPTH}`);
 		const plan = planOf(desc);
 		const message = into ?? new plan.make();
@@ -244,6 +255,5 @@ class Decoder {
  * @throws ImageError IMAGE_CORRUPT with the offset when the bytes are no such message.
  */
 export function decodeMessage<T extends Message>(schema: GenMessage<T>, bytes: Uint8Array, source: DecodeSource): T {
-	const decoder = new Decoder(bytes, source);
-	return decoder.message(schema as unknown as DescMessage, bytes.length, 0) as unknown as T;
+	return new MessageDecoder(source.file).decode(schema, bytes, source.offset);
 }

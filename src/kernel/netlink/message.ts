@@ -107,7 +107,9 @@ export class Attributes {
 		const value = this.values.get(type);
 		if (value === undefined) return undefined;
 		const view = viewOf(value);
-		return Array.from({ length: value.length >> 2 }, (_, i) => view.getUint32(i * 4, true));
+		const list: number[] = [];
+		for (let at = 0; at + 4 <= value.length; at += 4) list.push(view.getUint32(at, true));
+		return list;
 	}
 }
 

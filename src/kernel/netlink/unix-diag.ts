@@ -43,6 +43,9 @@ export const UDIAG_SHOW_ALL =
 	diag.UDIAG_SHOW_MEMINFO |
 	diag.UDIAG_SHOW_UID;
 
+/** The same without what images don't hold: how much memory it takes, and whose it is. */
+export const UDIAG_SHOW_KEPT = UDIAG_SHOW_ALL & ~(diag.UDIAG_SHOW_MEMINFO | diag.UDIAG_SHOW_UID);
+
 const ALL_STATES = 0xffffffff;
 
 /** Asks for all unix sockets, or for the one of an inode number. */

@@ -15,6 +15,7 @@ import { create, hasField } from "../../images/index.ts";
 import * as ev from "../../kernel/abi/event-files.ts";
 import { FD_CLOEXEC, O_CLOEXEC } from "../../kernel/abi/fcntl.ts";
 import { EPIOCGPARAMS, EPIOCSPARAMS } from "../../kernel/abi/ioctl.ts";
+import { viewOf } from "../../kernel/abi/struct.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { syscall } from "../../sys/host.ts";
 import type {
@@ -39,6 +40,7 @@ const ALL_EVENTS = ev.EPOLLIN | ev.EPOLLOUT | ev.EPOLLPRI | ev.EPOLLRDNORM | ev.
 /** Epolls that are watched by others are few: the kernel walks through all of them again and again. */
 const MAX_NESTED = 4096;
 const MAX_NUMBERS_SHOWN = 5;
+const TWO32 = 2 ** 32;
 
 const ADD_REMEDIES = {
 	EPERM: "the images name a file that can't be watched: dump again",
@@ -166,8 +168,11 @@ function planAdd(program: Program, epoll: number, number: number, target: eventp
 	const { events, data, ready } = target;
 	// What has fired must not tell of errors and hang-ups either, which any new registration does: so it fires once.
 	const fires = isDisarmed(target) && ready !== 0;
-	const event = ev.EpollEvent.encode({ events: (fires ? events | ready : events) >>> 0, data });
-	program.syscall(`watch fd ${number}`, nr.SYS_epoll_ctl, [epoll, ev.EPOLL_CTL_ADD, number, event], {
+	const event = new Uint8Array(ev.EpollEvent.size);
+	const view = viewOf(event);
+	view.setUint32(ev.EpollEvent.offsets.events, fires ? events | ready : events, true);
+	view.setBigUint64(ev.EpollEvent.offsets.data, data, true);
+	program.syscall(() => `watch fd ${number}`, nr.SYS_epoll_ctl, [epoll, ev.EPOLL_CTL_ADD, number, event], {
 		remedies: ADD_REMEDIES,
 	});
 	if (!fires) return;
@@ -202,15 +207,15 @@ function finishEpoll(entry: file_entry, file: FileFinish): void {
 	const epoll = checkInner(entry.id, "epoll", entry.epfd);
 	const { context, image, program } = file;
 	const nesting = context.once("epoll-nesting", () => new Nesting());
-	const added = new Set<string>();
-	const ordered = [...epoll.tfd].sort((a, b) => Number(isDisarmed(b)) - Number(isDisarmed(a)));
+	const added = new Set<number>();
+	const ordered = [...epoll.tfd.filter(isDisarmed), ...epoll.tfd.filter((target) => !isDisarmed(target))];
 	const own = idsByNumber(image, context);
 	const findId = targetFinder(epoll, file);
 	for (const target of ordered) {
 		const id = findId(target);
 		const number = hasField(target, "addedAs") ? target.addedAs : target.tfd;
 		if (number >= MAX_FDS) throw corruptImage("files.img", `epoll ${epoll.id} watches fd ${number}`);
-		const key = `${id}:${number}`;
+		const key = number * TWO32 + id;
 		if (added.has(key)) throw corruptImage("files.img", `epoll ${epoll.id} watches fd ${number} twice`);
 		added.add(key);
 		if (context.files.get(id)?.type === fd_types.EVENTPOLL) nesting.add(epoll.id, id);

@@ -69,7 +69,7 @@ function planEventfd(entry: file_entry, { program }: FilePlan): OpRef {
 	const { id, flags, counter, semaphore } = checkInner(entry.id, "eventfd", entry.efd);
 	if (counter === OVERFLOWED) throw corruptImage("files.img", `the counter of eventfd ${id} has overflowed`);
 	const initial = counter > MAX_INITIAL ? 0n : counter;
-	const fd = program.syscall(`make eventfd ${id}`, SYS_eventfd2, [
+	const fd = program.syscall(() => `make eventfd ${id}`, SYS_eventfd2, [
 		initial,
 		checkFlags(id, flags) | (semaphore ? EFD_SEMAPHORE : 0),
 	]);

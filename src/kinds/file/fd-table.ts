@@ -66,9 +66,10 @@ function checkFds(image: TaskImage): Map<number, fdinfo_entry[]> {
 }
 
 function fownOf(entry: file_entry): fown_entry | undefined {
-	const { reg, pipe, tty, efd, epfd, sgfd, tfd, memfd, pidfd, bpf, isk, usk, psk, nlsk, ify, ffy } = entry;
-	const sockets = isk ?? usk ?? psk ?? nlsk;
-	return (reg ?? pipe ?? tty ?? efd ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd ?? bpf ?? sockets ?? ify ?? ffy)?.fown;
+	const often = entry.reg ?? entry.pipe ?? entry.usk ?? entry.isk ?? entry.efd;
+	if (often !== undefined) return often.fown;
+	const { tty, epfd, sgfd, tfd, memfd, pidfd, bpf, psk, nlsk, ify, ffy } = entry;
+	return (tty ?? epfd ?? sgfd ?? tfd ?? memfd ?? pidfd ?? bpf ?? psk ?? nlsk ?? ify ?? ffy)?.fown;
 }
 
 /** All descriptions of a restore, in the order of making. */

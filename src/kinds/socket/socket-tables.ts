@@ -6,7 +6,7 @@ import { type InetDiag, inetDiagRequest, parseInetDiag } from "../../kernel/netl
 import { type NetlinkDiag, netlinkDiagRequest, parseNetlinkDiag } from "../../kernel/netlink/netlink-diag.ts";
 import { type PacketDiag, packetDiagRequest, parsePacketDiag } from "../../kernel/netlink/packet-diag.ts";
 import { SockDiag } from "../../kernel/netlink/sock-diag.ts";
-import { parseUnixDiag, type UnixDiag, unixDiagRequest } from "../../kernel/netlink/unix-diag.ts";
+import { parseUnixDiag, UDIAG_SHOW_KEPT, type UnixDiag, unixDiagRequest } from "../../kernel/netlink/unix-diag.ts";
 import type { DumpContext } from "../kind.ts";
 import { ownIds, readNamespaces } from "../ns/namespaces.ts";
 
@@ -25,7 +25,7 @@ function readTable<T extends { ino: number }>(request: Uint8Array, parse: (paylo
 
 /** All unix sockets. @throws KernelError, CriuError NETLINK_PARSE */
 export function unixSockets(context: Pick<DumpContext, "once">): SocketTable<UnixDiag> {
-	return context.once("sockets:unix", () => readTable(unixDiagRequest(), parseUnixDiag));
+	return context.once("sockets:unix", () => readTable(unixDiagRequest(0, UDIAG_SHOW_KEPT), parseUnixDiag));
 }
 
 /**
