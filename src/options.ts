@@ -130,6 +130,8 @@ export interface Options {
 	/** Relative to the images directory. */
 	prevImagesDir: string | undefined;
 	autoDedup: boolean;
+	/** Ours: pages files are compressed. */
+	zstd: boolean;
 	/** The tree stands still only until its memory is protected. */
 	snapshot: boolean;
 	preDumpMode: PreDumpMode;
@@ -281,6 +283,7 @@ function defaultMemoryOptions() {
 		trackMem: false,
 		prevImagesDir: undefined,
 		autoDedup: false,
+		zstd: false,
 		snapshot: false,
 		preDumpMode: "splice",
 		pageServer: false,

@@ -23,8 +23,8 @@ export type Side = "ours" | "peer";
 
 /** One step between READY and the trigger. */
 export type Step =
-	/** `streamed`: through a streamer. */
-	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean; streamed?: boolean }
+	/** `streamed`: through a streamer. `packed`: pages are compressed. */
+	| { do: "dump"; by: Side; leave?: "running" | "stopped"; tracked?: boolean; streamed?: boolean; packed?: boolean }
 	| { do: "pre-dump"; by: Side; mode: "splice" | "read" }
 	/** `mapped`: memory is mapped from the images. */
 	| { do: "restore"; by: Side; stopped?: boolean; mapped?: boolean; streamed?: boolean }
@@ -54,6 +54,7 @@ const lazyRestore = (by: Side, daemon: Side, hot = false): Step => ({ do: "lazy-
 const mappedRestore: Step = { do: "restore", by: "ours", mapped: true };
 const restore = (by: Side, stopped = false): Step => ({ do: "restore", by, stopped });
 const capture = (by: Side): Step => ({ do: "dump", by, streamed: true });
+const pack: Step = { do: "dump", by: "ours", packed: true };
 const serve = (by: Side): Step => ({ do: "restore", by, streamed: true });
 
 /** Every mode. A new one here runs all scenarios. */
@@ -148,6 +149,11 @@ export const modes: readonly Mode[] = [
 		steps: [{ do: "snapshot", by: "ours" }, restore("ours"), { do: "snapshot", by: "ours" }, restore("ours")],
 	},
 	{
+		name: "zstd",
+		title: "comes back from compressed pages, at once and while it runs",
+		steps: [pack, restore("ours"), pack, lazyRestore("ours", "ours"), pack, restore("ours")],
+	},
+	{
 		name: "pipe",
 		title: "goes through pipes, twice",
 		steps: [
@@ -189,7 +195,7 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
 		// The last step of stream, and what test/pages tries under load; these are for a look at any scenario.
-		if (["pipe", "snapshot"].includes(mode.name) && !asked.includes(mode.name)) return false;
+		if (["pipe", "snapshot", "zstd"].includes(mode.name) && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});
@@ -279,19 +285,20 @@ function startImages(run: Run): string[] {
 }
 
 async function doDump(run: Run, step: Extract<Step, { do: "dump" }>): Promise<void> {
-	const { by, leave, tracked = false, streamed = false } = step;
+	const { by, leave, tracked = false, streamed = false, packed = false } = step;
 	const images = startImages(run);
 	run.parent = tracked ? run.images : undefined;
 	const { options, dumpOptions } = run.scenario;
 	const args = ["dump", "-t", String(run.pid), ...images, ...options, ...dumpOptions];
 	if (tracked) args.push("--track-mem");
+	if (packed) args.push("--zstd");
 	if (leave !== undefined) args.push(leave === "running" ? "--leave-running" : "--leave-stopped");
 	if (streamed)
 		await withStreamer("capture", run.images, () =>
 			run.criu(by, join(run.images, "dump.log"), args.concat("--stream")),
 		);
 	else await run.criu(by, join(run.images, "dump.log"), args);
-	if (by === "ours" && !streamed) checkPageCounts(run.images);
+	if (by === "ours" && !streamed && !packed) checkPageCounts(run.images);
 	if (leave === undefined) {
 		const ending = await run.stage.died(run.pid, 60_000);
 		if (ending.how !== "signal" || ending.code !== 9)

@@ -274,6 +274,12 @@ export const memoryOptions: readonly OptionSpec[] = [
 			rpc: "auto_dedup",
 		},
 	),
+	flag("zstd", "zstd", "compress the pages of the images (zstd), which CRIU can't read then", {
+		commands: "D",
+		group: "memory",
+		ours: true,
+		negatable: false,
+	}),
 	flag("snapshot", "snapshot", "with --leave-running: copy memory while the processes run on", {
 		commands: "D",
 		group: "memory",

@@ -114,6 +114,18 @@ trusted attributes or is mounted noexec. A later dump has all of the memory agai
 A descriptor that is full loses lines, a closed one all of them; neither stops or delays anything.`,
 	},
 	{
+		name: "zstd",
+		title: "images with compressed pages",
+		codes: ["ZSTD_CONFLICT"],
+		text: `dump --zstd writes pages-N.zst in place of pages-N.img. Restores of ours take them as they are, and so do lazy-pages, page-server
+--lazy-pages and inspect; damage is found by checksums before anything runs. The pages wait in memory until they are where
+they belong, and are freed meanwhile, so that a restore never takes more than the program itself. --map-pages copies
+them instead, and --auto-dedup and dedup free nothing of them. The program stands still while they are compressed: a second for
+a few hundred MB. To have images that CRIU can read:
+  for f in DIR/pages-*.zst; do zstd -d "$f" -o "\${f%.zst}.img" && rm "$f"; done
+A dump with --zstd is a whole one to files: no pre-dumps, page server, snapshot or lazy source. In a pipe (-D -) zstd(1) does it.`,
+	},
+	{
 		name: "stream",
 		title: "from a dump to a restore through a pipe",
 		codes: ["STREAM_BROKEN", "STREAM_CUT", "STREAM_CORRUPT", "STREAM_VERSION", "STREAM_TERMINAL", "STREAM_CONFLICT"],

@@ -18,6 +18,9 @@ function readUint32(bytes: Uint8Array): number {
 	return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
 }
 
+/** What begins a frame of zstd. */
+const ZSTD_MAGIC = 0xfd2fb528;
+
 /** Kinds with the same magic have the same messages; the first one gives the name. */
 export function kindOfMagic(magic: number): ImageKind | undefined {
 	return Object.values<ImageKind>(KINDS).find((kind) => kind.magic === magic && kind.framing !== "raw" && magic !== 0);
@@ -35,6 +38,10 @@ export function readKind(source: ByteSource): ImageKind {
 	if (magic === IMG_COMMON_MAGIC || magic === IMG_SERVICE_MAGIC) magic = readUint32(source.take(4, "its magic"));
 	const kind = kindOfMagic(magic);
 	if (kind !== undefined) return kind;
+	if (magic === ZSTD_MAGIC)
+		throw new CriuError("UNKNOWN_MAGIC", `${source.name} is compressed and has no magic of an image`, {
+			remedy: "of pages-N.zst, zstd -d makes pages-N.img: raw pages, which can't be shown either",
+		});
 	throw new CriuError("UNKNOWN_MAGIC", `Unknown magic 0x${magic.toString(16)} in ${source.name}`, {
 		remedy: "raw images, such as pages-1.img and tar archives, have no magic and can't be shown",
 	});

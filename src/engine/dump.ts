@@ -36,7 +36,7 @@ import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
 import { closeAllCopies, freezeAndLook, type Look, type LookSetting } from "./look.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
-import { openImages } from "./open-images.ts";
+import { checkZstdOptions, openImages } from "./open-images.ts";
 import { findRefusals } from "./passing.ts";
 import { NOTHING_SEEN, seeMappings } from "./seen-mappings.ts";
 import { adoptForSnapshot, checkMappings, checkSnapshotOptions, goOnFromAhead, openSnapshot } from "./snapshot.ts";
@@ -205,6 +205,7 @@ function carryOut(
  * target runs on as before
  */
 export function dump(options: Options, control: RunControl = FREE_RUN): DumpResult {
+	checkZstdOptions(options);
 	if (!options.snapshot) return dumpOnce(options, control);
 	checkSnapshotOptions(options);
 	try {

@@ -24,6 +24,7 @@ import { LocalSink, type PageSink } from "../pages/sink.ts";
 import { StreamSink } from "../pages/stream-sink.ts";
 import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
 import type { PageLink } from "../pages/wire.ts";
+import { ZstdSink } from "../pages/zstd-sink.ts";
 import { closeFd } from "../sys/file.ts";
 import { getPidfdFd, openPidfd } from "../sys/process.ts";
 import { connectPageServer } from "./page-link.ts";
@@ -64,7 +65,7 @@ export class MemoryRun {
 		const parent = options.prevImagesDir === undefined ? undefined : linkParent(dir, options.prevImagesDir);
 		const { sink, link } = options.pageServer
 			? connectSink(options, dir)
-			: { sink: localSink(dir, parent), link: undefined };
+			: { sink: options.zstd ? new ZstdSink(dir) : localSink(dir, parent), link: undefined };
 		const run = new MemoryRun(options, parent, sink, link, arms);
 		try {
 			run.readParent();

@@ -36,6 +36,27 @@ export function checkStreamOptions(options: Options, spelling: string): void {
 	);
 }
 
+/** @throws UsageError ZSTD_CONFLICT */
+export function checkZstdOptions(options: Options): void {
+	if (!options.zstd) return;
+	const { stream, imagePipe, pageServer, trackMem, prevImagesDir, lazyPages, snapshot } = options;
+	const conflicts = {
+		"--stream": stream,
+		"-D -": imagePipe !== undefined,
+		"--page-server": pageServer,
+		"--track-mem": trackMem,
+		"--prev-images-dir": prevImagesDir !== undefined,
+		"--lazy-pages": lazyPages,
+		"--snapshot": snapshot,
+	};
+	const other = Object.entries(conflicts).find(([, isThere]) => isThere)?.[0];
+	if (other === undefined) return;
+	const isStream = other === "--stream" || other === "-D -";
+	throw new UsageError("ZSTD_CONFLICT", `--zstd can't be used together with ${other}: it's for a whole dump to files`, {
+		remedy: isStream ? "compress the stream itself, as in criu dump -D - | zstd" : "leave one of them out",
+	});
+}
+
 /**
  * Opens the images of a run; with --stream asks at the hook `pre-stream` and connects to the streamer.
  *

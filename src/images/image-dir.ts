@@ -46,6 +46,8 @@ function readOnlyEntry<E extends Message, H extends Message>(reader: ImageReader
 export class ImageDir {
 	/** Layout of the images that are read; set by `readInventory`. */
 	version: ImgVersion = 2;
+	/** What was made of images that aren't as they're needed. */
+	readonly #made = new Map<string, number>();
 
 	private constructor(
 		private fd: number,
@@ -191,6 +193,22 @@ export class ImageDir {
 		}
 	}
 
+	/**
+	 * Opens what stands in memory for an image, for reading and freeing; `make` makes it at first use, and gives undefined where it can't. It's
+	 * kept as long as the directory is open. The caller closes the descriptor.
+	 */
+	openMade(name: string, make: () => number | undefined): number | undefined {
+		const made = this.#made.get(name) ?? make();
+		if (made === undefined) return undefined;
+		this.#made.set(name, made);
+		return openSync(`/proc/self/fd/${made}`, constants.O_RDWR | O_CLOEXEC);
+	}
+
+	/** Whether the image was opened as such. */
+	hasMade(name: string): boolean {
+		return this.#made.has(name);
+	}
+
 	/** A writer for that image; the file is created by the first write. */
 	writer<E extends Message, H extends Message>(kind: ImageKind<E, H>, id?: ImageId): ImageWriter<E, H> {
 		const name = imageFileName(kind as ImageKind, id);
@@ -287,6 +305,8 @@ export class ImageDir {
 		const fd = this.fd;
 		this.fd = -1;
 		closeSync(fd);
+		for (const made of this.#made.values()) closeSync(made);
+		this.#made.clear();
 		this.channel?.close();
 	}
 

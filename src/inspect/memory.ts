@@ -18,6 +18,7 @@ import {
 	VMA_FILE_PRIVATE,
 	VMA_FILE_SHARED,
 } from "../kinds/mm/vma.ts";
+import { CompressedPages } from "../pages/compressed.ts";
 import type { FileNames } from "./file-text.ts";
 import type { Mapping, Process } from "./model.ts";
 
@@ -142,11 +143,13 @@ function readArguments(folder: DumpFolder, pid: number, mm: mm_entry, at: bigint
 	const pagesId = pagemap?.readHead().pagesId;
 	if (pagesId === undefined) return [];
 	using pages = dir.findReader(KINDS.PAGES, pagesId);
+	using compressed = pages === undefined ? CompressedPages.open(dir, pagesId) : undefined;
 	const length = Math.min(
 		Number(mm.mmArgEnd - mm.mmArgStart),
 		MAX_ARGUMENTS,
 		Number(PAGE_SIZE - (mm.mmArgStart % PAGE_SIZE)),
 	);
+	if (compressed !== undefined && length > 0) return splitArguments(compressed.read(Number(at), length));
 	if (pages === undefined || length <= 0 || at + BigInt(length) > BigInt(pages.size)) return [];
 	pages.takePayload(Number(at));
 	return splitArguments(pages.readPayload(length));

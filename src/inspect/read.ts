@@ -166,7 +166,7 @@ function readSizes(path: string, names: readonly string[]): { size: Inspection["
 	let memory = 0;
 	let latest = 0;
 	for (const name of names) {
-		if (findKindOfFile(name) === undefined) continue;
+		if (findKindOfFile(name) === undefined && !/^pages-\d+\.zst$/.test(name)) continue;
 		const stat = statSync(join(path, name), { throwIfNoEntry: false });
 		if (stat === undefined || !stat.isFile()) continue;
 		images.push({ name, bytes: stat.size });

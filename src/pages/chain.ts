@@ -4,6 +4,7 @@
 import { ImageError } from "../errors.ts";
 import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { type ImageDir, type ImageId, type ImageKind, imageFileName } from "../images/index.ts";
+import { CompressedPages } from "./compressed.ts";
 import { collectRuns, type PageRun } from "./pagemap.ts";
 
 /** More than anybody makes; a link that leads back to itself ends here. */
@@ -84,10 +85,19 @@ export function listFiles({ runs, pagesIds }: PageChain): ChainFile[] {
 		.map(([level, end]) => ({ level, name: `pages-${pagesIds[level]}.img`, bytes: end }));
 }
 
-/** Opens a pages file for reading. The caller closes it. @throws ImageError when it's missing */
+/** The number in a pages file's name. */
+const numberOf = ({ name }: ChainFile) => Number(/\d+/.exec(name)?.[0]);
+
+/** Makes the plain file of one that is compressed; undefined when there is none. */
+function inflate(dir: ImageDir, file: ChainFile): number | undefined {
+	using pages = CompressedPages.open(dir, numberOf(file));
+	return pages?.inflate();
+}
+
+/** Opens a pages file for reading; of a compressed one, what it holds, in memory. The caller closes it. @throws ImageError when it's missing */
 export function openChainFile(dir: ImageDir, file: ChainFile, pagemap: string): number {
 	return withLevel(dir, file.level, (own) => {
-		const fd = own.openFile(file.name);
+		const fd = own.openFile(file.name) ?? own.openMade(file.name, () => inflate(own, file));
 		if (fd === undefined) throw missingPages(file, pagemap);
 		return fd;
 	});

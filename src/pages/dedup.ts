@@ -9,6 +9,7 @@ import { SYS_fallocate } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
 import { closeFd, statFd } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
+import { PAGES_ZSTD } from "./compressed.ts";
 import { refuseMapped } from "./mappable.ts";
 import { listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import { appendRange, intersect, type Ranges } from "./scan.ts";
@@ -46,7 +47,11 @@ function openPages(dir: ImageDir, pagesId: number): number | undefined {
 		closeFd(fd);
 	} catch (error) {
 		if (error instanceof ImageError) throw error;
-		if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+		if ((error as NodeJS.ErrnoException).code === "ENOENT") {
+			if (dir.exists(PAGES_ZSTD, pagesId))
+				log.warn(`${imageFileName(PAGES_ZSTD, pagesId)} is compressed: nothing of it is freed`);
+			return undefined;
+		}
 		throw new ImageError("IMAGE_WRITE", `cannot open image ${name} to free pages of it`, {
 			file: name,
 			cause: error,

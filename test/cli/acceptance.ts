@@ -61,7 +61,7 @@ const VALUES: Readonly<Record<string, string>> = {
 const ABBREVIATIONS =
 	"log-p no-unp no-st leave-r leave restore restore-d restore-s daem shell-j no-shell file-l file tcp tcp-e tcp-c skip skip-i " +
 	"skip-f evas link- ghost-f no-gho weak forc cpu manage enable-external-s enable track no-tr auto no-auto page no-pa lazy " +
-	"tl tls-c tls-n ext extr exp no-e no-t no-tcp-e no-l mntns no-r no-fo n z";
+	"tl tls-c tls-n ext extr exp no-e no-t no-tcp-e no-l mntns no-r no-fo n y";
 
 const WHOLE_LINES =
 	"-vvv|-v4v|-vv4|-Rs|-Rst5|-tR5|-z|-Rz|-v 4|-|-x1,2|-x 1|-d -j -l -R -s -S|-jv4|-t 5 -t 0|-o- -v4|-Mauto|-Ma|" +

@@ -42,6 +42,7 @@ describe("optionTable", () => {
 			"pid",
 			"progress-fd",
 			"snapshot",
+			"zstd",
 		]);
 	});
 

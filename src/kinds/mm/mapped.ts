@@ -63,6 +63,7 @@ function findMappableLevels(chain: PageChain, context: RestoreContext): Readonly
 	for (const file of listFiles(chain)) {
 		const reason = context.once(`mappable:${file.level}:${file.name}`, () => {
 			using own = scopedFd(openChainFile(context.dir, file, chain.file));
+			if (context.dir.hasMade(file.name)) return `${file.name} is compressed`;
 			return whyNotMappable(own.fd, file.name, context.options.dryRun);
 		});
 		if (reason === undefined) levels.add(file.level);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The pages files that a restore reads from: one for each level of images that build on each other. Of images that are streamed, the
-// files are memory, given back as it's read, or the stream itself, read once from its beginning to its end.
+// The pages files that a restore reads from: one for each level of images that build on each other. Of images that are streamed or
+// compressed, the files are memory, given back as it's read, or the stream itself, read once from its beginning to its end.
 
 import { LOAD_BUFFER } from "../../agent/layout.ts";
 import type { Program } from "../../agent/program.ts";
@@ -36,8 +36,8 @@ export class PageFiles {
 	private constructor(
 		private readonly byLevel: ReadonlyMap<number, number>,
 		private readonly plan: TaskPlan,
-		/** The files are memory: both together never take more than the pages do. */
-		private readonly frees: boolean,
+		/** Levels whose files are memory: both together never take more than the pages do. */
+		private readonly inMemory: ReadonlySet<number>,
 		private readonly straight: Straight | undefined,
 		/** What can be seen of files whose content comes later; undefined where all can be. */
 		private readonly early: readonly EarlyPages[] | undefined,
@@ -51,6 +51,7 @@ export class PageFiles {
 	static pass(chain: PageChain, plan: TaskPlan, context: RestoreContext, inOrder = false): PageFiles {
 		const { dir } = context;
 		const byLevel = new Map<number, number>();
+		const inMemory = new Set<number>();
 		let straight: Straight | undefined;
 		for (const file of listFiles(chain)) {
 			const source = inOrder ? dir.openStraight(file.name) : undefined;
@@ -59,9 +60,11 @@ export class PageFiles {
 			if (length < file.bytes) throw missingPages(file, chain.file);
 			if (source !== undefined) straight = { fd: number, length, at: 0n };
 			byLevel.set(file.level, number);
+			if (source === undefined && (dir.isStreamed || (file.level === 0 && dir.hasMade(file.name))))
+				inMemory.add(file.level);
 		}
 		const early = dir.hasPagesLast ? readEarly(dir, plan.pid) : undefined;
-		return new PageFiles(byLevel, plan, dir.isStreamed && straight === undefined, straight, early);
+		return new PageFiles(byLevel, plan, inMemory, straight, early);
 	}
 
 	/** The file that a run lies in. */
@@ -98,7 +101,7 @@ export class PageFiles {
 			straight.at = offset + bytes;
 			return;
 		}
-		if (!this.frees) {
+		if (!this.inMemory.has(run.level)) {
 			read(0n, bytes, offset);
 			return;
 		}
