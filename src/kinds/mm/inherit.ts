@@ -8,6 +8,7 @@ import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { earlier, type PageRun } from "../../pages/pagemap.ts";
 import type { TaskImage, TaskPlan } from "../kind.ts";
+import { EARLY_ADVICE, hasLastingAdvice, planAdvice, planOtherAdvice } from "./advice.ts";
 import type { PageFiles } from "./page-files.ts";
 import * as v from "./vma.ts";
 
@@ -24,8 +25,8 @@ export interface AddressRange {
 
 /** What a child keeps of its maker's memory. */
 export interface Inheritance {
-	/** Mappings of the child. */
-	readonly kept: ReadonlySet<vma_entry>;
+	/** Mappings of the child, with those of the maker that they come from. */
+	readonly kept: ReadonlyMap<vma_entry, vma_entry>;
 	/** Rings of asynchronous I/O: the mapping stays the maker's. */
 	readonly rings: ReadonlySet<vma_entry>;
 	/** The vdso is where the child needs it. */
@@ -36,7 +37,7 @@ export interface Inheritance {
 	readonly exe: boolean;
 }
 
-const NOTHING: Inheritance = { kept: new Set(), rings: new Set(), vdso: false, ranges: [], exe: false };
+const NOTHING: Inheritance = { kept: new Map(), rings: new Set(), vdso: false, ranges: [], exe: false };
 
 function isAlike(a: vma_entry, b: vma_entry): boolean {
 	return (
@@ -73,7 +74,7 @@ export function findInherited(
 	if (maker === undefined || maker.mm.exeFileId !== image.mm.exeFileId) return NOTHING;
 	const isApart = (vma: vma_entry) => apart.some((set) => set.has(vma));
 	const byStart = new Map(maker.mm.vmas.map((vma) => [vma.start, vma]));
-	const kept = new Set<vma_entry>();
+	const kept = new Map<vma_entry, vma_entry>();
 	const rings = new Set<vma_entry>();
 	const ranges: AddressRange[] = [];
 	let special = 0;
@@ -85,13 +86,50 @@ export function findInherited(
 			special++;
 			if (alike) specialAlike++;
 		} else if (alike && isForkedRing(vma, image) && (other.madv & NOT_INHERITED) === 0n) rings.add(vma);
-		else if (alike && isInheritable(vma) && isInheritable(other) && !isApart(vma) && !isApart(other)) kept.add(vma);
+		else if (alike && isInheritable(vma) && isInheritable(other) && !isApart(vma) && !isApart(other)) {
+			if (!hasLastingAdvice(vma, other)) kept.set(vma, other);
+		}
 	}
 	const vdso = keepsVdso && special > 0 && special === specialAlike;
 	for (const vma of image.mm.vmas)
 		if (kept.has(vma) || rings.has(vma) || (vdso && (vma.status & SPECIAL) !== 0))
 			ranges.push({ start: vma.start, end: vma.end });
 	return { kept, rings, vdso, ranges, exe: true };
+}
+
+/** A mapping that stays, see planKept. */
+export interface KeptVma {
+	readonly vma: vma_entry;
+	/** Opened for changes, though it isn't so in the end. */
+	readonly lifted: boolean;
+	/** What is still to be given to it. */
+	readonly advice: bigint;
+}
+
+/** Adds what makes a mapping that stays as the maker has it the child's, and opens it for changes where there are any. */
+export function planKept(
+	program: Program,
+	vma: vma_entry,
+	origin: vma_entry,
+	makerGuards: readonly vma_entry[],
+	runs: readonly PageRun[],
+	makerRuns: readonly PageRun[],
+): KeptVma {
+	if (makerGuards.some(({ start, end }) => start < vma.end && end > vma.start))
+		program.syscall("take its maker's guards away", nr.SYS_madvise, [
+			...[vma.start, vma.end - vma.start, mman.MADV_GUARD_REMOVE],
+		]);
+	const advice = planOtherAdvice(program, vma, origin);
+	planAdvice(program, vma, advice & EARLY_ADVICE);
+	const writable = mman.PROT_READ | mman.PROT_WRITE;
+	const lifted = (vma.prot & writable) !== writable && needsChange(vma, runs, makerRuns);
+	if (lifted)
+		program.syscall(`open 0x${vma.start.toString(16)} for changes`, nr.SYS_mprotect, [
+			vma.start,
+			vma.end - vma.start,
+			vma.prot | writable,
+		]);
+	return { vma, lifted, advice };
 }
 
 /** Adds what unmaps all between `from` and `to` but the given ranges, which are sorted. */

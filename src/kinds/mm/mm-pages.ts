@@ -64,7 +64,7 @@ export function planPageReads(
 	runs: readonly PageRun[],
 	mappings: readonly vma_entry[],
 	pages: PageFiles,
-	kept: ReadonlySet<vma_entry>,
+	kept: Pick<ReadonlySet<vma_entry>, "has">,
 	way: LoadWay | undefined,
 ): void {
 	let at = 0;

@@ -10,11 +10,19 @@ import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import type { PageRun } from "../../pages/pagemap.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
+import { EARLY_ADVICE, planAdvice } from "./advice.ts";
 import { checkRings, planRingContent, planRings } from "./aio.ts";
-import { findInherited, isForkedRing, needsChange, planClear, planInheritedContent, splitRuns } from "./inherit.ts";
+import {
+	findInherited,
+	isForkedRing,
+	type KeptVma,
+	planClear,
+	planInheritedContent,
+	planKept,
+	splitRuns,
+} from "./inherit.ts";
 import { findLazyMappings } from "./lazy.ts";
 import { findPieces, planPieces, withPieces } from "./mapped.ts";
 import { compareVdso, corruptMemory, PageIndex, planPageReads, readRuns, SPECIAL } from "./mm-pages.ts";
@@ -38,12 +46,12 @@ const MAP_BITS =
 	mman.MAP_NORESERVE |
 	mman.MAP_HUGETLB |
 	HUGE_BITS;
-/** Advice that matters for how pages are made; the rest follows once they are there. */
-const EARLY_ADVICE = (1n << BigInt(mman.MADV_HUGEPAGE)) | (1n << BigInt(mman.MADV_NOHUGEPAGE));
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 /** For exe_fd: leave the link as it is. */
 const NO_EXE = 0xffffffff;
+
+const isGuard = ({ status }: vma_entry) => (status & v.VMA_AREA_GUARD) !== 0;
 
 /** Checks order and bounds; splits real mappings from guard regions. */
 function checkVmas(file: string, vmas: readonly vma_entry[]): { mappings: vma_entry[]; guards: vma_entry[] } {
@@ -52,13 +60,12 @@ function checkVmas(file: string, vmas: readonly vma_entry[]): { mappings: vma_en
 	const guards: vma_entry[] = [];
 	let end = 0n;
 	for (const vma of vmas) {
-		const isGuard = (vma.status & v.VMA_AREA_GUARD) !== 0;
-		if (!isGuard && guards.length > 0) throw corruptMemory(file, "a VMA follows guard regions");
+		if (!isGuard(vma) && guards.length > 0) throw corruptMemory(file, "a VMA follows guard regions");
 		if (vma.start % PAGE !== 0n || vma.end % PAGE !== 0n || vma.start >= vma.end || vma.pgoff % PAGE !== 0n)
 			throw corruptMemory(file, `VMA ${hex(vma.start)}-${hex(vma.end)} isn't made of whole pages`);
 		if ((vma.status & v.VMA_AREA_VSYSCALL) !== 0) continue;
 		if (vma.end > TASK_SIZE) throw corruptMemory(file, `VMA ${hex(vma.start)} lies outside of user space`);
-		if (isGuard) {
+		if (isGuard(vma)) {
 			guards.push(vma);
 			continue;
 		}
@@ -238,20 +245,6 @@ function planSegmentMappings(
 	program.syscall("close the shared memory", nr.SYS_close, [fd]);
 }
 
-function planAdvice(program: Program, vma: vma_entry, bits: bigint): void {
-	if (bits === 0n) return;
-	for (let advice = 0; advice < 64; advice++)
-		if (((bits >> BigInt(advice)) & 1n) !== 0n)
-			program.syscall(
-				`advise ${advice} on ${hex(vma.start)}`,
-				nr.SYS_madvise,
-				[vma.start, vma.end - vma.start, advice],
-				{
-					check: { okOr: "EINVAL" },
-				},
-			);
-}
-
 /** Bounds, auxv and exe link, in one call. */
 function planBounds(
 	program: Program,
@@ -326,7 +319,8 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	const index = new PageIndex(toRead);
 	const forced = toRead.length > 0 && context.once("forced-writes", canWriteAnywhere);
 	const mapped: MappedVma[] = [];
-	const keptMapped: MappedVma[] = [];
+	const keptMapped: KeptVma[] = [];
+	const makerGuards = inherited.kept.size === 0 ? [] : (maker?.mm.vmas.filter(isGuard) ?? []);
 	const attached: vma_entry[] = [];
 	const rings: vma_entry[] = [];
 	const forkedRings: vma_entry[] = [];
@@ -343,8 +337,9 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 			continue;
 		}
 		refuseUnsupported(file, vma);
-		if (inherited.kept.has(vma)) {
-			keptMapped.push(planKept(program, vma, runs, makerRuns));
+		const origin = inherited.kept.get(vma);
+		if (origin !== undefined) {
+			keptMapped.push(planKept(program, vma, origin, makerGuards, runs, makerRuns));
 			continue;
 		}
 		const isLifted = (vma.prot & mman.PROT_WRITE) === 0 && !(forced && canForce(vma, context));
@@ -364,14 +359,15 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept, way);
 		closeOwnMemory(program, plan, way);
 	} else planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept, undefined);
-	planInheritedContent(program, inherited.kept, runs, makerRuns, pages, plan);
+	planInheritedContent(program, inherited.kept.keys(), runs, makerRuns, pages, plan);
 	for (const vma of forkedRings) {
 		planMapping(program, vma, -1, true, "(what was a ring of asynchronous I/O)");
 		planRingContent(program, vma, 0n, runs, pages);
 	}
 	planRings(pagemapFile, image, program, runs, pages, plan, context);
 	pages.planClose(program);
-	for (const { vma, lifted } of [...mapped, ...keptMapped]) planFinish(program, vma, lifted);
+	for (const { vma, lifted } of mapped) planFinish(program, vma, lifted);
+	for (const { vma, lifted, advice } of keptMapped) planFinish(program, vma, lifted, advice);
 	for (const vma of [...attached, ...rings]) planFinish(program, vma, true);
 	for (const guard of guards)
 		program.syscall(
@@ -382,29 +378,11 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 		);
 }
 
-/** A mapping that stays as the maker has it, opened for changes where there are any. */
-function planKept(
-	program: Program,
-	vma: vma_entry,
-	runs: readonly PageRun[],
-	makerRuns: readonly PageRun[],
-): MappedVma {
-	const writable = mman.PROT_READ | mman.PROT_WRITE;
-	const lifted = (vma.prot & writable) !== writable && needsChange(vma, runs, makerRuns);
-	if (lifted)
-		program.syscall(`open ${hex(vma.start)} for changes`, nr.SYS_mprotect, [
-			vma.start,
-			vma.end - vma.start,
-			vma.prot | writable,
-		]);
-	return { vma, lifted };
-}
-
 /** What has to come after the pages: protection, the rest of the advice, locking. */
-export function planFinish(program: Program, vma: vma_entry, lifted: boolean): void {
+export function planFinish(program: Program, vma: vma_entry, lifted: boolean, advice = vma.madv): void {
 	const length = vma.end - vma.start;
 	if (lifted) planProtection(program, vma, vma.prot);
-	planAdvice(program, vma, vma.madv & ~EARLY_ADVICE);
+	planAdvice(program, vma, advice & ~EARLY_ADVICE);
 	if ((vma.flags & mman.MAP_LOCKED) !== 0)
 		// Locking memory that can't be touched marks it locked and then fails to populate it.
 		program.syscall(
