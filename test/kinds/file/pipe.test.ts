@@ -16,7 +16,7 @@ import {
 	readPipeContents,
 } from "../../../src/kinds/file/pipe-data.ts";
 import type { RestoreContext } from "../../../src/kinds/kind.ts";
-import { closeFd } from "../../../src/sys/file.ts";
+import { closeFd, openAt, scopedFd } from "../../../src/sys/file.ts";
 import { mustSyscall } from "../../../src/sys/host.ts";
 import { imageOf } from "../task/fixtures.ts";
 import { codeOf, fileDump, filePlan, fileRestore, pipeEntry, TempDir } from "./fixtures.ts";
@@ -167,12 +167,17 @@ describe("the plan of a pipe", () => {
 		expect(codeOf(() => planAll(forged, fileRestore(dir.images, forged)))).toBe("IMAGE_CORRUPT");
 	});
 
-	test("takes over a descriptor of ours where one is given", () => {
+	test("opens a pipe of ours anew, and takes over what is no pipe, where one is given", () => {
 		using dir = new TempDir();
+		using own = makePipe();
+		using other = scopedFd(openAt("/dev/null", 0));
 		const entries = [pipeEntry(1, 5, 0)];
-		const context = fileRestore(dir.images, entries, { inheritFds: [{ fd: 2, key: "pipe[5]" }] });
-		const { ops } = planAll(entries, context);
-		expect(ops.map((op) => op.what)).toEqual(["take over fd 2 as pipe:[5]", "set the flags of pipe 5"]);
+		const planWith = (fd: number) =>
+			planAll(entries, fileRestore(dir.images, entries, { inheritFds: [{ fd, key: "pipe[5]" }] })).ops.map(
+				({ what }) => what,
+			);
+		for (const end of [own.read, own.write]) expect(planWith(end)).toEqual([`open fd ${end} as pipe:[5] again`]);
+		expect(planWith(other.fd)).toEqual([`take over fd ${other.fd} as pipe:[5]`, "set the flags of pipe 5"]);
 		const closed = fileRestore(dir.images, entries, { inheritFds: [{ fd: 99999, key: "pipe:[5]" }] });
 		expect(codeOf(() => planAll(entries, closed))).toBe("INHERIT_FD");
 	});
