@@ -50,7 +50,6 @@ export class AheadCopy {
 	private ranges: Ranges = [];
 	private layout: PlacedRange[] = [];
 	private covered: Ranges = [];
-	private readonly memory: { fd: number; [Symbol.dispose](): void };
 	private fresh = -1;
 	private pending: { spans: readonly Span[]; copied: readonly PlacedRange[]; length: bigint } | undefined;
 
@@ -61,14 +60,20 @@ export class AheadCopy {
 		private uffd: number,
 		private readonly dirFd: number,
 		private file: number,
-	) {
-		this.memory = openMemory(pid);
-	}
+		private readonly memory: { fd: number; [Symbol.dispose](): void },
+	) {}
 
 	/** Takes over a userfaultfd that notes writes; undefined where there's no place for a copy. */
 	static open(pid: number, startTime: bigint, uffd: number, dirFd: number): AheadCopy | undefined {
-		const file = createNameless(dirFd);
-		if (file !== undefined) return new AheadCopy(pid, startTime, uffd, dirFd, file);
+		let file: number | undefined;
+		try {
+			file = createNameless(dirFd);
+			if (file !== undefined) return new AheadCopy(pid, startTime, uffd, dirFd, file, openMemory(pid));
+		} catch (error) {
+			if (file !== undefined) closeFd(file);
+			closeFd(uffd);
+			throw error;
+		}
 		closeFd(uffd);
 		return undefined;
 	}

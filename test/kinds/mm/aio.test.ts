@@ -3,7 +3,16 @@ import { describe, expect, test } from "bun:test";
 import { type aio_ring_entry, aio_ring_entrySchema, vma_entrySchema } from "../../../src/images/gen/mm_pb.ts";
 import { create } from "../../../src/images/index.ts";
 import { AIO_RING_MAGIC, AioRing } from "../../../src/kernel/abi/aio.ts";
-import { checkRings, leastRequestsOf, parseRing, planTurns, requestsOf } from "../../../src/kinds/mm/aio.ts";
+import type { DumpContext, DumpedTask, TaskDraft } from "../../../src/kinds/kind.ts";
+import {
+	checkRings,
+	checkRingsStill,
+	leastRequestsOf,
+	parseRing,
+	planTurns,
+	requestsOf,
+} from "../../../src/kinds/mm/aio.ts";
+import { mapPrivate } from "../../../src/sys/memory.ts";
 
 const PLACE = { start: 0x10000n, end: 0x11000n };
 const GOOD = { nr: 127, head: 3, tail: 5, magic: AIO_RING_MAGIC, header_length: 32 };
@@ -87,5 +96,23 @@ describe("checkRings", () => {
 		["of two kinds", [entry()], [vma({ status: 0x2201 })]],
 	])("refuses a ring %s", (_, aios, vmas) => {
 		expect(() => checkRings("mm-1.img", aios, vmas)).toThrow("mm-1.img: ring 0x");
+	});
+});
+
+describe("checkRingsStill", () => {
+	test.each([
+		["passes a ring that is as it was", 3, undefined],
+		["tells of a request that ended meanwhile", 4, /ended while the memory was copied/],
+	])("%s", (_, before, refused) => {
+		const here = mapPrivate(4096);
+		here.bytes.set(AioRing.encode({ ...GOOD, tail: 3 }));
+		const id = BigInt(here.address);
+		const draft = { mm: { aios: [create(aio_ring_entrySchema, { id, ringLen: 4096 })] } } as TaskDraft;
+		// What was seen when the task was asked.
+		const context = { once: () => [AioRing.encode({ ...GOOD, tail: before })] } as unknown as DumpContext;
+		const check = () => checkRingsStill({ pid: process.pid } as DumpedTask, draft, context);
+		if (refused === undefined) check();
+		else expect(check).toThrow(refused);
+		here.unmap();
 	});
 });
