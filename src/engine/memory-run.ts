@@ -11,6 +11,7 @@ import { O_CLOEXEC, O_NONBLOCK } from "../kernel/abi/fcntl.ts";
 import { SYS_close, SYS_userfaultfd } from "../kernel/abi/syscalls.x86_64.ts";
 import { UFFD_USER_MODE_ONLY } from "../kernel/abi/userfaultfd.ts";
 import { readLink } from "../kernel/procfs/links.ts";
+import { readStatus } from "../kernel/procfs/status.ts";
 import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { log } from "../log.ts";
@@ -128,7 +129,7 @@ export class MemoryRun {
 
 	private hold(task: TrackedTask, sinceParent: boolean): void {
 		try {
-			this.held.set(task.pid, { ...task, pidfd: openPidfd(task.pid), sinceParent });
+			this.held.set(task.pid, { ...task, pidfd: openProcess(task.pid), sinceParent });
 		} catch (error) {
 			closeFd(task.uffd);
 			if (!isErrno(error, "ESRCH", "EINVAL")) throw error;
@@ -196,6 +197,17 @@ export class MemoryRun {
 		this.sink[Symbol.dispose]();
 		this.link?.[Symbol.dispose]();
 		this.parent?.close();
+	}
+}
+
+/** A pidfd of the process, also by the thread that stands for a leader which has ended. @throws KernelError ESRCH: it's gone */
+function openProcess(pid: number): number {
+	try {
+		return openPidfd(pid);
+	} catch (error) {
+		// Which of both depends on the kernel.
+		if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
+		return openPidfd(readStatus(pid).tgid);
 	}
 }
 

@@ -3,11 +3,12 @@
 // what goes wrong in between only makes the next dump a full one.
 
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { FAULT_POINTS } from "../../src/fault.ts";
 import { describeAsRoot } from "../as-root.ts";
-import { Churn, countPages } from "./churn.ts";
+import { build, Churn, countPages, criu } from "./churn.ts";
 
 const MODES = ["splice", "read"];
 const SIGKILL = 9;
@@ -160,4 +161,48 @@ describeAsRoot("incremental dumps", () => {
 		},
 		TIMEOUT,
 	);
+
+	test("note what a process writes whose first thread has ended", async () => {
+		const dir = mkdtempSync(join(tmpdir(), "criu-no-leader-"));
+		const child = Bun.spawn(["setsid", await build("no-leader")], { stdio: ["pipe", "pipe", "inherit"] });
+		try {
+			const output = child.stdout.getReader();
+			let text = "";
+			const awaitText = async (wanted: string) => {
+				while (!text.endsWith(wanted)) {
+					const { value, done } = await output.read();
+					if (done) throw new Error(`the program has ended after ${text}`);
+					text += new TextDecoder().decode(value);
+				}
+			};
+			const preDumpTo = (name: string, ...more: string[]) => {
+				mkdirSync(join(dir, name));
+				const { exitCode, stderr } = Bun.spawnSync([
+					criu,
+					"pre-dump",
+					"-t",
+					`${child.pid}`,
+					"-D",
+					join(dir, name),
+					...more,
+				]);
+				expect({ exitCode, stderr: exitCode === 0 ? "" : stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
+				return countPages(join(dir, name));
+			};
+			await awaitText("ready\n");
+			expect(preDumpTo("1")).toBeGreaterThanOrEqual(1024);
+			child.stdin.write("x");
+			child.stdin.flush();
+			await awaitText("written\n");
+			const pages = preDumpTo("2", "--prev-images-dir", "../1");
+			expect(pages).toBeGreaterThan(0);
+			expect(pages).toBeLessThan(512);
+			child.stdin.end();
+			await awaitText("intact\n");
+			expect(await child.exited).toBe(0);
+		} finally {
+			child.kill("SIGKILL");
+			rmSync(dir, { recursive: true, force: true });
+		}
+	}, 120_000);
 });
