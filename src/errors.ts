@@ -120,11 +120,16 @@ export function about<T>(object: () => string, work: () => T): T {
 	try {
 		return work();
 	} catch (error) {
-		if (!(error instanceof KernelError) || /\bpid \d|\/proc\/\d/.test(error.what)) throw error;
-		const { syscall, errno, what, remedy, where } = error;
-		const options = { cause: error.cause, where, ...(remedy === undefined ? {} : { remedy }) };
-		throw new KernelError(syscall, errno, `${what} (${object()})`.trimStart(), options);
+		throw withObject(error, object);
 	}
+}
+
+/** The same for an error that has been caught: where work is done by the thousand, functions for each cost more than it. */
+export function withObject(error: unknown, object: () => string): unknown {
+	if (!(error instanceof KernelError) || /\bpid \d|\/proc\/\d/.test(error.what)) return error;
+	const { syscall, errno, what, remedy, where } = error;
+	const options = { cause: error.cause, where, ...(remedy === undefined ? {} : { remedy }) };
+	return new KernelError(syscall, errno, `${what} (${object()})`.trimStart(), options);
 }
 
 /** True for a failed system call with one of the given errno names. */

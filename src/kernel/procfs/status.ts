@@ -80,7 +80,18 @@ function unescapeName(raw: Uint8Array): Uint8Array {
 const DECIMAL = /^\d{1,15}(?=$|[ \t/])/;
 const MASK = /^[0-9a-f]{1,16}$/;
 const OCTAL = /^[0-7]{1,15}$/;
+const NUMBER = /^\d{1,15}$/;
 const U64_MAX = (1n << 64n) - 1n;
+
+/** What was read before, by its text: threads and processes of a tree mostly have the same ids, groups and sets. */
+const masks = new Map<string, bigint>();
+const lists = new Map<string, readonly number[]>();
+const MOST_REMEMBERED = 256;
+
+function remember<T>(known: Map<string, T>, text: string, value: T): T {
+	if (known.size < MOST_REMEMBERED) known.set(text, value);
+	return value;
+}
 
 /** Values by key, each parsed on demand. */
 class StatusFields {
@@ -144,21 +155,24 @@ class StatusFields {
 
 	mask(key: string): bigint {
 		const text = this.need(key);
-		return MASK.test(text) ? BigInt(`0x${text}`) : this.fail(key, "is no mask");
+		const known = masks.get(text);
+		if (known !== undefined) return known;
+		return remember(masks, text, MASK.test(text) ? BigInt(`0x${text}`) : this.fail(key, "is no mask"));
 	}
 
 	/** Decimal numbers divided by blanks. */
-	numbers(key: string): number[] {
+	numbers(key: string): readonly number[] {
 		return this.findNumbers(key) ?? this.fail(key, "is missing");
 	}
 
-	findNumbers(key: string): number[] | undefined {
+	findNumbers(key: string): readonly number[] | undefined {
 		const text = this.find(key);
 		if (text === undefined) return undefined;
-		if (text === "") return [];
-		return text
-			.split(/[ \t]+/)
-			.map((word) => (/^\d{1,15}$/.test(word) ? Number(word) : this.fail(key, "is no list of numbers")));
+		const known = lists.get(text);
+		if (known !== undefined) return known;
+		const words = text === "" ? [] : text.split(/[ \t]+/);
+		const list = words.map((word) => (NUMBER.test(word) ? Number(word) : this.fail(key, "is no list of numbers")));
+		return remember(lists, text, list);
 	}
 
 	fourIds(key: string): FourIds {

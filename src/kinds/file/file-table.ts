@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // All files that a dump has met: gives them their ids and collects files.img.
 
-import { about, type CriuError, UnsupportedError } from "../../errors.ts";
+import { about, type CriuError, UnsupportedError, withObject } from "../../errors.ts";
 import type { fd_types, file_entry } from "../../images/gen/fdinfo_pb.ts";
 import { type ImageDir, KINDS } from "../../images/index.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
@@ -71,16 +71,26 @@ export class FileTable implements FileRegistry {
 			return this.newId();
 		});
 		// Known by its id from here on: it may be on its way through itself.
-		if (isNew)
-			this.add(
-				about(
-					() => nameFile(file),
-					() => kind.dump(file, id, this.context),
-				),
-			);
+		if (isNew) this.add(this.dump(kind, file, id));
 		const added = { id, type: kind.type };
 		this.added.set(file.sameAs ?? file, added);
 		return added;
+	}
+
+	private dump(kind: FileKind, file: FdFacts, id: number): file_entry {
+		try {
+			return kind.dump(file, id, this.context);
+		} catch (error) {
+			throw withObject(error, () => nameFile(file));
+		}
+	}
+
+	private ask(kind: FileKind, file: FdFacts): CriuError[] {
+		try {
+			return kind.findBlockers?.(file, this.context) ?? NONE;
+		} catch (error) {
+			throw withObject(error, () => nameFile(file));
+		}
 	}
 
 	findBlockers(file: FdFacts): CriuError[] {
@@ -88,10 +98,7 @@ export class FileTable implements FileRegistry {
 		if (file.sameAs !== undefined && this.unblocked.has(file.sameAs)) return locks;
 		const kind = this.kindOf(file);
 		if (kind !== undefined && !("unsupported" in kind)) {
-			const found = about(
-				() => nameFile(file),
-				() => kind.findBlockers?.(file, this.context) ?? NONE,
-			);
+			const found = this.ask(kind, file);
 			if (found.length > 0) return [...found, ...locks];
 			this.unblocked.add(file);
 			return locks;
