@@ -7,6 +7,7 @@ import { fd_types, type fdinfo_entry, fdinfo_entrySchema, type file_entry } from
 import { remap_type } from "../../../src/images/gen/file_pb.ts";
 import { create, KINDS } from "../../../src/images/index.ts";
 import { O_CLOEXEC } from "../../../src/kernel/abi/fcntl.ts";
+import { SYS_close, SYS_openat } from "../../../src/kernel/abi/syscalls.x86_64.ts";
 import { closeCopies, Descriptions, fdTable } from "../../../src/kinds/file/fd-table.ts";
 import type { FdFacts } from "../../../src/kinds/kind.ts";
 import type { Options } from "../../../src/options.ts";
@@ -178,6 +179,18 @@ describe("the plan of a table of descriptors", () => {
 		expect(ops.filter((op) => whatOf(op).startsWith("open "))).toHaveLength(1);
 		const pairs = new Uint8Array(Uint32Array.of(7, O_CLOEXEC, 0, 0).buffer);
 		expect(placed).toEqual([[pairs, 2]]);
+	});
+
+	test("takes free numbers below those of a large table for as long as it's made", () => {
+		using dir = new TempDir();
+		const numbers = Array.from({ length: 64 }, (_, i) => (i < 2 ? i : i + 1));
+		const fds = numbers.map((fd) => target(fd, 1));
+		const { ops } = plan(dir, fds, [regEntry(1, "/dev/null")]);
+		const [anchor, taken] = ops;
+		expect(anchor?.nr).toBe(SYS_openat);
+		expect(taken?.args).toEqual([{ op: 0 }, new Uint8Array(Uint32Array.of(2, 0).buffer), 1]);
+		const last = ops[ops.length - 1];
+		expect([last?.nr, last?.args]).toEqual([SYS_close, [2]]);
 	});
 
 	test("moves what has one number with one operation", () => {
