@@ -2,13 +2,16 @@
 // `criu restore`: one restore, after which criu stays as parent of the tree, as the program of --exec-cmd if
 // one is given, unless detached; or with --dry-run its plan.
 
+import type { InTheWay } from "../engine/own-threads.ts";
 import type { RestoreEngine } from "../engine/types.ts";
 import { log } from "../log.ts";
 import { become, findProgram } from "../sys/launch.ts";
 import type { CommandContext } from "./command-context.ts";
 import { commandControl } from "./control.ts";
 import { describeRestoreStats } from "./report.ts";
+import { startAnew } from "./start-anew.ts";
 import { describeSummary, findImages } from "./summary.ts";
+import { startDirectory } from "./workspace.ts";
 
 /** Restores; the exit code. The restored program's own exit status doesn't count. */
 export async function runRestore(context: CommandContext): Promise<number> {
@@ -27,7 +30,10 @@ export function restoreWith(
 	}
 	// Found out while nothing has been made yet.
 	const program = options.execCmd?.[0] === undefined ? undefined : findProgram(options.execCmd[0], process.env);
-	const control = commandControl(options);
+	const control = {
+		...commandControl(options),
+		clearTheWay: (inTheWay: InTheWay) => startAnew(inTheWay, startDirectory()),
+	};
 	const result = restore(options, control);
 	control.end();
 	log.info("Restore finished successfully. Tasks resumed.");

@@ -8,6 +8,13 @@ import { openLog } from "../log.ts";
 import type { Options } from "../options.ts";
 import { takeImagePipe } from "./image-pipe.ts";
 
+let startedIn: string | undefined;
+
+/** Where we were started, once a workspace has been opened. */
+export function startDirectory(): string {
+	return startedIn ?? process.cwd();
+}
+
 /**
  * Finds the images directory, makes the work directory the current one and opens the log in it. Gives the options with
  * absolute directories. Throws UsageError IMAGES_DIR, WORK_DIR or LOG_FILE.
@@ -16,6 +23,7 @@ export function openWorkspace(options: Options, command: string): Options {
 	if (options.imagesDir === PIPE) return openPipe(options, command);
 	const imagesDir = findDirectory(options.imagesDir, "image dir", "IMAGES_DIR", "-D");
 	const workDir = findDirectory(options.workDir ?? imagesDir, "work dir", "WORK_DIR", "-W");
+	startedIn = process.cwd();
 	try {
 		process.chdir(workDir);
 	} catch (error) {

@@ -2,6 +2,7 @@
 // How a caller takes part in a dump or restore while it runs: hooks that may stop it, and a question that ends it early.
 
 import { CriuError, type CriuErrorOptions } from "../errors.ts";
+import type { InTheWay } from "./own-threads.ts";
 
 /** The steps at which others are asked or told, in CRIU's words. */
 export type HookName =
@@ -56,6 +57,8 @@ export interface RunControl {
 	runHook(name: HookName, facts: HookFacts): readonly string[];
 	/** Called where a run can be ended without a trace. @throws CancelledError */
 	check(): void;
+	/** Called before anything is made, with threads of ours that are in the way of the tree. Needn't return. */
+	clearTheWay?(inTheWay: InTheWay): void;
 }
 
 /** Nobody asks anything. */

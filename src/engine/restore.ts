@@ -26,6 +26,7 @@ import { checkCpuinfo } from "./cpuinfo.x86_64.ts";
 import { readImages } from "./images.ts";
 import { detachInit, NEW_PIDNS_FLAGS, startBelowInit } from "./new-pidns.ts";
 import { openImages } from "./open-images.ts";
+import { findOwnInTheWay } from "./own-threads.ts";
 import { takingPid } from "./pid-holder.ts";
 import { writePidfile } from "./pidfile.ts";
 import { writeRestoreStats } from "./stats.ts";
@@ -198,6 +199,9 @@ export function restore(options: Options, control: RunControl = FREE_RUN): Resto
 	const images = readImages(dir);
 	timings.lap("read");
 	const imagesFd = dir.descriptor;
+	// What came through a pipe comes only once.
+	if (!options.newPidns && !dir.isStreamed && options.imagePipe === undefined)
+		control.clearTheWay?.(findOwnInTheWay(images.pstree));
 	control.runHook("pre-restore", { imagesFd });
 	control.check();
 	if (dir.isLocal) awaitDumped(options, dir, images, control);
