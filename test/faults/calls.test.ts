@@ -17,9 +17,9 @@ const missing = existsSync(STRACE) ? undefined : "no strace here";
 const thorough = process.env["CRIU_FAULTS"] === "all";
 /** How many calls are tried of a dump, and of a restore. */
 const CHOICE = 25;
-/** Calls of the runtime's own, and such as can't fail. ptrace(2) and waitid(2) of a stopped task can't either: without them nobody could set it right. */
+/** Calls of the runtime's own, and such as can't fail. lseek(2), ptrace(2) and waitid(2) of a stopped task can't either: without the last two nobody could set it right. */
 const NOT_OURS =
-	/^(futex|sched_\w+|madvise|close|close_range|munmap|mmap|mprotect|rt_sig\w+|gettid|getpid|set_\w+|restart_syscall|\w*nanosleep|rseq|exit\w*|clock_gettime|uname|prctl|getrandom|clone3|kill|ptrace|waitid|brk)$/;
+	/^(futex|sched_\w+|madvise|close|close_range|munmap|mmap|mprotect|rt_sig\w+|gettid|getpid|set_\w+|restart_syscall|\w*nanosleep|rseq|exit\w*|clock_gettime|uname|prctl|getrandom|clone3|kill|ptrace|waitid|lseek|brk)$/;
 /** A thing by the name that users know it by. */
 const OBJECT =
 	/\bpids? \d|\btask \d|\/[\w.]|\.img\b|\bimages?\b|\bmemfd\b|\bpipe|\bsocket|\bmapping|\bthe |\bcriu's|"criu-/;

@@ -6,6 +6,7 @@ import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
 import { hasField } from "../../images/index.ts";
 import * as pr from "../../kernel/abi/prctl.ts";
+import { SIG_DFL, SIG_IGN, SIGCHLD, SIGCONT, SIGURG, SIGWINCH, signalName } from "../../kernel/abi/signal.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_membarrier, SYS_prctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
@@ -13,6 +14,7 @@ import type {
 	Completion,
 	DumpedTask,
 	DumpedThread,
+	RestoreContext,
 	TaskDraft,
 	TaskImage,
 	TaskKind,
@@ -22,6 +24,7 @@ import type {
 	ThreadPlan,
 } from "../kind.ts";
 import { checkRange, corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+import { ACTION_SIGNALS } from "./sigactions.ts";
 
 /** Source: linux/membarrier.h. Since: Linux 6.3. */
 const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
@@ -48,7 +51,8 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 		if (answers.succeeded(barriers) && answers.result(barriers) !== 0n)
 			tc.membarrierRegistrationMask = Number(answers.result(barriers));
 		const lost = (name: string, value: bigint) => log.warn(`pid ${task.pid}: ${name} (${value}) isn't kept by images`);
-		if (noHugePages > 1n) lost("disabling of huge pages but for advised ones", noHugePages);
+		// The answer is 1, and the flags.
+		if (noHugePages > 1n) tc.thpDisableFlags = Number(noHugePages & ~1n);
 		if (answers.succeeded(mdwe) && answers.result(mdwe) !== 0n) tc.mdwe = Number(answers.result(mdwe));
 		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n)
 			lost("merging of equal pages (PR_SET_MEMORY_MERGE)", answers.result(ksm));
@@ -73,10 +77,30 @@ function dumpDeathSignal({ task }: DumpedThread, draft: ThreadDraft, ask: Progra
 	};
 }
 
+/** True for a process that will lose its parent, us, as soon as it runs. */
+function isLeftAlone({ tid }: TaskImage, { options, makers }: RestoreContext): boolean {
+	return options.restoreDetached && !options.restoreSibling && !options.newPidns && !makers.has(tid);
+}
+
+/** Signals that do nothing unless they are handled. Source: signal(7). */
+const HARMLESS: readonly number[] = [SIGCHLD, SIGCONT, SIGURG, SIGWINCH];
+
+function ignores(image: TaskImage, signo: number): boolean {
+	const action = getTaskCore(image).sigactions[ACTION_SIGNALS.indexOf(signo)]?.sigaction;
+	return action === SIG_IGN || (action === SIG_DFL && HARMLESS.includes(signo));
+}
+
 /** Lost when the credentials change, so it comes after them. */
-function planDeathSignal(image: ThreadImage, plan: ThreadPlan): void {
+function planDeathSignal(image: ThreadImage, plan: ThreadPlan, context: RestoreContext): void {
 	const { pdeathSig } = getThreadCore(image);
 	checkRange(image, "thread_core.pdeath_sig", pdeathSig, 0, 64);
+	if (pdeathSig !== 0 && isLeftAlone(image.task, context) && !ignores(image.task, pdeathSig)) {
+		log.warn(
+			`pid ${image.task.tid} asked for ${signalName(pdeathSig)} at its parent's death (PR_SET_PDEATHSIG), which would come ` +
+				"when criu ends: it isn't asked for; restore with --restore-sibling from the program that is to be the parent",
+		);
+		return;
+	}
 	plan.programs.creds.syscall("set the parent-death signal", SYS_prctl, [pr.PR_SET_PDEATHSIG, pdeathSig]);
 }
 
@@ -94,10 +118,26 @@ function planBarriers(image: TaskImage, plan: TaskPlan): void {
 	}
 }
 
-function planPrctls(image: TaskImage, plan: TaskPlan): void {
+/** A child has it from its maker, whose is set by then. */
+function planHugePages(image: TaskImage, plan: TaskPlan, maker: TaskImage | undefined): void {
+	const settingOf = ({ mm, core: { tc } }: TaskImage) => (mm.thpDisabled ? [1, tc?.thpDisableFlags ?? 0] : [0, 0]);
+	const [disabled = 0, flags = 0] = settingOf(image);
+	const [before, flagsBefore] = maker === undefined ? [0, 0] : settingOf(maker);
+	if (disabled === before && flags === flagsBefore) return;
+	plan.programs.tree.syscall(
+		disabled === 0 ? "allow huge pages" : "disable huge pages",
+		SYS_prctl,
+		[pr.PR_SET_THP_DISABLE, disabled, flags, 0, 0],
+		{
+			remedies: { EINVAL: "this kernel can't disable huge pages but for advised ones; restore on Linux 6.18 or later" },
+		},
+	);
+}
+
+function planPrctls(image: TaskImage, plan: TaskPlan, context: RestoreContext): void {
 	const tc = getTaskCore(image);
-	const { tree, state, creds, arm } = plan.programs;
-	if (image.mm.thpDisabled) tree.syscall("disable huge pages", SYS_prctl, [pr.PR_SET_THP_DISABLE, 1, 0, 0, 0]);
+	const { state, creds, arm } = plan.programs;
+	planHugePages(image, plan, context.makers.get(image.tid));
 	if (tc.childSubreaper) state.syscall("become a subreaper", SYS_prctl, [pr.PR_SET_CHILD_SUBREAPER, 1]);
 	planBarriers(image, plan);
 	const dumpable = hasField(image.mm, "dumpable") ? image.mm.dumpable : 1;
