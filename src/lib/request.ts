@@ -3,9 +3,9 @@
 
 import { closeSync, constants, openSync } from "node:fs";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { criu_optsSchema } from "../images/gen/rpc_pb.ts";
+import { criu_network_lock_method, type criu_optsSchema, criu_pre_dump_mode } from "../images/gen/rpc_pb.ts";
 import { FIRST_INHERITED } from "./conversation.ts";
-import type { DumpOptions, ImagesOptions, RestoreOptions } from "./types.ts";
+import type { DumpOptions, ImagesOptions, RestoreOptions, TlsOptions } from "./types.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -13,7 +13,7 @@ type Fields = Record<string, unknown>;
 const SAME = [
 	...["logLevel", "shellJob", "fileLocks", "tcpEstablished", "tcpClose", "tcpSkipInFlight", "evasiveDevices"],
 	...["linkRemap", "autoDedup", "unprivileged", "orphanPtsMaster", "pid", "leaveRunning", "leaveStopped", "extUnixSk"],
-	...["forceIrmap", "trackMem", "ghostLimit", "timeout", "skipFileRwxCheck", "weakSysctls"],
+	...["lazyPages", "forceIrmap", "trackMem", "ghostLimit", "timeout", "skipFileRwxCheck", "weakSysctls"],
 ];
 /** Options that are texts, with their fields. */
 const TEXTS = {
@@ -24,7 +24,21 @@ const TEXTS = {
 	freezeCgroup: "freezeCgroup",
 } as const;
 
+const NETWORK_LOCKS = {
+	iptables: criu_network_lock_method.IPTABLES,
+	nftables: criu_network_lock_method.NFTABLES,
+	skip: criu_network_lock_method.SKIP,
+} as const;
+const CPU_CAPS = { fpu: 1, cpu: 2, ins: 4 } as const;
+const PRE_DUMP_MODES = { splice: criu_pre_dump_mode.SPLICE, read: criu_pre_dump_mode.VM_READ } as const;
+
 const bytes = (text: string) => new TextEncoder().encode(text);
+
+function tlsFields({ caCert, caCrl, cert, key, noCnVerify }: TlsOptions): Fields {
+	const files = { tlsCacert: caCert, tlsCacrl: caCrl, tlsCert: cert, tlsKey: key };
+	const given = Object.entries(files).flatMap(([field, path]) => (path === undefined ? [] : [[field, bytes(path)]]));
+	return { tls: true, tlsNoCnVerify: noCnVerify ?? false, ...Object.fromEntries(given) };
+}
 
 /** A request's fields, with the directories that have to stay open while it's carried out. */
 export interface OpenRequest {
@@ -54,6 +68,11 @@ export function openRequest(options: ImagesOptions & Partial<DumpOptions> & Part
 			if (typeof given[name] === "string") fields[field] = bytes(given[name]);
 		if (options.external !== undefined) fields["external"] = options.external.map(bytes);
 		if (options.pageServer !== undefined) fields["ps"] = { ...options.pageServer };
+		if (options.irmapScanPaths !== undefined) fields["irmapScanPaths"] = options.irmapScanPaths.map(bytes);
+		if (options.cpuCap !== undefined) fields["cpuCap"] = options.cpuCap.reduce((mask, cap) => mask | CPU_CAPS[cap], 0);
+		if (options.networkLock !== undefined) fields["networkLock"] = NETWORK_LOCKS[options.networkLock];
+		if (options.preDumpMode !== undefined) fields["preDumpMode"] = PRE_DUMP_MODES[options.preDumpMode];
+		if (options.tls !== undefined) Object.assign(fields, tlsFields(options.tls));
 		if (options.onEvent !== undefined) fields["notifyScripts"] = true;
 		const inherited = options.inheritFds ?? [];
 		fields["inheritFd"] = inherited.map(({ key }, index) => ({ key: bytes(key), fd: FIRST_INHERITED + index }));

@@ -60,10 +60,30 @@ export interface ImagesOptions extends CallOptions {
 	linkRemap?: boolean | undefined;
 	autoDedup?: boolean | undefined;
 	unprivileged?: boolean | undefined;
+	/** Properties of the CPU that are written, or have to be there again; none of them with an empty list. */
+	cpuCap?: readonly ("fpu" | "cpu" | "ins")[] | undefined;
+	/** What keeps packets away from connections of the frozen tree. */
+	networkLock?: "iptables" | "nftables" | "skip" | undefined;
+	/** Of a dump: pages stay there until a restore's daemon asks for them, at `pageServer`. Of a restore: a `criu lazy-pages` daemon brings them. */
+	lazyPages?: boolean | undefined;
+	/** Encrypts the connection to a page server. */
+	tls?: TlsOptions | undefined;
 	/** A terminal whose master isn't dumped: the restore makes a new one and hands it to `onEvent`. */
 	orphanPtsMaster?: boolean | undefined;
 	/** Things outside of the tree: `KIND[ID]:VALUE`. */
 	external?: readonly string[] | undefined;
+}
+
+/** Certificates of a connection, all PEM files; by default those below /etc/pki. */
+export interface TlsOptions {
+	/** Who the other side must be certified by. */
+	caCert?: string | undefined;
+	/** Certificates that are not valid any more. */
+	caCrl?: string | undefined;
+	cert?: string | undefined;
+	key?: string | undefined;
+	/** The other side's certificate may be of another name than its address. */
+	noCnVerify?: boolean | undefined;
 }
 
 /** Of dumps and pre-dumps. */
@@ -79,6 +99,10 @@ export interface DumpOptions extends ImagesOptions {
 	forceIrmap?: boolean | undefined;
 	/** Note what is written from now on, for the next dump. */
 	trackMem?: boolean | undefined;
+	/** How a pre-dump reads memory; by default splice. */
+	preDumpMode?: "splice" | "read" | undefined;
+	/** Where watched files may be that have lost their names, with `forceIrmap`. */
+	irmapScanPaths?: readonly string[] | undefined;
 	/** Images that these build on, relative to `imagesDir`. */
 	parentImages?: string | undefined;
 	/** Where `criu page-server` takes the pages. */

@@ -61,6 +61,8 @@ describeAsRoot("the npm package", () => {
 					"thrown RangeError: mine",
 					"aborted Error: enough of the worker",
 					"aborted Error: enough of the service",
+					"aborted pre-dump in time",
+					"aborted pre-dump in time",
 					"too late Error: before",
 					"dump false pre-dump query-ext-files post-dump",
 					"ran on meanwhile true",

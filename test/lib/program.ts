@@ -47,6 +47,12 @@ for (const [name, more] of [["worker", {}] as const, ["service", { service }] as
 	const call = () => dump({ ...more, pid, imagesDir: dir(`aborted-${name}`), onEvent: onFrozen, signal: abort.signal });
 	console.log("aborted", await failure(call));
 }
+for (const [name, more] of [["worker", {}] as const, ["service", { service }] as const]) {
+	const signal = AbortSignal.timeout(1);
+	// It may have got far, or nowhere.
+	const text = await failure(() => preDump({ ...more, pid, imagesDir: dir(`pre-${name}`), signal }));
+	console.log("aborted pre-dump", text.startsWith("TimeoutError") ? "in time" : text);
+}
 // The service takes back what it has begun on its own.
 while (!/^TracerPid:\s+0$/m.test(await Bun.file(`/proc/${pid}/status`).text())) await Bun.sleep(2);
 console.log("too late", await failure(() => check({ signal: AbortSignal.abort(new Error("before")) })));
