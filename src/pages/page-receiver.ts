@@ -122,8 +122,23 @@ export class PageReceiver {
 		const bytes = new Uint8Array(this.size);
 		const got = wire.receive(this.fd, bytes);
 		if (got === 0) return undefined;
+		const view = new DataView(bytes.buffer);
+		// Our answer came too late: the other side has taken its header for a part of a long one, and sent the rest of that.
+		if (this.size === wire.SHORT_HEADER && got >= 8 && view.getBigUint64(0, true) === wire.NO_TARGET) {
+			this.size = wire.LONG_HEADER;
+			return got === 8 ? undefined : this.nextAfter(bytes.subarray(8, got));
+		}
 		if (got < bytes.length) throw wire.cutConnection();
-		return wire.readHeader(new DataView(bytes.buffer), this.size);
+		return wire.readHeader(view, this.size);
+	}
+
+	/** A long header whose first bytes have come. */
+	private nextAfter(head: Uint8Array): wire.Message {
+		const bytes = new Uint8Array(wire.LONG_HEADER);
+		bytes.set(head);
+		const rest = bytes.subarray(head.length);
+		if (wire.receive(this.fd, rest) < rest.length) throw wire.cutConnection();
+		return wire.readHeader(new DataView(bytes.buffer), wire.LONG_HEADER);
 	}
 
 	private first: wire.Message | undefined;

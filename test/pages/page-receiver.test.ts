@@ -128,3 +128,16 @@ describe.each([wire.SHORT_HEADER, wire.LONG_HEADER])("a page server, headers of 
 		expect(readdirSync(path)).toEqual([]);
 	});
 });
+
+test("a page server that answers too late for its client takes the long headers that follow", () => {
+	const question = encode(wire.SHORT_HEADER, [{ command: wire.PS_PARENT, target: wire.NO_TARGET }]);
+	const rest = new Uint8Array(BigUint64Array.of(wire.NO_TARGET).buffer);
+	const path = makeDir();
+	const dump = encode(wire.LONG_HEADER, [OPEN, add(1n, 2n, 1), CLOSE]);
+	expect([...serve(path, Uint8Array.from(Buffer.concat([question, rest, dump])))]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0]);
+	using dir = ImageDir.open(path);
+	expect(readChain(dir, KINDS.PAGEMAP, 7)?.runs).toEqual([{ address: 4096n, bytes: 8192n, offset: 0n, level: 0 }]);
+	expect(() => serve(makeDir(), Uint8Array.from(Buffer.concat([question, rest, dump.subarray(0, 9)])))).toThrow(
+		expect.objectContaining({ code: "PAGE_CONNECTION" }),
+	);
+});
