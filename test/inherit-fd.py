@@ -169,20 +169,29 @@ os.kill(pid, signal.SIGKILL)
 await_end(pid)
 print("named pipe")
 
+
+
+def start_later(name, fd):
+    """Has the descriptor, at position 4, as its fd 5, and copies that into a file when SIGUSR1 comes."""
+    os.mkfifo(f"{name}.gate")
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(fd, 5)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        os.closerange(6, 256)
+        os.lseek(5, 4, os.SEEK_SET)
+        script = f"trap 'cat <&5 >{name}.out; exit' USR1; : >{name}.ready; read x <{name}.gate"
+        os.execvp("sh", ["sh", "-c", script])
+    while not os.path.exists(f"{name}.ready"):
+        time.sleep(0.01)
+    return pid
+
+
 key = key_of(file)
-os.mkfifo("gate")
-pid = os.fork()
-if pid == 0:
-    os.setsid()
-    null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(file, 5)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.closerange(6, 256)
-    os.lseek(5, 4, os.SEEK_SET)
-    os.execvp("sh", ["sh", "-c", "trap 'cat <&5 >file.out; exit' USR1; : >ready; read x <gate"])
-while not os.path.exists("ready"):
-    time.sleep(0.01)
+pid = start_later("file", file)
 dump("file", pid, "--external", key)
 os.lseek(file, 0, os.SEEK_SET)
 restore("file", file, key)
@@ -190,3 +199,16 @@ os.kill(pid, signal.SIGUSR1)
 await_end(pid)
 await_text("file", "two\n")
 print("file, with a position of its own", os.lseek(file, 0, os.SEEK_CUR) == 0)
+
+# A memfd: what is written into the new one is read.
+memfd = os.memfd_create("given", 0)
+os.write(memfd, b"one\nold\n")
+pid = start_later("memfd", os.open(f"/proc/self/fd/{memfd}", os.O_RDONLY))
+dump("memfd", pid)
+memfd = os.memfd_create("given", 0)
+restore("memfd", memfd, "/memfd:given")
+os.write(memfd, b"one\nnew\n")
+os.kill(pid, signal.SIGUSR1)
+await_end(pid)
+await_text("memfd", "new\n")
+print("memfd")

@@ -34,6 +34,7 @@ test.skipIf(reason !== undefined)(
 					"refused without a path True",
 					"named pipe",
 					"file, with a position of its own True",
+					"memfd",
 				],
 				err: "",
 			});

@@ -12,7 +12,7 @@ import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { closeFd, openAt } from "../../sys/file.ts";
 import { mustSyscall } from "../../sys/host.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan } from "../kind.ts";
-import { dumpSegment, findSegment, planHeldSegment } from "../mm/shared-memory.ts";
+import { dumpSegment, findSegment, planGivenSegment, planHeldSegment } from "../mm/shared-memory.ts";
 import { imageFlags } from "./anon-inode.ts";
 import { startsWith } from "./file-path.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
@@ -57,6 +57,9 @@ function dumpMemfd(file: FdFacts, id: number, context: DumpContext): file_entry 
 function planDescription(entry: file_entry, file: FilePlan, flags: number): OpRef {
 	const { program, plan, context } = file;
 	const inode = findSegment(entry.id, context);
+	const reopen = toOpenFlags(flags) & ~fcntl.O_NOFOLLOW;
+	const given = planGivenSegment(inode, reopen, program, plan, context);
+	if (given !== undefined) return given;
 	const segment = planHeldSegment(inode, program, plan, context);
 	const isFirst =
 		(flags & fcntl.O_ACCMODE) === fcntl.O_RDWR &&
@@ -66,7 +69,7 @@ function planDescription(entry: file_entry, file: FilePlan, flags: number): OpRe
 		return program.syscall(`open memfd ${inode.shmid} again`, nr.SYS_openat, [
 			fcntl.AT_FDCWD,
 			(segment.early ? takePath : keptPath)(segment, plan),
-			toOpenFlags(flags) & ~fcntl.O_NOFOLLOW,
+			reopen,
 			0,
 		]);
 	const fd = (segment.early ? planTake : planShare)(program, segment, plan);

@@ -30,7 +30,8 @@ import { appendRange, type Ranges } from "../../pages/scan.ts";
 import type { PageSink } from "../../pages/sink.ts";
 import { statFd, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
-import { type KeptRef, keptFilesOf, planShare } from "../file/kept-files.ts";
+import { findInherited, keepInherited } from "../file/inherit-fd.ts";
+import { type KeptRef, keptFilesOf, ownFdPath, planShare } from "../file/kept-files.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { PageFiles } from "./page-files.ts";
 import { sysvIds } from "./sysv-dump.ts";
@@ -38,6 +39,8 @@ import { sysvIds } from "./sysv-dump.ts";
 const PAGE = 4096n;
 /** Names of inodes that mmap itself makes for MAP_SHARED | MAP_ANONYMOUS. */
 const ANONYMOUS_NAMES = new Set(["/dev/zero", "/anon_hugepage"]);
+/** What links to memfds begin with. */
+const MEMFD = "/memfd:";
 const HUGE_SHIFT = 26n;
 const decoder = new TextDecoder("latin1");
 
@@ -51,7 +54,7 @@ export interface DumpedSegment {
 /** The segment's name as memfd.img has it: no `/memfd:`, no ` (deleted)`. */
 function segmentName(link: Uint8Array): Uint8Array {
 	const text = decoder.decode(link).replace(/ \(deleted\)$/, "");
-	const name = text.startsWith("/memfd:") ? text.slice("/memfd:".length) : text;
+	const name = text.startsWith(MEMFD) ? text.slice(MEMFD.length) : text;
 	return Uint8Array.from(Buffer.from(name, "latin1"));
 }
 
@@ -239,6 +242,8 @@ export function planMappedSegment(
 	context: RestoreContext,
 ): OpRef {
 	if (inode.size === 0n) throw corrupt("memfd.img", `inode ${inode.inodeId} is mapped, but empty`);
+	const given = planGivenSegment(inode, O_RDWR, program, plan, context);
+	if (given !== undefined) return given;
 	if (isHeld(inode, context)) return planShare(program, planHeldSegment(inode, program, plan, context), plan);
 	const fresh: OpRef[] = [];
 	const made = context.once<MadeSegment>(`segment:${inode.inodeId}`, () => {
@@ -257,6 +262,23 @@ export function planMappedSegment(
 	if (!("link" in made)) throw new BugError(`segment ${inode.inodeId} is kept`);
 	if (made.plan !== plan) plan.awaits.add(made.plan.pid);
 	return openSegment(program, made.plan, made.link);
+}
+
+/** Adds what opens the memfd that the user gave in place of a segment (--inherit-fd), if any. @throws CriuError INHERIT_FD */
+export function planGivenSegment(
+	inode: memfd_inode_entry,
+	flags: number,
+	program: Program,
+	plan: TaskPlan,
+	context: RestoreContext,
+): OpRef | undefined {
+	const key = `${MEMFD}${decoder.decode(inode.name)}`;
+	const given = context.options.inheritFds.length === 0 ? undefined : findInherited(key, context.options);
+	if (given === undefined) return undefined;
+	const path = ownFdPath(keepInherited(given, plan));
+	return program.syscall(`open fd ${given.fd} as ${key}`, nr.SYS_openat, [AT_FDCWD, path, flags, 0], {
+		remedies: { EACCES: "give a descriptor of a memfd that may be written", ENXIO: "give a descriptor of a memfd" },
+	});
 }
 
 function openSegment(program: Program, plan: TaskPlan, link: Uint8Array): OpRef {
