@@ -53,20 +53,21 @@ function copyMemory(
 	give: LazyGive | undefined,
 	progress: Progress,
 ): PagesWritten {
-	let shared = NO_PAGES;
 	progress.expectAll(() => guessBytes(collected.map(({ task }) => task)));
-	for (const segment of [...listSegments(context), ...listSysvSegments(context)]) {
-		shared = addPages(shared, { ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) });
-		closeFd(segment.fd);
-	}
-	return collected
+	const own = collected
 		.filter(({ task }) => !hasSharedMemory(task, context))
 		.map(({ task, draft }) => {
 			control.check();
 			const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
 			return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
-		})
-		.reduce(addPages, shared);
+		});
+	// Scripts that look into images of the original find the pages of tasks first.
+	const shared = [...listSegments(context), ...listSysvSegments(context)].map((segment) => {
+		const pages = { ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) };
+		closeFd(segment.fd);
+		return pages;
+	});
+	return [...own, ...shared].reduce(addPages, NO_PAGES);
 }
 
 /** What only standing tasks can tell and no kind owns. */

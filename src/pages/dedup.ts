@@ -61,11 +61,10 @@ function openPages(dir: ImageDir, pagesId: number): number | undefined {
 	return undefined;
 }
 
-/** Frees what newer images have in those of this directory, and in what these build on. Gives the pages freed. */
+/** Frees what newer images have in those of this directory, and in all that these build on. Gives the pages freed. */
 function punchLevel(dir: ImageDir, kind: PagemapKind, id: ImageId, newer: Ranges, level: number): bigint {
 	const pagemap = level > MAX_LEVELS ? undefined : dir.findHeaded(kind, id);
 	if (pagemap === undefined || newer.length === 0) return 0n;
-	const older: Ranges = [];
 	let offset = 0n;
 	let freed = 0n;
 	const fd = openPages(dir, pagemap.head.pagesId);
@@ -74,24 +73,21 @@ function punchLevel(dir: ImageDir, kind: PagemapKind, id: ImageId, newer: Ranges
 		let at = 0;
 		for (const { start, end, flags } of listRanges(imageFileName(kind as ImageKind, id), pagemap.entries)) {
 			while (at < newer.length && (newer[at]?.end ?? 0n) <= start) at++;
-			const common = intersect([{ start, end }], newer.slice(at, findEnd(newer, at, end)));
-			if ((flags & PE_PARENT) !== 0) for (const part of common) appendRange(older, part.start, part.end);
-			else if ((flags & PE_PRESENT) !== 0) {
-				for (const part of common) {
-					const from = offset + (part.start - start);
-					const bytes = part.end - part.start;
-					if (fd === undefined || from + bytes > size) continue;
-					punch(fd, from, bytes);
-					freed += bytes / 4096n;
-				}
-				offset += end - start;
+			if ((flags & PE_PARENT) !== 0 || (flags & PE_PRESENT) === 0) continue;
+			for (const part of intersect([{ start, end }], newer.slice(at, findEnd(newer, at, end)))) {
+				const from = offset + (part.start - start);
+				const bytes = part.end - part.start;
+				if (fd === undefined || from + bytes > size) continue;
+				punch(fd, from, bytes);
+				freed += bytes / 4096n;
 			}
+			offset += end - start;
 		}
 	} finally {
 		if (fd !== undefined) closeFd(fd);
 	}
-	using parent = older.length === 0 ? undefined : dir.openParent();
-	return parent === undefined ? freed : freed + punchLevel(parent, kind, id, older, level + 1);
+	using parent = dir.openParent();
+	return parent === undefined ? freed : freed + punchLevel(parent, kind, id, newer, level + 1);
 }
 
 /** Where the ranges end that begin before an address. */
