@@ -74,8 +74,9 @@ class Group {
 		return readFileSync(join(this.path, file), "latin1").trim() === "1";
 	}
 
-	/** Waits until all tasks are frozen, or none is and nobody has asked for it. */
+	/** Waits until all tasks are frozen, or none is and nobody has asked for it. The guard of a killed criu has the last word. */
 	async until(frozen: boolean): Promise<void> {
+		await this.victim.untilAlone();
 		const settled = () => this.isFrozen === frozen && this.isAsked === frozen;
 		for (const end = performance.now() + 60_000; !settled() && performance.now() < end; ) await Bun.sleep(1);
 		expect({ asked: this.isAsked, frozen: this.isFrozen }).toEqual({ asked: frozen, frozen });

@@ -2,7 +2,7 @@
 // A target that faults must not harm: target.c in a stage of its own, what of it has to stay the same, and the proof that
 // it is well.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { buildStage } from "../matrix/scenario.ts";
@@ -181,6 +181,15 @@ export class Victim {
 			if (performance.now() > deadline) throw new Error(`the target ${this.kind.name}: no sign of ${what}`);
 			await Bun.sleep(1);
 		}
+	}
+
+	/** Waits for the end of what a killed criu has left behind to put things right. */
+	async untilAlone(): Promise<void> {
+		const own = new Set(["1", ...this.pids.map(String)]);
+		const proc = `/proc/${this.stage.outerPid}/root/proc`;
+		const isAlive = (pid: string) => /^[^ZX]$/.test(stateOf(`${proc}/${pid}`) ?? "X");
+		const others = () => readdirSync(proc).filter((name) => /^\d+$/.test(name) && !own.has(name) && isAlive(name));
+		await this.until("the end of criu's helpers", () => others().length === 0);
 	}
 
 	private async stop(): Promise<void> {
