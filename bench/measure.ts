@@ -27,6 +27,8 @@ export interface Round {
 	readonly restore: Sample;
 	/** A dump before, that let the program run on. */
 	readonly snapshot?: Sample;
+	/** What a plain copy of as much memory to the same file system took, by threads that need nothing but copy. */
+	readonly copyUs?: number;
 }
 
 /** criu failed, or what it restored isn't what was dumped. */
@@ -82,6 +84,8 @@ export interface Setting {
 	readonly mapped: boolean;
 	/** Make a snapshot of the restored program. */
 	readonly snapshot: boolean;
+	/** The program that copies, and how many MiB. */
+	readonly copy: { readonly program: string; readonly mib: number } | undefined;
 }
 
 async function takeSnapshot(stage: Stage, criu: Command, pid: number): Promise<Sample> {
@@ -93,6 +97,16 @@ async function takeSnapshot(stage: Stage, criu: Command, pid: number): Promise<S
 	return sample;
 }
 
+/** Where the images were, and without them. */
+async function timeCopy(stage: Stage, folder: string, program: string, mib: number): Promise<number> {
+	await stage.empty(folder);
+	const printed = join(stage.tmpfs, "copy.out");
+	const { status } = await stage.run(printed, [program, String(mib), join(folder, "copy")]);
+	if (status !== 0) throw new RoundError(`the plain copy: ${showWaitStatus(status)}`);
+	await stage.empty(folder);
+	return Number(readFileSync(stage.outerPath(printed), "latin1"));
+}
+
 /**
  * Runs one round.
  *
@@ -100,7 +114,7 @@ async function takeSnapshot(stage: Stage, criu: Command, pid: number): Promise<S
  */
 export async function runRound(
 	stage: Stage,
-	{ criu, target, cold, lazy, mapped, snapshot: wantsSnapshot }: Setting,
+	{ criu, target, cold, lazy, mapped, snapshot: wantsSnapshot, copy }: Setting,
 ): Promise<Round> {
 	const folder = join(stage.tmpfs, "images");
 	const cwd = `${stage.tmpfs}-cwd`; // On disk: what a tmpfs holds would travel in the images.
@@ -129,5 +143,6 @@ export async function runRound(
 		throw error;
 	}
 	if (verdict !== 0) throw new RoundError(`the restored program isn't what was dumped: ${showWaitStatus(verdict)}`);
-	return snapshot === undefined ? { dump, restore } : { dump, restore, snapshot };
+	const copyUs = copy === undefined ? undefined : await timeCopy(stage, folder, copy.program, copy.mib);
+	return { dump, restore, ...(snapshot && { snapshot }), ...(copyUs !== undefined && { copyUs }) };
 }

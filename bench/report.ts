@@ -73,6 +73,23 @@ export function formatSnapshots(results: readonly LoadResult[]): string {
 		.join("\n");
 }
 
+/** What fraction of the machine's own speed our moving of memory reaches: the copy's time by that of the stage "memory". */
+export function formatCopies(results: readonly LoadResult[]): string {
+	return results
+		.flatMap(({ load, ours }) => {
+			const copy = summarise(ours.rounds.map(({ copyUs }) => copyUs).filter((us) => us !== undefined));
+			if (copy === undefined) return [];
+			const told = OPERATIONS.flatMap((operation) => {
+				const times = ours.rounds.flatMap((round) => round[operation].stages.filter(({ name }) => name === "memory"));
+				const own = summarise(times.map(({ us }) => us));
+				if (own === undefined || own.median === 0) return [];
+				return [`${operation} ${showMs(own.median)} (${Math.round((100 * copy.median) / own.median)} %)`];
+			});
+			return [`${load.title}: copy ${showMs(copy.median)} | ${told.join(" | ")}`];
+		})
+		.join("\n");
+}
+
 /** Where our time went: the stages that criu told, and what lies outside of them (start, reading options, end). */
 export function formatStages(results: readonly LoadResult[]): string {
 	const lines: string[] = [];

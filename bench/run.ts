@@ -13,7 +13,15 @@ import type { Load } from "./loads/load.ts";
 import { type Round, RoundError, runRound, type Setting } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, helpText, parseBenchOptions } from "./options.ts";
 import { type Command, compileProgram, findCommand } from "./programs.ts";
-import { formatComparison, formatFailures, formatSnapshots, formatStages, type LoadResult, toJson } from "./report.ts";
+import {
+	formatComparison,
+	formatCopies,
+	formatFailures,
+	formatSnapshots,
+	formatStages,
+	type LoadResult,
+	toJson,
+} from "./report.ts";
 import { Stage, StageError } from "./stage.ts";
 
 const OURS = join(import.meta.dir, "../dist/criu");
@@ -65,7 +73,9 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 	const program = await compileProgram(`loads/${load.program}`, bench.workDir);
 	const target = [program, ...load.args];
 	const { cold } = bench.options;
-	const { snapshot = false, mapped = false } = load;
+	const { snapshot = false, mapped = false, copyMib } = load;
+	const copy =
+		copyMib === undefined ? undefined : { program: await compileProgram("copy.c", bench.workDir), mib: copyMib };
 	const open = (criu: Command, name: string) =>
 		new Side(
 			{
@@ -75,6 +85,7 @@ async function runLoad(bench: Bench, load: Load): Promise<LoadResult> {
 				lazy: load.lazy ?? false,
 				snapshot: snapshot && name === "ours",
 				mapped: mapped && name === "ours",
+				copy: name === "ours" ? copy : undefined,
 			},
 			bench.stageProgram,
 			join(bench.workDir, name),
@@ -131,6 +142,9 @@ async function runAll(options: BenchOptions, workDir: string): Promise<number> {
 	);
 	const snapshots = formatSnapshots(results);
 	if (snapshots !== "") console.log(`\nFrozen by dump --leave-running --snapshot, ms:\n${snapshots}`);
+	const copies = formatCopies(results);
+	if (copies !== "")
+		console.log(`\nBeside a plain parallel copy of as much memory to the same file system:\n${copies}`);
 	const stages = formatStages(results);
 	if (stages !== "") console.log(`\nWhere our time went, ms:\n${stages}`);
 	const failures = formatFailures(results);

@@ -16,6 +16,8 @@ export interface Load {
 	readonly lazy?: boolean;
 	/** Our criu maps the memory from the images. */
 	readonly mapped?: boolean;
+	/** So much memory, in MiB, is also copied plainly, to see what fraction of the machine's own speed we reach. */
+	readonly copyMib?: number;
 	/** Our criu makes a snapshot first, whose frozen time is told beside that of the dump. */
 	readonly snapshot?: boolean;
 }

@@ -8,6 +8,7 @@ export const mem1g: Load = {
 	title: "1 GiB touched",
 	program: "memory.c",
 	args: ["1024"],
+	copyMib: 1024,
 	rounds: 7,
 	snapshot: true,
 };

@@ -8,5 +8,6 @@ export const mem64: Load = {
 	title: "64 MiB touched",
 	program: "memory.c",
 	args: ["64"],
+	copyMib: 64,
 	rounds: 11,
 };

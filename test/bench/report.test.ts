@@ -3,7 +3,14 @@
 
 import { describe, expect, test } from "bun:test";
 import type { Round } from "../../bench/measure.ts";
-import { formatComparison, formatFailures, formatStages, type LoadResult, toJson } from "../../bench/report.ts";
+import {
+	formatComparison,
+	formatCopies,
+	formatFailures,
+	formatStages,
+	type LoadResult,
+	toJson,
+} from "../../bench/report.ts";
 
 function makeRound(dumpUs: number, restoreUs: number, stages: { name: string; us: number }[] = []): Round {
 	const cost = { maxRssKib: 2048, userUs: 1, systemUs: 1 };
@@ -27,6 +34,12 @@ const failed: LoadResult = {
 	ours: { rounds: [], failure: "dump: exit code 1: no" },
 	peer: undefined,
 };
+
+test("the machine's own copy is a fraction of the stage that moves memory", () => {
+	const rounds = [4_000, 3_000].map((copyUs) => ({ ...makeRound(10_000, 4_000, stages), copyUs }));
+	const copied = { ...both, ours: { rounds, failure: undefined } };
+	expect(formatCopies([both, copied, failed])).toBe("one load: copy 3.50 | dump 5.00 (70 %)");
+});
 
 describe("the comparison", () => {
 	test("has a row for each operation, with medians and their ratio", () => {
