@@ -58,8 +58,10 @@ static void set_name(struct sock *sock)
 {
 	sock->name = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	int at = roll(2), n = snprintf(sock->name.sun_path + at, 60, "name-%d-%d", SEED, nr_socks);
+	struct stat here;
+	must(stat(".", &here)); // abstract names are those of the whole host, and others may run this at the same time
 	if (at)
-		n += snprintf(sock->name.sun_path + 1 + n, 20, "-%d", getpid());
+		n += snprintf(sock->name.sun_path + 1 + n, 30, "-%lu", here.st_ino);
 	sock->name_length = offsetof(struct sockaddr_un, sun_path) + at + n + (at ? 0 : 1);
 	sock->named = true;
 	must(bind(sock->fd, (struct sockaddr *)&sock->name, sock->name_length));
