@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // copy MIB FILE: how long the machine itself takes to copy so much memory into a file by as many threads as it has processors,
-// in microseconds. The memory is filled before, and the file is there, empty.
+// in microseconds: the best of a few rounds, as memory that a virtual machine has given back is slow to get at first. The memory is
+// filled before, and the file is there, empty.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,6 +14,7 @@
 
 #define PIECE ((size_t)128 << 10)
 #define MAX_THREADS 64
+#define ROUNDS 3
 
 static char *memory;
 static size_t size, threads;
@@ -59,13 +61,20 @@ int main(int argc, char **argv)
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 	threads = processors < 1 ? 1 : processors > MAX_THREADS ? MAX_THREADS : processors;
 	pthread_t list[MAX_THREADS];
-	uint64_t begin = now_us();
-	for (size_t i = 1; i < threads; i++)
-		if (pthread_create(&list[i], NULL, copy_part, (void *)i))
+	uint64_t best = UINT64_MAX;
+	for (int round = 0; round < ROUNDS; round++) {
+		if (ftruncate(file, 0) < 0)
 			return 1;
-	copy_part(NULL);
-	for (size_t i = 1; i < threads; i++)
-		pthread_join(list[i], NULL);
-	printf("%llu\n", (unsigned long long)(now_us() - begin));
+		uint64_t begin = now_us();
+		for (size_t i = 1; i < threads; i++)
+			if (pthread_create(&list[i], NULL, copy_part, (void *)i))
+				return 1;
+		copy_part(NULL);
+		for (size_t i = 1; i < threads; i++)
+			pthread_join(list[i], NULL);
+		uint64_t took = now_us() - begin;
+		best = took < best ? took : best;
+	}
+	printf("%llu\n", (unsigned long long)best);
 	return 0;
 }
