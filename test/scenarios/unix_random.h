@@ -227,7 +227,11 @@ static void set_options(void)
 	switch (roll(3)) {
 	case 0: must(setsockopt(sock->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size))); break;
 	case 1: must(setsockopt(sock->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time))); break;
-	case 2: sock->fd = must(fcntl(sock->fd, F_DUPFD, 100 + roll(200))); break; // the other stays open, too
+	case 2: {
+		int moved = must(fcntl(sock->fd, F_DUPFD, 100 + roll(200)));
+		close(sock->fd);
+		sock->fd = moved;
+	}
 	}
 }
 
