@@ -16,6 +16,7 @@ export function startAnew({ tids, highest }: InTheWay, startDir: string): void {
 	const { [MARK]: tried, ...env } = process.env;
 	delete process.env[MARK];
 	if (tids.length === 0 || tried !== undefined) return;
+	const workDir = process.cwd();
 	try {
 		// Refused without rights over the pid namespace, and where the number is too high.
 		writeFileSync("/proc/sys/kernel/ns_last_pid", `${highest}`);
@@ -23,6 +24,7 @@ export function startAnew({ tids, highest }: InTheWay, startDir: string): void {
 		process.chdir(startDir);
 		become(path, argv, { ...env, [MARK]: "1" });
 	} catch (error) {
+		process.chdir(workDir);
 		log.warn(`threads of criu have the numbers ${tids.join(", ")}, and can't get others: ${error}`);
 	}
 }

@@ -53,21 +53,22 @@ function copyMemory(
 	give: LazyGive | undefined,
 	progress: Progress,
 ): PagesWritten {
-	progress.expectAll(() => guessBytes(collected.map(({ task }) => task)));
-	const own = collected
-		.filter(({ task }) => !hasSharedMemory(task, context))
-		.map(({ task, draft }) => {
-			control.check();
-			const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
-			return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
-		});
-	// Scripts that look into images of the original find the pages of tasks first.
-	const shared = [...listSegments(context), ...listSysvSegments(context)].map((segment) => {
-		const pages = { ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) };
-		closeFd(segment.fd);
-		return pages;
-	});
-	return [...own, ...shared].reduce(addPages, NO_PAGES);
+	const segments = [...listSegments(context), ...listSysvSegments(context)];
+	try {
+		progress.expectAll(() => guessBytes(collected.map(({ task }) => task)));
+		const own = collected
+			.filter(({ task }) => !hasSharedMemory(task, context))
+			.map(({ task, draft }) => {
+				control.check();
+				const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
+				return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
+			});
+		// Scripts that look into images of the original find the pages of tasks first.
+		const shared = segments.map((segment) => ({ ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) }));
+		return [...own, ...shared].reduce(addPages, NO_PAGES);
+	} finally {
+		for (const { fd } of segments) closeFd(fd);
+	}
 }
 
 /** What only standing tasks can tell and no kind owns. */

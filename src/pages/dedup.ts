@@ -11,7 +11,7 @@ import { closeFd, statFd } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
 import { PAGES_ZSTD } from "./compressed.ts";
 import { refuseMapped } from "./mappable.ts";
-import { listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
+import { listHeld, listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import { appendRange, intersect, type Ranges } from "./scan.ts";
 
 const FALLOC_FL_KEEP_SIZE = 1;
@@ -121,10 +121,13 @@ export function freeAfterwards(where: string, free: () => bigint): void {
 	}
 }
 
-/** Frees all pages of the images of this directory, and of those that they build on: they have been restored. */
+/** Frees all pages of the images of this directory, and what those that they build on have of them: they have been restored. */
 export function freeAll(dir: ImageDir): bigint {
 	let freed = 0n;
-	for (const { kind, id } of listPagemaps(dir)) freed += punchLevel(dir, kind, id, [{ start: 0n, end: 1n << 47n }], 0);
+	for (const { kind, id } of listPagemaps(dir)) {
+		const entries = dir.findHeaded(kind, id)?.entries ?? [];
+		freed += punchLevel(dir, kind, id, listHeld(imageFileName(kind as ImageKind, id), entries), 0);
+	}
 	return freed;
 }
 

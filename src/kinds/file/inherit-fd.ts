@@ -27,6 +27,11 @@ export function keyOfPipe(pipeId: number): string {
 	return `pipe:[${pipeId}]`;
 }
 
+/** Key of a memfd: what its link in /proc says. */
+export function keyOfMemfd(name: Uint8Array): string {
+	return `/memfd:${decoder.decode(name)}`;
+}
+
 /** Key of a socket: what its link in /proc says. */
 export function keyOfSocket(ino: number): string {
 	return `socket:[${ino}]`;

@@ -66,7 +66,7 @@ function walk(
 			try {
 				look(link, pid, fd);
 			} catch {
-				break; // It has just ended.
+				// Closed meanwhile, or the process has just ended.
 			}
 		}
 	}

@@ -30,7 +30,7 @@ import { appendRange, type Ranges } from "../../pages/scan.ts";
 import type { PageSink } from "../../pages/sink.ts";
 import { statFd, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
-import { findInherited, keepInherited } from "../file/inherit-fd.ts";
+import { findInherited, keepInherited, keyOfMemfd } from "../file/inherit-fd.ts";
 import { type KeptRef, keptFilesOf, ownFdPath, planShare } from "../file/kept-files.ts";
 import type { DumpContext, RestoreContext, TaskPlan } from "../kind.ts";
 import { PageFiles } from "./page-files.ts";
@@ -39,8 +39,6 @@ import { sysvIds } from "./sysv-dump.ts";
 const PAGE = 4096n;
 /** Names of inodes that mmap itself makes for MAP_SHARED | MAP_ANONYMOUS. */
 const ANONYMOUS_NAMES = new Set(["/dev/zero", "/anon_hugepage"]);
-/** What links to memfds begin with. */
-const MEMFD = "/memfd:";
 const HUGE_SHIFT = 26n;
 const decoder = new TextDecoder("latin1");
 
@@ -54,7 +52,7 @@ export interface DumpedSegment {
 /** The segment's name as memfd.img has it: no `/memfd:`, no ` (deleted)`. */
 function segmentName(link: Uint8Array): Uint8Array {
 	const text = decoder.decode(link).replace(/ \(deleted\)$/, "");
-	const name = text.startsWith(MEMFD) ? text.slice(MEMFD.length) : text;
+	const name = text.startsWith("/memfd:") ? text.slice("/memfd:".length) : text;
 	return Uint8Array.from(Buffer.from(name, "latin1"));
 }
 
@@ -272,8 +270,9 @@ export function planGivenSegment(
 	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef | undefined {
-	const key = `${MEMFD}${decoder.decode(inode.name)}`;
-	const given = context.options.inheritFds.length === 0 ? undefined : findInherited(key, context.options);
+	if (context.options.inheritFds.length === 0) return undefined;
+	const key = keyOfMemfd(inode.name);
+	const given = findInherited(key, context.options);
 	if (given === undefined) return undefined;
 	const path = ownFdPath(keepInherited(given, plan));
 	return program.syscall(`open fd ${given.fd} as ${key}`, nr.SYS_openat, [AT_FDCWD, path, flags, 0], {

@@ -18,7 +18,6 @@ import { nameModel, type UnixModel } from "./unix-model.ts";
 import { usualBuffers } from "./usual-buffers.ts";
 
 const PAGE = 4096;
-/** Where the image and a message lie, from the start of the room for temporary mappings. */
 const MESSAGE_SIZE = 4096;
 const AT = { header: 0, iov: 64, name: 128, control: 256 } as const;
 const FLAGS = so.MSG_DONTWAIT | so.MSG_NOSIGNAL;

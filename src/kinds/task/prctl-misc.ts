@@ -77,9 +77,10 @@ function dumpDeathSignal({ task }: DumpedThread, draft: ThreadDraft, ask: Progra
 	};
 }
 
-/** True for a process that will lose its parent, us, as soon as it runs. */
+/** True for a process that will lose its parent, us, as soon as it runs; the program of --exec-cmd stays. */
 function isLeftAlone({ tid }: TaskImage, { options, makers }: RestoreContext): boolean {
-	return options.restoreDetached && !options.restoreSibling && !options.newPidns && !makers.has(tid);
+	const { restoreDetached, restoreSibling, newPidns, execCmd } = options;
+	return restoreDetached && !restoreSibling && !newPidns && execCmd === undefined && !makers.has(tid);
 }
 
 /** Signals that do nothing unless they are handled. Source: signal(7). */
