@@ -2,6 +2,7 @@
 // The program of maps_random*.c: mappings of all kinds made, cut, moved, protected and given advice at random (by a fixed seed),
 // by a process and the children that it forks in between. Everyone's every page holds what it did, and what /proc tells is compared.
 #include "tree.h"
+#include "random.h"
 #include <stdbool.h>
 
 enum { AREAS = 60, MAX_PAGES = 40, STEPS = 400, CHILDREN = 3, FILE_PAGES = 64 };
@@ -17,16 +18,7 @@ static struct area {
 	int prot;
 	uint32_t sums[MAX_PAGES];
 } areas[AREAS];
-static uint64_t dice = 0x9e3779b97f4a7c15ULL * (SEED + 1);
 static int file;
-
-static unsigned roll(unsigned below)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (dice >> 16) % below;
-}
 
 // Of a page.
 static uint32_t sum_of(const char *page)
@@ -188,6 +180,7 @@ static void live(void *number)
 int main(int argc, char **argv)
 {
 	tree_start(argc, argv);
+	dice = DICE_SEED(SEED + 1);
 	file = must(open("file", O_RDWR | O_CREAT, 0600));
 	char block[PAGE];
 	for (int i = 0; i < FILE_PAGES; i++) {

@@ -2,6 +2,7 @@
 // The program of task_random*.c: processes and threads that set whatever a task has (ids, capabilities, limits, signals, timers,
 // scheduling, names, …) at random, by a fixed seed, in any order. All of it is asked before and after, and has to be the same.
 #include "tree.h"
+#include "random.h"
 #include <linux/capability.h>
 #include <linux/ioprio.h>
 #include <linux/securebits.h>
@@ -37,15 +38,6 @@ struct of_process {
 	struct itimerspec posix[TIMERS];
 	char cwd[200];
 };
-
-static uint64_t dice;
-static unsigned roll(unsigned below)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (dice >> 16) % below;
-}
 
 static timer_t posix_timers[TIMERS];
 static int nr_timers;
@@ -264,7 +256,7 @@ static void set_security(void)
 
 static void take_steps(unsigned number, int steps)
 {
-	dice = 0x9e3779b97f4a7c15ULL * (SEED * 50 + number + 1);
+	dice = DICE_SEED(SEED * 50 + number + 1);
 	static void (*const things[])(void) = { set_signals, send_one, set_timers, set_limits, set_schedule, set_odds, set_odds, set_odds };
 	for (int i = 0; i < steps; i++)
 		things[roll(8)]();

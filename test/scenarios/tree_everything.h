@@ -3,6 +3,7 @@
 // all at random by a fixed seed. In the end everyone's descriptors are those of the maker, and the maker's files hold what they did.
 #include "tree.h"
 #include "everything.h"
+#include "random.h"
 #include <linux/kcmp.h>
 
 enum { PROCESSES = 7, OBJECTS = 90, OWN = 200, STEPS = 14 };
@@ -22,15 +23,6 @@ static struct own {
 } own[OWN];
 static int owned;
 static struct thing things[OBJECTS];
-static uint64_t dice;
-
-static unsigned roll(unsigned below)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (dice >> 16) % below;
-}
 
 static void make_one(void)
 {
@@ -84,7 +76,7 @@ static void fork_one(void)
 
 static void take_steps(int number)
 {
-	dice = 0x9e3779b97f4a7c15ULL * (SEED * 100 + number + 1);
+	dice = DICE_SEED(SEED * 100 + number + 1);
 	shared->pids[number] = getpid();
 	for (int i = 0; i < STEPS; i++) {
 		unsigned what = roll(10);

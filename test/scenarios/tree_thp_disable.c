@@ -2,9 +2,6 @@
 // Children with other settings of PR_SET_THP_DISABLE than their parent has: by fork they would have its.
 // @peer-may-differ proc/\d+/status/THP_enabled CRIU 4.1.1 never takes back what the parent has
 #include "tree.h"
-#ifndef PR_THP_DISABLE_EXCEPT_ADVISED
-#define PR_THP_DISABLE_EXCEPT_ADVISED (1 << 1)
-#endif
 
 static int get(void) { return prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0); }
 

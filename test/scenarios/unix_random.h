@@ -2,6 +2,7 @@
 // The program of unix_random*.c: unix sockets of all types, paired, bound and connected, with messages, descriptors on their way,
 // half-read streams, shut and closed sides, all at random by a fixed seed. In the end everything arrives that was on its way.
 #include "scenario.h"
+#include "random.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -22,15 +23,6 @@ static struct sock {
 	int waiting;
 } socks[SOCKETS];
 static int nr_socks, messages;
-static uint64_t dice = 0x9e3779b97f4a7c15ULL * (SEED + 7);
-
-static unsigned roll(unsigned below)
-{
-	dice ^= dice << 13;
-	dice ^= dice >> 7;
-	dice ^= dice << 17;
-	return (dice >> 16) % below;
-}
 
 static int add(int fd, int type, int peer)
 {
@@ -262,6 +254,7 @@ static void check_all(void)
 int main(int argc, char **argv)
 {
 	scenario_start(argc, argv);
+	dice = DICE_SEED(SEED + 7);
 	static void (*const things[])(void) = { make_pair, make_named, send_one, send_one, send_one, send_one, receive_one, shut_one, close_one, set_options };
 	for (int i = 0; i < STEPS; i++)
 		things[roll(10)]();
