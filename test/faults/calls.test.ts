@@ -21,7 +21,7 @@ const NOT_OURS =
 	/^(futex|sched_\w+|madvise|close|close_range|munmap|mmap|mprotect|rt_sig\w+|gettid|getpid|set_\w+|restart_syscall|\w*nanosleep|rseq|exit\w*|clock_gettime|uname|prctl|getrandom|clone3|kill|ptrace|waitid|lseek|brk)$/;
 /** A thing by the name that users know it by; what criu looks at by descriptors of its own has only their numbers. */
 const OBJECT =
-	/\bpids? \d|\btask \d|\bfd \d|RLIMIT_|PAGEMAP_SCAN|\/[\w.]|\.img\b|\bimages?\b|\bmemfd\b|\bpipe|\bsocket|\bmapping|\bqueue|\bdevice|\bshared memory|\bdirector|\bcriu's|"criu-/;
+	/\bpids? \d|\btask \d|\bfd \d|\bdescriptor|\bterminal \d|RLIMIT_|PAGEMAP_SCAN|\/[\w.]|\.img\b|\bimages?\b|\bmemfd\b|\bpipe|\bsocket|\bmapping|\bqueue|\bdevice|\bshared memory|\bdirector|\bcriu's|"criu-/;
 const SIGTERM = 15;
 
 /** A call, by its number among those of that name. */
