@@ -38,6 +38,7 @@ import { closeAllCopies, freezeAndLook, type Look, type LookSetting } from "./lo
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
 import { checkZstdOptions, openImages } from "./open-images.ts";
 import { findRefusals } from "./passing.ts";
+import { rehearse } from "./rehearse.ts";
 import { NOTHING_SEEN, seeMappings } from "./seen-mappings.ts";
 import { adoptForSnapshot, checkMappings, checkSnapshotOptions, goOnFromAhead, openSnapshot } from "./snapshot.ts";
 import { writeDumpStats } from "./stats.ts";
@@ -250,6 +251,10 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 		},
 		meet: (tasks) => snapshot && goOnFromAhead(snapshot, tasks),
 	};
+	if (snapshot !== undefined) {
+		rehearse(options);
+		timings.lap("rehearse");
+	}
 	const held = snapshot === undefined ? 0 : copyAhead(snapshot, setting, progress);
 	const look = freezeAndLook(setting);
 	using frozen = look.frozen;

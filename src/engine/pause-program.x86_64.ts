@@ -14,6 +14,19 @@ const CODE = [
 	0x05, //        syscall
 	0xeb,
 	0xf7, //        jmp to the start
+	// Never reached: what an agent is brought in by, and leaves by.
+	0x0f,
+	0x05, //        syscall
+	0xc3, //        ret
+	0x48,
+	0xc7,
+	0xc0,
+	15,
+	0,
+	0,
+	0, // mov $SYS_rt_sigreturn, %rax
+	0x0f,
+	0x05, //        syscall
 ];
 
 /** The file's bytes. */

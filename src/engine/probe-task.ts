@@ -3,12 +3,10 @@
 
 import { readFileSync } from "node:fs";
 import { errnoName } from "../kernel/abi/errno.ts";
-import { MFD_CLOEXEC } from "../kernel/abi/mman.ts";
 import { PTRACE_SECCOMP_GET_FILTER } from "../kernel/abi/ptrace.ts";
-import { SYS_memfd_create, SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
-import { scopedFd, toCString, writeAll } from "../sys/file.ts";
-import { mustSyscall, spawn, syscall } from "../sys/host.ts";
-import { __WALL, P_PID, sendSignal, WEXITED, WSTOPPED, waitId } from "../sys/process.ts";
+import { SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
+import { syscall } from "../sys/host.ts";
+import { __WALL, P_PID, sendSignal, WSTOPPED, waitId } from "../sys/process.ts";
 import {
 	getRseq,
 	getSigmask,
@@ -20,44 +18,24 @@ import {
 	peekSiginfo,
 	ptrace,
 } from "../sys/ptrace.ts";
-import { makePauseProgram } from "./pause-program.x86_64.ts";
 import type { Probe } from "./probe-host.ts";
+import { endStandIn, startStandIn } from "./stand-in.ts";
 
-const SIGKILL = 9;
 const PTRACE_POKEUSER = 6;
 /** offsetof(struct user, u_debugreg[0]). Source: sys/user.h, x86_64. */
 const USER_DEBUGREG_0 = 848;
 const PID_TRIES = 64;
 
-/** Starts a child that waits for ever; with `pid` 0 the kernel picks its pid. */
-function startChild(pid: number): number {
-	using program = scopedFd(mustSyscall("", SYS_memfd_create, toCString("criu-probe"), MFD_CLOEXEC));
-	writeAll(program.fd, makePauseProgram());
-	return spawn({
-		flags: 0n,
-		setTid: pid === 0 ? [] : [pid],
-		moves: [{ from: program.fd, to: program.fd }],
-		execFd: program.fd,
-		closeFrom: 0,
-		dieWithParent: true,
-	});
-}
-
-function endChild(pid: number): void {
-	sendSignal(pid, SIGKILL);
-	while (waitId(P_PID, pid, WEXITED | __WALL)?.kind === "stopped");
-}
-
 /** Asks `question` of a stopped tracee, which is gone afterwards. */
 function askTracee(question: (tid: number) => string | undefined): string | undefined {
-	const pid = startChild(0);
+	const pid = startStandIn();
 	try {
 		ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_EXITKILL);
 		ptrace(PTRACE_INTERRUPT, pid);
 		waitId(P_PID, pid, WSTOPPED | __WALL);
 		return question(pid);
 	} finally {
-		endChild(pid);
+		endStandIn(pid);
 	}
 }
 
@@ -94,8 +72,8 @@ export const probeBreakpoints: Probe = () =>
 /** Makes a child with a chosen pid: one that is free and will not be handed out at once. */
 export const probeSetTid: Probe = () => {
 	const pid = findFreePid();
-	const got = startChild(pid);
-	endChild(got);
+	const got = startStandIn(pid);
+	endStandIn(got);
 	return got === pid ? undefined : `clone3 gave pid ${got} instead of ${pid}`;
 };
 

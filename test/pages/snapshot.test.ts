@@ -187,8 +187,10 @@ describeAsRoot("a snapshot of a program that runs on", () => {
 				const pid = await start(MANY_PAGES, ...(kind === "root" ? [] : [kind]));
 				for (const what of kind === "root" ? [0, CHURN] : [GROW, CHURN | GROW]) {
 					command(SLOWLY | what);
-					const { ending, output, images } = await dump(pid, undefined, "-v3");
+					const { ending, output, images } = await dump(pid, undefined, "-v4");
 					expect(ending, output).toEqual(DONE);
+					expect(output).toContain("stage rehearse:");
+					expect(output).not.toContain("rehearsal failed");
 					expect(output, `doing ${what}`).toContain("has been copied ahead");
 					checkImages(images, pid);
 					command(what);
