@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `criu service`: listens on a socket and has each client served by a worker of its own; with -d in the background.
 
-import { closeSync, openSync, readSync, unlinkSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync } from "node:fs";
 import { runActionScripts } from "../engine/action-scripts.ts";
-import { writePidfile } from "../engine/pidfile.ts";
+import { expectNoPidfile, writePidfile } from "../engine/pidfile.ts";
 import { tellReady } from "../engine/status-fd.ts";
 import { CriuError, UsageError } from "../errors.ts";
 import { log, openLog } from "../log.ts";
@@ -75,7 +75,7 @@ function startDaemon(socket: number, address: string, statusFd: number | undefin
 	});
 	closeSync(writer);
 	if (readSync(reader, Buffer.alloc(1)) === 1) return 0;
-	unlinkSync(address);
+	rmSync(address, { force: true });
 	throw new CriuError("SERVICE_FAILED", "the service ended before it was ready", {
 		remedy: "see its log (-o FILE), or start it without --daemon",
 	});
@@ -95,8 +95,14 @@ export async function runService({ options }: CommandContext): Promise<number> {
 		return serve(DAEMON_FDS.socket, address, { ...options, statusFd: status }, DAEMON_FDS.ready);
 	}
 	if (options.address === undefined) log.warn("Binding to local dir address!");
+	// Before the socket, which may lie where an earlier service's is that still runs.
+	expectNoPidfile(options.pidfile);
 	const socket = bindService(address);
-	return options.restoreDetached
-		? startDaemon(socket, address, options.statusFd)
-		: serve(socket, address, options, undefined);
+	if (options.restoreDetached) return startDaemon(socket, address, options.statusFd);
+	try {
+		return serve(socket, address, options, undefined);
+	} catch (error) {
+		rmSync(address, { force: true });
+		throw error;
+	}
 }

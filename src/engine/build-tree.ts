@@ -20,7 +20,7 @@ import type { PlannedTask, PlannedTree } from "../plan/plan-tree.ts";
 import type { TreeStep } from "../plan/tree-shape.ts";
 import { forgetSignal, hasPending } from "./child-signals.ts";
 import { handOverTree } from "./lazy-restore.ts";
-import { isTaken, takingPid } from "./pid-holder.ts";
+import { awaitPid, isTaken } from "./pid-holder.ts";
 import type { Timings } from "./timings.ts";
 
 /** Pids that a go-between tries until one is free. */
@@ -287,13 +287,12 @@ export class TreeBuilder {
 		requests: readonly T[],
 		onMade: (built: BuiltProcess, request: T) => void,
 	): number {
-		this.runner.free(maker);
-		const { made, failure } = maker.cloneTogether(requests, (built, request) => onMade(built, request as T));
-		if (failure !== undefined)
-			takingPid(requests[made]?.vpid ?? 0, () => {
-				throw failure.error;
-			});
-		return made;
+		for (const began = performance.now(); ; ) {
+			this.runner.free(maker);
+			const { made, failure } = maker.cloneTogether(requests, (built, request) => onMade(built, request as T));
+			if (failure !== undefined) awaitPid(requests[made]?.vpid ?? 0, failure.error, began);
+			if (made > 0) return made;
+		}
 	}
 
 	/** The maker's memory and descriptors have to be whole by then, and the room for its program free. */

@@ -35,8 +35,6 @@ import { Timings } from "./timings.ts";
 import type { RestoreResult, RestoreStats } from "./types.ts";
 
 const SIGSTOP = 19;
-/** How long the number of a process that has ended may be kept by the kernel. */
-const ENDED_MS = 2000;
 /** How long a tree that was dumped has to end, in milliseconds. */
 const ENDING_MS = 10_000;
 
@@ -59,30 +57,26 @@ function checkMapOptions({ mapPages, lazyPages, autoDedup }: Options): void {
 function startRoot(options: Options, tree: PlannedTree): Started {
 	const { pid } = tree.root;
 	const sibling = options.restoreSibling ? BigInt(CLONE_PARENT) : 0n;
-	return takingPid(
-		pid,
-		() => {
-			const first = BuiltProcess.start({
-				cloneFlags: sibling | (options.newPidns ? NEW_PIDNS_FLAGS : 0n),
-				setTid: options.newPidns ? [] : [pid],
-				asInit: options.newPidns,
-				area: tree.area,
-				layout: tree.layout,
-				areaFd: tree.areaFd,
-				execFd: tree.execFd,
-				passes: tree.numbers.passes,
-				traceOptions: options.newPidns ? 0 : tree.root.traceOptions,
-			});
-			if (!options.newPidns) return { task: first, init: undefined };
-			try {
-				return { task: startBelowInit(first, pid, tree.root.traceOptions), init: first };
-			} catch (error) {
-				first.kill();
-				throw error;
-			}
-		},
-		ENDED_MS,
-	);
+	return takingPid(pid, () => {
+		const first = BuiltProcess.start({
+			cloneFlags: sibling | (options.newPidns ? NEW_PIDNS_FLAGS : 0n),
+			setTid: options.newPidns ? [] : [pid],
+			asInit: options.newPidns,
+			area: tree.area,
+			layout: tree.layout,
+			areaFd: tree.areaFd,
+			execFd: tree.execFd,
+			passes: tree.numbers.passes,
+			traceOptions: options.newPidns ? 0 : tree.root.traceOptions,
+		});
+		if (!options.newPidns) return { task: first, init: undefined };
+		try {
+			return { task: startBelowInit(first, pid, tree.root.traceOptions), init: first };
+		} catch (error) {
+			first.kill();
+			throw error;
+		}
+	});
 }
 
 /**

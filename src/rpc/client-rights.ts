@@ -22,9 +22,12 @@ const FOR_ALL: ReadonlySet<criu_req_type> = new Set([
 	criu_req_type.CPUINFO_DUMP,
 ]);
 
-/** True for a client for whom the service may do all that it can do: root, and the service's own user. */
+/**
+ * True for a client for whom the service may do all that it can do: root, and the service's own user. Of a criu with a set-user-ID bit
+ * that is also who has started it: he could run it himself.
+ */
 export function isTrusted({ uid }: PeerCredentials): boolean {
-	return uid === 0 || uid === process.geteuid?.();
+	return uid === 0 || uid === process.geteuid?.() || uid === process.getuid?.();
 }
 
 /** Refuses what would give a user more rights than he has. @throws UsageError CALLER_RIGHTS */

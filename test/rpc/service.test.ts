@@ -34,10 +34,14 @@ describeAsRoot("the service", () => {
 			expect(Bun.spawnSync([CRIU, ...words], options).exitCode).toBe(0);
 			const pid = Number(readFileSync(join(dir, "pid"), "utf8"));
 			expect(statSync(join(dir, "sock")).mode & 0o777).toBe(0o666);
-			// A second one finds the pid file: it says so and ends.
-			const second = Bun.spawnSync([CRIU, ...words.map((word) => (word === "sock" ? "sock2" : word))], options);
-			expect(second.exitCode).toBe(1);
-			expect(existsSync(join(dir, "sock2"))).toBe(false);
+			// A second one finds the pid file: it says so and ends, and takes nothing from the first one.
+			const foreground = words.filter((word) => word !== "-d");
+			const elsewhere = foreground.map((word) => (word === "sock" ? "sock2" : word));
+			for (const second of [words, foreground, elsewhere]) {
+				const { exitCode, stderr } = Bun.spawnSync([CRIU, ...second], options);
+				expect([exitCode, stderr.toString()]).toEqual([1, expect.stringContaining("[PIDFILE]")]);
+			}
+			expect(["sock", "sock2"].filter((name) => existsSync(join(dir, name)))).toEqual(["sock"]);
 			process.kill(pid, "SIGTERM");
 			while (isAlive(pid)) await Bun.sleep(5);
 			expect(["sock", "pid"].filter((name) => existsSync(join(dir, name)))).toEqual(["pid"]);

@@ -13,7 +13,8 @@ import { mustSyscall } from "../../sys/host.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
-import { findHolders, showHolders } from "./outside-holders.ts";
+import { awaitRelease } from "./late-release.ts";
+import { findHolders, type Holder, showHolders } from "./outside-holders.ts";
 import { getRegFile } from "./reg-plan.ts";
 import { decodeTermios, decodeWinsize, readInfos } from "./tty-info.ts";
 import { feedMaster, feedSlave, readTtyData, stopOutput } from "./tty-queue.ts";
@@ -56,17 +57,21 @@ function join(directory: Uint8Array, name: string): Uint8Array {
 	return Buffer.concat([directory, Buffer.from(`/${name}`)]);
 }
 
-function taken(index: number, path: Uint8Array): CriuError {
+/** Who has the slave of that number open. */
+function holdersOf(index: number, path: Uint8Array): Holder[] {
 	const form = `${showPath(parentOf(path))}/pts/${index}`;
 	const slaves = [form, `${showPath(parentOf(path))}/${index}`];
-	const holders = findHolders((link) => slaves.includes(showPath(link)), { tasks: [] });
+	return findHolders((link) => slaves.includes(showPath(link)), { tasks: [] });
+}
+
+function taken(index: number, holders: readonly Holder[]): CriuError {
 	return new CriuError("TTY_TAKEN", `terminal ${index} is in use here: ${showHolders(holders)} has it`, {
 		remedy: "end what uses it, or restore where a new devpts is mounted on /dev/pts",
 	});
 }
 
-/** A master of that number: the kernel gives the lowest free one. @throws CriuError TTY_TAKEN, KernelError */
-function openMaster(path: Uint8Array, index: number, access: number): number {
+/** A master of that number: the kernel gives the lowest free one. Undefined when that is another one. @throws KernelError */
+function findMaster(path: Uint8Array, index: number, access: number): number | undefined {
 	const others: number[] = [];
 	try {
 		for (;;) {
@@ -74,11 +79,24 @@ function openMaster(path: Uint8Array, index: number, access: number): number {
 			const number = askNumber(fd, tty.TIOCGPTN);
 			if (roleOf(statFd(fd)) === "master" && number === index) return fd;
 			others.push(fd);
-			if (number === undefined || number > index) throw taken(index, path);
+			if (number === undefined || number > index) return undefined;
 		}
 	} finally {
 		for (const fd of others) closeFd(fd);
 	}
+}
+
+/** The same; what the kernel is about to free is waited for. @throws CriuError TTY_TAKEN, KernelError */
+function openMaster(path: Uint8Array, index: number, access: number): number {
+	let master = findMaster(path, index, access);
+	if (master !== undefined) return master;
+	const holders = holdersOf(index, path);
+	const isFree = () => {
+		master = findMaster(path, index, access);
+		return master !== undefined;
+	};
+	if (holders.length > 0 || !awaitRelease(isFree) || master === undefined) throw taken(index, holders);
+	return master;
 }
 
 function set(fd: number, request: number, value: number | Uint8Array | Int32Array): void {

@@ -23,9 +23,14 @@ function readTable<T extends { ino: number }>(request: Uint8Array, parse: (paylo
 	return table;
 }
 
-/** All unix sockets. @throws KernelError, CriuError NETLINK_PARSE */
+/** All unix sockets at this moment. @throws KernelError, CriuError NETLINK_PARSE */
+export function readUnixSockets(): SocketTable<UnixDiag> {
+	return readTable(unixDiagRequest(0, UDIAG_SHOW_KEPT), parseUnixDiag);
+}
+
+/** All unix sockets, asked for once. @throws KernelError, CriuError NETLINK_PARSE */
 export function unixSockets(context: Pick<DumpContext, "once">): SocketTable<UnixDiag> {
-	return context.once("sockets:unix", () => readTable(unixDiagRequest(0, UDIAG_SHOW_KEPT), parseUnixDiag));
+	return context.once("sockets:unix", readUnixSockets);
 }
 
 /**

@@ -12,11 +12,14 @@ import { FSCONFIG_CMD_CREATE } from "../../kernel/abi/mount.ts";
 import { AF_UNIX, SIOCUNIXFILE } from "../../kernel/abi/socket.ts";
 import { S_IFMT, S_IFSOCK } from "../../kernel/abi/stat.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import type { UnixDiag } from "../../kernel/netlink/unix-diag.ts";
 import { showPath, statPath, toCString } from "../../sys/file.ts";
 import { concatBytes } from "../file/file-path.ts";
 import { keptFilesOf, ownFdPath } from "../file/kept-files.ts";
+import { awaitRelease } from "../file/late-release.ts";
+import { findHolders, showHolders } from "../file/outside-holders.ts";
 import type { FdArg, FilePlan, TaskPlan } from "../kind.ts";
-import { unixSockets } from "./socket-tables.ts";
+import { readUnixSockets, unixSockets } from "./socket-tables.ts";
 import { isAbsolute, nameModel, type UnixModel } from "./unix-model.ts";
 
 const SLASH = 0x2f;
@@ -61,19 +64,35 @@ function fullPath({ entry, path }: UnixModel): Uint8Array {
 	return concatBytes(dir, new Uint8Array([SLASH]), own);
 }
 
+function taken(shown: string, model: UnixModel, what: string): CriuError {
+	return new CriuError("UNIX_NAME_TAKEN", `${shown}, the name of ${nameModel(model)}, ${what}`, {
+		remedy: "move it away, or end the program that uses it",
+	});
+}
+
+/**
+ * Looks that no socket has a name. One that nobody has open is about to be freed by the kernel: that is waited for.
+ *
+ * @throws CriuError UNIX_NAME_TAKEN, KernelError
+ */
+function expectFree(shown: string, model: UnixModel, file: FilePlan, hasName: (socket: UnixDiag) => boolean): void {
+	const found = [...unixSockets(file.context).values()].find(hasName);
+	if (found === undefined) return;
+	const link = `socket:[${found.ino}]`;
+	const holders = findHolders((other) => showPath(other) === link, { tasks: [] });
+	const isFree = () => ![...readUnixSockets().values()].some(hasName);
+	if (holders.length === 0 && awaitRelease(isFree)) return;
+	throw taken(shown, model, `is in use by ${link}: ${showHolders(holders)} has it`);
+}
+
 /** True for what is left of a socket that's gone. @throws CriuError when somebody else has the name now */
 function isStale(full: Uint8Array, model: UnixModel, file: FilePlan): boolean {
 	try {
 		const found = statPath(full, { follow: false });
-		const taken = (what: string) =>
-			new CriuError("UNIX_NAME_TAKEN", `${showPath(full)}, the name of ${nameModel(model)}, ${what}`, {
-				remedy: "move it away, or end the program that uses it",
-			});
-		if ((found.mode & S_IFMT) !== S_IFSOCK) throw taken("is another file now");
+		if ((found.mode & S_IFMT) !== S_IFSOCK) throw taken(showPath(full), model, "is another file now");
 		const ino = Number(BigInt.asUintN(32, found.ino));
-		const dev = (found.devMajor << 20) | found.devMinor;
-		for (const { vfs, ino: owner } of unixSockets(file.context).values())
-			if (vfs !== undefined && vfs.ino === ino && vfs.dev === dev >>> 0) throw taken(`is in use by socket:[${owner}]`);
+		const dev = ((found.devMajor << 20) | found.devMinor) >>> 0;
+		expectFree(showPath(full), model, file, ({ vfs }) => vfs !== undefined && vfs.ino === ino && vfs.dev === dev);
 		return true;
 	} catch (error) {
 		if (isErrno(error, "ENOENT", "ENOTDIR")) return false;
@@ -246,9 +265,12 @@ export function nameKey(name: Uint8Array): string {
 export function planBind(file: FilePlan, fd: FdArg, model: UnixModel): void {
 	const { entry, path } = model;
 	if (entry.name.length === 0) return;
-	if (path === undefined)
-		planBindCall(file.program, fd, entry.name, new TextDecoder().decode(entry.name).replaceAll("\0", "@"));
-	else if (entry.deleted) planBindHidden(file, fd, model, path);
+	if (path === undefined) {
+		const shown = new TextDecoder().decode(entry.name).replaceAll("\0", "@");
+		const key = nameKey(entry.name);
+		expectFree(shown, model, file, ({ name }) => name !== undefined && nameKey(name) === key);
+		planBindCall(file.program, fd, entry.name, shown);
+	} else if (entry.deleted) planBindHidden(file, fd, model, path);
 	else planBindPath(file, fd, model, path);
 }
 
