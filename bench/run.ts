@@ -12,7 +12,7 @@ import { LOADS } from "./loads/index.ts";
 import type { Load } from "./loads/load.ts";
 import { type Round, RoundError, runRound, type Setting } from "./measure.ts";
 import { type BenchOptions, BenchUsageError, helpText, parseBenchOptions } from "./options.ts";
-import { type Command, compileProgram, findCommand } from "./programs.ts";
+import { type Command, compileProgram, findCommand, refreshCache } from "./programs.ts";
 import {
 	formatComparison,
 	formatCopies,
@@ -125,6 +125,7 @@ async function choosePeer(path: string | undefined): Promise<Command | undefined
 
 async function runAll(options: BenchOptions, workDir: string): Promise<number> {
 	const [ours, peer] = [findCommand(options.ours), await choosePeer(options.peer)];
+	await refreshCache(ours);
 	const stageProgram = await compileProgram("stage.c", workDir);
 	const bench: Bench = { options, ours, peer, workDir, stageProgram };
 	const machine = describeMachine();
