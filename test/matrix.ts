@@ -65,6 +65,7 @@ export const modes: readonly Mode[] = [
 		title: "survives dump, restore, dump, restore",
 		steps: [dump("ours"), restore("ours"), dump("ours"), restore("ours")],
 	},
+	{ name: "once", title: "survives dump and restore (for slow machines)", steps: [dump("ours"), restore("ours")] },
 	{
 		name: "ours-peer",
 		title: "is dumped by ours, restored by the peer, and both again by ours",
@@ -195,7 +196,7 @@ export function modesOf(scenario: Scenario, asked: readonly string[] = []): Mode
 		if (mode.name === "mapped" && !scenario.mapped && !asked.includes(mode.name)) return false;
 		if (mode.name === "stream" && !scenario.streamed && !asked.includes(mode.name)) return false;
 		// The last step of stream, and what test/pages tries under load; these are for a look at any scenario.
-		if (["pipe", "snapshot", "zstd"].includes(mode.name) && !asked.includes(mode.name)) return false;
+		if (["once", "pipe", "snapshot", "zstd"].includes(mode.name) && !asked.includes(mode.name)) return false;
 		if (isControl(mode)) return process.env["CRIU_PEER_CONTROL"] === "1";
 		return mode.name !== "refused";
 	});

@@ -26,11 +26,11 @@ function isNamelessFd(difference: Difference, before: Snapshot): boolean {
 }
 
 /** True where the two values, taken as words, differ in the given word only. */
-function sameBut(word: string): (difference: Difference) => boolean {
+function sameBut(...words: string[]): (difference: Difference) => boolean {
 	const strip = (text: string | undefined) =>
 		text
 			?.split(/\s+/)
-			.filter((w) => w !== word)
+			.filter((word) => !words.includes(word))
 			.join(" ");
 	return ({ before, after }) => before !== undefined && strip(before) === strip(after);
 }
@@ -126,7 +126,7 @@ export const mayDiffer: readonly MayDiffer[] = [
 	},
 	{
 		pattern: /smaps\/.*\/VmFlags/,
-		when: sameBut("ac"),
+		when: sameBut("ac", "sd"),
 		why: "memory that was writable once counts for overcommit for ever; made read-only at once it doesn't",
 	},
 	{ pattern: /smaps\/.*\/VmFlags/, when: sameBut("sd"), why: "soft-dirty: a new mapping counts as written" },
