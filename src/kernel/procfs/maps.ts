@@ -234,7 +234,9 @@ class SmapsDetails {
 	private flagSet(line: string): ReadonlySet<string> {
 		let set = this.flagSets.get(line);
 		if (set === undefined) {
-			set = new Set(line.trim().split(" "));
+			const flags = new Set(line.trim().split(" "));
+			// VM_LOCKONFAULT, where the kernel has no name for it: nothing else without one comes with "lo".
+			set = flags.has("lo") && flags.delete("??") ? flags.add("lf") : flags;
 			this.flagSets.set(line, set);
 		}
 		return set;

@@ -220,6 +220,11 @@ describe("areas that look alike", () => {
 		expect(vmas.map(({ vmFlags }) => [...vmFlags])).toEqual([["rd", "wr"], ["rd", "wr"], ["rd"]]);
 	});
 
+	test("have the flag of locking on fault also where the kernel has no name for it", () => {
+		const vmas = parseSmaps(bytes(area(rw(1), 4, "rd lo ?? sd") + area(rw(2), 4, "rd ??") + area(rw(3), 4, "rd lo")));
+		expect(vmas.map(({ vmFlags }) => vmFlags.has("lf"))).toEqual([true, false, false]);
+	});
+
 	test("are refused as others are when their addresses are none", () => {
 		const first = area(rw(1), 4, "rd wr");
 		expectParseError(() => parseSmaps(bytes(first + first.replace("1000-2000", "2000-2000"))), "smaps");
