@@ -185,7 +185,7 @@ export function addRemap(context: DumpContext, origId: number, remapId: number, 
  * A descriptor of ours that shares one of the tree which can read, for a file that must not be opened: that would break a lease,
  * or tell those who watch it. Undefined when the file may be opened, or has to be.
  */
-function findReadable(file: NamedFile, context: DumpContext): number | undefined {
+export function findReadable(file: NamedFile, context: DumpContext): number | undefined {
 	const { stat, link, task } = file;
 	if (!isLeased(stat, context) && !isWatched(stat, link, task, context)) return undefined;
 	for (const holder of context.tasks)

@@ -3,7 +3,7 @@
 // mapping) and nobody outside of it has open or mapped travels in the images: POSIX shared memory, semaphores, lock files.
 // Images: tmpfs-files, tmpfs-file-ID (ours, the original takes no notice). Source: shm_overview(7), tmpfs(5).
 
-import { isErrno, KernelError } from "../../errors.ts";
+import { KernelError } from "../../errors.ts";
 import {
 	type tmpfs_file_entry,
 	tmpfs_file_entrySchema,
@@ -11,7 +11,7 @@ import {
 	tmpfs_folder_entrySchema,
 } from "../../images/gen/file_pb.ts";
 import { create, KINDS } from "../../images/index.ts";
-import { O_ACCMODE, O_NOATIME, O_PATH, O_RDONLY } from "../../kernel/abi/fcntl.ts";
+import { O_ACCMODE, O_PATH, O_RDONLY } from "../../kernel/abi/fcntl.ts";
 import { TMPFS_MAGIC } from "../../kernel/abi/magic.ts";
 import { PROT_WRITE } from "../../kernel/abi/mman.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
@@ -20,11 +20,11 @@ import { SYS_fstatfs } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
 import { readProcFile } from "../../kernel/procfs/reader.ts";
 import { listFds, listProcesses } from "../../kernel/procfs/tasks.ts";
-import { type FileStat, openAt, scopedFd, statPath } from "../../sys/file.ts";
+import { type FileStat, statPath } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
 import { concatBytes, type NamedFile, rootPrefix } from "./file-path.ts";
-import { writeContent } from "./ghost-dump.ts";
+import { findReadable, writeContent } from "./ghost-dump.ts";
 import { collectFds } from "./open-files.ts";
 
 const SLASH = 0x2f;
@@ -111,15 +111,6 @@ function encodeFolders(file: NamedFile, name: Uint8Array, context: DumpContext):
 	return folders;
 }
 
-function openToRead(fd: number): number {
-	try {
-		return openAt(`/proc/self/fd/${fd}`, O_NOATIME);
-	} catch (error) {
-		if (!isErrno(error, "EPERM")) throw error;
-		return openAt(`/proc/self/fd/${fd}`, O_RDONLY);
-	}
-}
-
 /** Puts a file that is at its name into the images when it's such a one; once for each. @throws KernelError, ImageError */
 export function dumpTmpfsFile(file: NamedFile, name: Uint8Array, flags: number, context: DumpContext): void {
 	const { stat, ownFd } = file;
@@ -134,9 +125,9 @@ export function dumpTmpfsFile(file: NamedFile, name: Uint8Array, flags: number, 
 			return entries;
 		});
 		const id = list.length + 1;
-		using source = scopedFd(openToRead(ownFd));
+		const readable = findReadable(file, context);
 		using writer = dir.writer(KINDS.TMPFS_FILE, id);
-		writeContent(writer, source.fd, stat, false);
+		writeContent(writer, readable ?? ownFd, stat, readable !== undefined);
 		const folder = encodeFolders(file, name, context);
 		list.push(create(tmpfs_file_entrySchema, { id, path: name, folder }));
 	});
