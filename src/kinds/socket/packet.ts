@@ -67,7 +67,7 @@ function findPacketBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 			refuseFd(
 				file,
 				"is a packet socket of which this kernel doesn't tell",
-				"use a kernel with CONFIG_PACKET_DIAG, or close it in the program first",
+				"load the module packet_diag, use a kernel with CONFIG_PACKET_DIAG, or close it in the program first",
 			),
 		);
 	return found;

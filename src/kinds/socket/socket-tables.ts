@@ -33,6 +33,14 @@ export function unixSockets(context: Pick<DumpContext, "once">): SocketTable<Uni
 	return context.once("sockets:unix", readUnixSockets);
 }
 
+/** False when this kernel doesn't tell of unix sockets at all. @throws KernelError */
+export function tellsOfUnixSockets(context: Pick<DumpContext, "once">): boolean {
+	return context.once("tells-of-unix-sockets", () => {
+		using diag = SockDiag.open();
+		return diag.dump(unixDiagRequest(0, 0), () => undefined);
+	});
+}
+
 /**
  * A unix socket by its inode number, also one that the kernel passed over as others came and went.
  *

@@ -11,7 +11,7 @@ import { listFds, listProcesses } from "../../kernel/procfs/tasks.ts";
 import { showPath } from "../../sys/file.ts";
 import { nameFd } from "../file/anon-inode.ts";
 import type { DumpContext, FdFacts } from "../kind.ts";
-import { findUnixSocket } from "./socket-tables.ts";
+import { findUnixSocket, tellsOfUnixSockets } from "./socket-tables.ts";
 import { inodeOf, type UnixSocket, type UnixTree, unixTreeOf } from "./unix-tree.ts";
 
 const BOTH = 3;
@@ -214,12 +214,16 @@ class Finder {
 export function findUnixBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const tree = unixTreeOf(context);
 	const ino = inodeOf(file);
-	if (tree.unknown.get(ino) === file)
-		return [
-			new UnsupportedError("UNIX_SOCKET", `${nameFd(file)} is a unix socket of another network namespace`, {
-				remedy: "close it in the program first",
-			}),
-		];
+	if (tree.unknown.get(ino) === file) {
+		const isElsewhere = tellsOfUnixSockets(context);
+		const what = isElsewhere
+			? "a unix socket of another network namespace"
+			: "a unix socket of which this kernel doesn't tell";
+		const remedy = isElsewhere
+			? "close it in the program first"
+			: "load the module unix_diag, or use a kernel with CONFIG_UNIX_DIAG";
+		return [new UnsupportedError("UNIX_SOCKET", `${nameFd(file)} is ${what}`, { remedy })];
+	}
 	const socket = tree.sockets.get(ino);
 	// Told once, whoever else has it.
 	if (socket === undefined || socket.file !== file) return [];
