@@ -20,7 +20,7 @@ import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Progress } from "../pages/progress.ts";
-import type { Ranges } from "../pages/scan.ts";
+import type { Ranges } from "../pages/ranges.ts";
 import type { Snapshot } from "../pages/snapshot.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";

@@ -10,7 +10,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { PageGiver } from "../pages/lazy/giver.ts";
 import { ImageKeeper, type KeptMemory, ProcessKeeper } from "../pages/lazy/keepers.ts";
-import type { Ranges } from "../pages/scan.ts";
+import type { Ranges } from "../pages/ranges.ts";
 import type { TlsMaterial } from "../pages/tls/material.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { pollFds } from "../sys/poll.ts";

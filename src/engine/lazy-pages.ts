@@ -12,7 +12,7 @@ import { RemoteSource } from "../pages/lazy/remote-source.ts";
 import { LazyServer } from "../pages/lazy/server.ts";
 import { LocalSource, type PageSource } from "../pages/lazy/source.ts";
 import { listLazy } from "../pages/pagemap.ts";
-import type { Ranges } from "../pages/scan.ts";
+import type { Ranges } from "../pages/ranges.ts";
 import type { PageLink } from "../pages/wire.ts";
 import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";

@@ -20,16 +20,17 @@ import { dedup, freeAfterwards } from "../pages/dedup.ts";
 import { DeferredSink } from "../pages/deferred-sink.ts";
 import { PageClient } from "../pages/page-client.ts";
 import { listHeld, SENT_PAGEMAP } from "../pages/pagemap.ts";
-import type { Ranges } from "../pages/scan.ts";
+import { hasSoftDirty } from "../pages/pagemap-walk.ts";
+import type { Ranges } from "../pages/ranges.ts";
 import { LocalSink, type PageSink } from "../pages/sink.ts";
 import { StreamSink } from "../pages/stream-sink.ts";
-import { enableTracking, type TaskTracking } from "../pages/tracking.ts";
+import { canTrack, enableTracking, type TaskTracking } from "../pages/tracking.ts";
 import type { PageLink } from "../pages/wire.ts";
 import { ZstdSink } from "../pages/zstd-sink.ts";
 import { closeFd } from "../sys/file.ts";
 import { getPidfdFd, openPidfd } from "../sys/process.ts";
 import { connectPageServer } from "./page-link.ts";
-import { startTracker, type TrackedTask, Tracker, type TrackerAddress } from "./tracker.ts";
+import { NO_USERFAULT, startTracker, type TrackedTask, Tracker, type TrackerAddress } from "./tracker.ts";
 
 /** A task whose writes are noted, with descriptors of ours. */
 interface Held extends TrackedTask {
@@ -45,6 +46,8 @@ export class MemoryRun {
 	private readonly coverage = new Map<number, Ranges>();
 	/** The secret by which the tracker knows this dump; undefined when nothing is tracked from it on. */
 	readonly token: string | undefined;
+	/** Writes are noted by soft-dirty bits, as the kernel has nothing better. */
+	private readonly bySoftDirty: boolean;
 
 	private constructor(
 		private readonly options: Options,
@@ -55,6 +58,7 @@ export class MemoryRun {
 		readonly arms: boolean,
 	) {
 		this.token = arms ? crypto.randomUUID() : undefined;
+		this.bySoftDirty = arms && !canTrack() && hasSoftDirty();
 	}
 
 	/**
@@ -116,6 +120,8 @@ export class MemoryRun {
 	attach(tasks: readonly DumpedTask[]): void {
 		for (const tracker of this.stale.splice(0)) tracker.close();
 		this.stale.push(...hideTrackers(tasks, this.chosen));
+		// Bits that are cleared tell nothing any more to those who built on them.
+		if (this.bySoftDirty) this.stale.push(...findTrackers(tasks, this.chosen));
 	}
 
 	/** The dump begins. From here on its parent can be built on no more where it notes writes anew. */
@@ -131,7 +137,7 @@ export class MemoryRun {
 		try {
 			this.held.set(task.pid, { ...task, pidfd: openProcess(task.pid), sinceParent });
 		} catch (error) {
-			closeFd(task.uffd);
+			if (task.uffd !== NO_USERFAULT) closeFd(task.uffd);
 			if (!isErrno(error, "ESRCH", "EINVAL")) throw error;
 		}
 	}
@@ -141,9 +147,9 @@ export class MemoryRun {
 		return held?.start === String(stat.starttime) ? held : undefined;
 	}
 
-	/** True when a task isn't tracked yet and is to be. */
+	/** True when a task isn't tracked yet and is to be, by its own doing. */
 	wants(task: DumpedTask): boolean {
-		return this.arms && this.findHeld(task) === undefined;
+		return this.arms && !this.bySoftDirty && this.findHeld(task) === undefined;
 	}
 
 	/** Has the agent make the userfaultfd of a task. Without one it's dumped in full. @throws UnsupportedError */
@@ -158,11 +164,18 @@ export class MemoryRun {
 
 	/** How a task is tracked; undefined: all of its pages are dumped. */
 	trackingOf(task: DumpedTask): TaskTracking | undefined {
+		if (this.bySoftDirty && this.findHeld(task) === undefined) {
+			this.release(task.pid);
+			const traces = { marks: [], frames: [] };
+			this.hold({ pid: task.pid, start: String(task.stat.starttime), uffd: NO_USERFAULT, traces }, false);
+		}
 		const held = this.findHeld(task);
 		if (held === undefined) return undefined;
-		const { coverage, arms } = this;
-		const known = held.sinceParent && this.sink.hasParent(task.vpid) ? coverage.get(task.vpid) : undefined;
-		return { uffd: held.uffd, coverage: known ?? [], arm: arms };
+		const { arms } = this;
+		const known = held.sinceParent && this.sink.hasParent(task.vpid) ? this.coverage.get(task.vpid) : undefined;
+		const coverage = known ?? [];
+		if (held.traces !== undefined) return { coverage, arm: arms, traces: held.traces };
+		return { uffd: held.uffd, coverage, arm: arms };
 	}
 
 	/** All pages are safe: starts what keeps track from here on, and tells where it is. `livesOn`: the tasks do. */
@@ -186,7 +199,7 @@ export class MemoryRun {
 		const held = this.held.get(pid);
 		if (held === undefined) return;
 		this.held.delete(pid);
-		closeFd(held.uffd);
+		if (held.uffd !== NO_USERFAULT) closeFd(held.uffd);
 		closeFd(held.pidfd);
 	}
 
@@ -211,18 +224,24 @@ function openProcess(pid: number): number {
 	}
 }
 
+const knows = (one: Tracker | undefined, { pid, stat }: DumpedTask) => one?.tracks(pid, stat.starttime) ?? false;
+
+/** Trackers of any of the tasks, besides the one that is known. The caller closes them. */
+function findTrackers(tasks: readonly DumpedTask[], known: Tracker | undefined): Tracker[] {
+	const found: Tracker[] = [];
+	for (const other of Tracker.list())
+		if (other.pid !== known?.pid && tasks.some((task) => knows(other, task))) found.push(other);
+		else other.close();
+	return found;
+}
+
 /**
  * Takes back the marks that trackers of ours have made on what was seen of the mappings of tasks. Gives those trackers, besides the
  * one that is known. The caller closes them.
  */
 export function hideTrackers(tasks: readonly DumpedTask[], known: Tracker | undefined): Tracker[] {
 	const marked = tasks.filter(({ vmas }) => vmas.some(({ vmFlags }) => vmFlags.has("uw")));
-	const knows = (one: Tracker | undefined, { pid, stat }: DumpedTask) => one?.tracks(pid, stat.starttime) ?? false;
-	const others: Tracker[] = [];
-	if (marked.some((task) => !knows(known, task)))
-		for (const other of Tracker.list())
-			if (other.pid !== known?.pid && marked.some((task) => knows(other, task))) others.push(other);
-			else other.close();
+	const others = marked.every((task) => knows(known, task)) ? [] : findTrackers(marked, known);
 	for (const task of marked)
 		if ([known, ...others].some((one) => knows(one, task)))
 			for (const { vmFlags } of task.vmas) (vmFlags as Set<string>).delete("uw");
@@ -314,6 +333,7 @@ export function borrowUserfault(
 export function noTracking(cause?: unknown): CriuError {
 	return new UnsupportedError("NO_MEMORY_TRACKING", "Tracking memory is not available on this kernel", {
 		cause,
-		remedy: "use Linux 6.7 or later with CONFIG_USERFAULTFD, or dump without --track-mem",
+		remedy:
+			"use Linux 6.7 or later with CONFIG_USERFAULTFD, or a kernel with CONFIG_MEM_SOFT_DIRTY, or dump without --track-mem",
 	});
 }

@@ -8,7 +8,7 @@ import type { DumpedTask } from "../kinds/kind.ts";
 import { classifyVma } from "../kinds/mm/vma.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
-import { intersect } from "../pages/scan.ts";
+import { intersect } from "../pages/ranges.ts";
 import { LocalSink } from "../pages/sink.ts";
 import { enableSnapshots, type Protectable, Snapshot } from "../pages/snapshot.ts";
 import type { RunControl } from "./control.ts";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Who keeps the userfaultfds of tracked tasks between two runs of criu: a tiny process that ends with them. The kernel forgets
-// what was written when it ends, however it ends, so that the next dump is a full one.
+// what was written when it ends, however it ends, so that the next dump is a full one. Where soft-dirty bits tell what was written
+// there's nothing to keep, but the tracker is still what only the latest images know.
 
 import { readdirSync } from "node:fs";
 import { createExecutable } from "../agent/executable.ts";
@@ -10,6 +11,7 @@ import { readLink } from "../kernel/procfs/links.ts";
 import { readComm } from "../kernel/procfs/task-files.ts";
 import { listProcesses } from "../kernel/procfs/tasks.ts";
 import { log } from "../log.ts";
+import type { SoftTraces } from "../pages/soft-dirty.ts";
 import { closeFd, readAt, statFd, toCString, writeAll } from "../sys/file.ts";
 import { mustSyscall, spawn } from "../sys/host.ts";
 import { getPidfdFd, openPidfd, sendSignal } from "../sys/process.ts";
@@ -21,13 +23,17 @@ const END_MS = 10_000;
 const STATE_LIMIT = 64n << 20n;
 const latin1 = new TextDecoder("latin1");
 
+export const NO_USERFAULT = -1;
+
 /** A task as its tracker knows it: a pid is that task as long as it has that start time. */
 export interface TrackedTask {
 	readonly pid: number;
 	/** In clock ticks since boot. */
 	readonly start: string;
-	/** Number of its userfaultfd, here our own, in a state that of the tracker. */
+	/** Number of its userfaultfd, here our own, in a state that of the tracker; NO_USERFAULT: soft-dirty bits tell. */
 	readonly uffd: number;
+	/** Of soft-dirty bits: what was left when they were cleared. */
+	readonly traces?: SoftTraces;
 }
 
 interface TrackerState {
@@ -43,13 +49,38 @@ export interface TrackerAddress {
 	readonly token: string;
 }
 
+/** As it stands in the state: numbers in hexadecimal. */
+type WrittenTask = Omit<TrackedTask, "traces"> & {
+	readonly marks?: readonly string[];
+	readonly frames?: readonly string[];
+};
+
+const isNumbers = (list: unknown) =>
+	Array.isArray(list) && list.every((one) => typeof one === "string" && /^[0-9a-f]{1,16}$/.test(one));
+
+function isTask({ pid, start, uffd, marks, frames }: WrittenTask): boolean {
+	if (!Number.isInteger(pid) || typeof start !== "string" || !Number.isInteger(uffd)) return false;
+	return uffd === NO_USERFAULT ? isNumbers(marks) && isNumbers(frames) : uffd >= 0;
+}
+
+const show = (numbers: readonly bigint[]) => numbers.map((number) => number.toString(16));
+const read = (numbers: readonly string[]) => numbers.map((number) => BigInt(`0x${number}`));
+
+function writeTask({ pid, start, uffd, traces }: TrackedTask): WrittenTask {
+	const task = { pid, start, uffd };
+	return traces === undefined ? task : { ...task, marks: show(traces.marks), frames: show(traces.frames) };
+}
+
+function readTask({ pid, start, uffd, marks, frames }: WrittenTask): TrackedTask {
+	const task = { pid, start, uffd };
+	return marks && frames ? { ...task, traces: { marks: read(marks), frames: read(frames) } } : task;
+}
+
 function parseState(text: string): TrackerState | undefined {
 	try {
-		const { token, tasks } = JSON.parse(text) as Partial<TrackerState>;
+		const { token, tasks } = JSON.parse(text) as { token?: unknown; tasks?: unknown };
 		if (typeof token !== "string" || !Array.isArray(tasks)) return undefined;
-		const isTask = ({ pid, start, uffd }: TrackedTask) =>
-			Number.isInteger(pid) && typeof start === "string" && Number.isInteger(uffd) && uffd >= 0;
-		return tasks.every(isTask) ? { token, tasks } : undefined;
+		return tasks.every(isTask) ? { token, tasks: tasks.map(readTask) } : undefined;
 	} catch {
 		return undefined;
 	}
@@ -116,7 +147,8 @@ export class Tracker {
 		const taken: TrackedTask[] = [];
 		for (const task of this.state.tasks) {
 			try {
-				taken.push({ ...task, uffd: getPidfdFd(this.pidfd, task.uffd) });
+				const uffd = task.uffd === NO_USERFAULT ? NO_USERFAULT : getPidfdFd(this.pidfd, task.uffd);
+				taken.push({ ...task, uffd });
 			} catch (error) {
 				if (!isErrno(error, "EBADF", "ESRCH")) throw error;
 			}
@@ -152,10 +184,11 @@ export function startTracker(
 	const stateFd = mustSyscall("of a tracker's state", SYS_memfd_create, toCString(TRACKER_NAME), MFD_CLOEXEC);
 	let execFd = -1;
 	try {
-		const state: TrackerState = { token, tasks: tasks.map(({ pid, start, uffd }) => ({ pid, start, uffd })) };
+		const state = { token, tasks: tasks.map(writeTask) };
 		writeAll(stateFd, new TextEncoder().encode(JSON.stringify(state)));
 		execFd = createExecutable(makeTrackerProgram(tasks.map(({ pidfd }) => pidfd)));
-		const kept = [stateFd, execFd, ...tasks.flatMap(({ uffd, pidfd }) => [uffd, pidfd])];
+		const fds = tasks.flatMap(({ uffd, pidfd }) => (uffd === NO_USERFAULT ? [pidfd] : [uffd, pidfd]));
+		const kept = [stateFd, execFd, ...fds];
 		const pid = spawn({
 			flags: 0n,
 			setTid: [],

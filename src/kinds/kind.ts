@@ -19,7 +19,7 @@ import type { SmapsFacts } from "../kernel/procfs/maps.ts";
 import type { ProcStat } from "../kernel/procfs/stat.ts";
 import type { ProcStatus } from "../kernel/procfs/status.ts";
 import type { Options } from "../options.ts";
-import type { Ranges } from "../pages/scan.ts";
+import type { Ranges } from "../pages/ranges.ts";
 import type { FileStat } from "../sys/file.ts";
 
 // ---- dump ----------------------------------------------------------------------------------------------------------

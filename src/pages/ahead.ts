@@ -14,7 +14,8 @@ import { PUMP_LIVE } from "../sys/host-layout.ts";
 import { setLength } from "../sys/stream-io.ts";
 import { earlier } from "./pagemap.ts";
 import { copyPart, findMoves, findPlaces, moveParts, type PlacedRange, placeRanges, type Span } from "./places.ts";
-import { intersect, lengthOf, type Ranges, type ScannedVma, scanMemory, scanWritten } from "./scan.ts";
+import { intersect, lengthOf, type Ranges } from "./ranges.ts";
+import { type ScannedVma, scanMemory, scanWritten } from "./scan.ts";
 import { openMemory, PUMP_THREADS, type TaskPages } from "./sink.ts";
 import { findUnchanged, registerRanges } from "./tracking.ts";
 

@@ -12,7 +12,7 @@ import { syscall } from "../sys/host.ts";
 import { PAGES_ZSTD } from "./compressed.ts";
 import { refuseMapped } from "./mappable.ts";
 import { listHeld, listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
-import { appendRange, intersect, type Ranges } from "./scan.ts";
+import { appendRange, intersect, type Ranges } from "./ranges.ts";
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;

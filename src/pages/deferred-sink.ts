@@ -6,7 +6,7 @@ import { type ImageDir, imageFileName, KINDS } from "../images/index.ts";
 import { closeFd, readAt } from "../sys/file.ts";
 import { duplicate } from "../sys/stream-io.ts";
 import { EARLY_PAGES, encodeEarly } from "./early-pages.ts";
-import { lengthOf } from "./scan.ts";
+import { lengthOf } from "./ranges.ts";
 import { countBytes, type SegmentPages, type TaskPages } from "./sink.ts";
 import { StreamSink } from "./stream-sink.ts";
 

@@ -11,7 +11,7 @@ import { log } from "../log.ts";
 import { noteProgress, syscall } from "../sys/host.ts";
 import { freeAfterwards, punchOlder } from "./dedup.ts";
 import { listHeld, nrPagesFields, PE_LAZY, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
-import type { Ranges } from "./scan.ts";
+import type { Ranges } from "./ranges.ts";
 import * as wire from "./wire.ts";
 
 const PAGE = 4096n;

@@ -7,7 +7,7 @@ import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { pagemap_entrySchema } from "../images/gen/mm_pb.ts";
 import { create, hasField, KINDS } from "../images/index.ts";
 import { PIECE_SHARED } from "../sys/host-layout.ts";
-import { appendRange, type Ranges } from "./scan.ts";
+import { appendRange, type Ranges } from "./ranges.ts";
 
 const PAGE = 4096n;
 const ADDRESS_LIMIT = 1n << 47n;

@@ -5,7 +5,7 @@ import { KernelError } from "../errors.ts";
 import { SYS_pread64, SYS_pwrite64 } from "../kernel/abi/syscalls.x86_64.ts";
 import { mustSyscall } from "../sys/host.ts";
 import { earlier } from "./pagemap.ts";
-import type { Ranges } from "./scan.ts";
+import type { Ranges } from "./ranges.ts";
 
 const COPY_PIECE = 4n << 20n;
 const EIO = 5;

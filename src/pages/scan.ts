@@ -3,7 +3,6 @@
 
 import { isErrno, KernelError } from "../errors.ts";
 import { PAGEMAP_SCAN } from "../kernel/abi/ioctl.ts";
-import { MADV_DONTNEED } from "../kernel/abi/mman.ts";
 import {
 	PAGE_IS_FILE,
 	PAGE_IS_GUARD,
@@ -11,93 +10,21 @@ import {
 	PAGE_IS_PRESENT,
 	PAGE_IS_SWAPPED,
 	PAGE_IS_WRITTEN,
-	PM_FILE,
-	PM_GUARD_REGION,
-	PM_PFRAME_MASK,
-	PM_PRESENT,
 	PM_SCAN_CHECK_WPASYNC,
 	PM_SCAN_WP_MATCHING,
-	PM_SWAP,
 	PmScanArg,
 } from "../kernel/abi/pagemap-scan.ts";
-import { SYS_ioctl, SYS_madvise } from "../kernel/abi/syscalls.x86_64.ts";
-import { closeFd, openAt, readAt } from "../sys/file.ts";
+import { SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
+import { readSmaps } from "../kernel/procfs/maps.ts";
+import { closeFd, openAt } from "../sys/file.ts";
 import { addressOf, syscall } from "../sys/host.ts";
-import { mapPrivate } from "../sys/memory.ts";
+import { type MemoryScan, scanByPagemap } from "./pagemap-walk.ts";
+import { appendRange, type Ranges } from "./ranges.ts";
 
-const PAGE = 4096n;
 /** [vsyscall] lies above. */
 const USER_END = 1n << 47n;
 const REGION_WORDS = 3;
 const REGIONS_PER_CALL = 16384;
-
-/** Half-open ranges of addresses, sorted, merged. */
-export type Ranges = Array<{ start: bigint; end: bigint }>;
-
-/** The scan of one task's memory. */
-export interface MemoryScan {
-	/** Pages with content of their own: present or swapped, not the zero page, not the file's. */
-	data: Ranges;
-	/** Regions installed by MADV_GUARD_INSTALL. */
-	guards: Ranges;
-}
-
-/** Appends a range, joined with the last one where they touch. */
-export function appendRange(ranges: Ranges, start: bigint, end: bigint): void {
-	const last = ranges[ranges.length - 1];
-	if (last !== undefined && last.end === start) last.end = end;
-	else ranges.push({ start, end });
-}
-
-/** Bytes in all of them. */
-export function lengthOf(ranges: Ranges): bigint {
-	return ranges.reduce((sum, { start, end }) => sum + (end - start), 0n);
-}
-
-/** What is in both lists. */
-export function intersect(a: Ranges, b: Ranges): Ranges {
-	const both: Ranges = [];
-	for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-		const [x, y] = [a[i], b[j]];
-		if (x === undefined || y === undefined) break;
-		const [low, high] = x.start > y.start ? [x, y] : [y, x];
-		const first = x.end < y.end ? x : y;
-		if (low.start < first.end && low.start < high.end) appendRange(both, low.start, first.end);
-		if (x.end < y.end) i++;
-		else j++;
-	}
-	return both;
-}
-
-/** What is in one of the lists or in both. */
-export function unite(a: Ranges, b: Ranges): Ranges {
-	const all = [...a, ...b].sort((x, y) => (x.start < y.start ? -1 : 1));
-	const merged: Ranges = [];
-	for (const { start, end } of all) {
-		const last = merged[merged.length - 1];
-		if (last === undefined || start > last.end) merged.push({ start, end });
-		else if (end > last.end) last.end = end;
-	}
-	return merged;
-}
-
-/** What is in the first list and not in the second. */
-export function subtract(from: Ranges, what: Ranges): Ranges {
-	const rest: Ranges = [];
-	let i = 0;
-	for (const { start, end } of from) {
-		let at = start;
-		while (i < what.length && (what[i]?.end ?? 0n) <= at) i++;
-		for (let k = i; k < what.length; k++) {
-			const cut = what[k];
-			if (cut === undefined || cut.start >= end) break;
-			if (cut.start > at) appendRange(rest, at, cut.start);
-			if (cut.end > at) at = cut.end;
-		}
-		if (at < end) appendRange(rest, at, end);
-	}
-	return rest;
-}
 
 interface Query {
 	inverted: bigint;
@@ -215,46 +142,18 @@ function scanByIoctl(pagemapFd: number, vmas: readonly ScannedVma[]): MemoryScan
 	return scan;
 }
 
-/** The frame of the shared zero page: that of a page of ours which was only read. 0 when frames are hidden. */
-function findZeroFrame(): bigint {
-	const page = mapPrivate(4096);
-	const fd = openAt("/proc/self/pagemap", 0);
-	try {
-		// MADV_DONTNEED drops the populated page; the read below maps the zero page.
-		syscall(SYS_madvise, page.address, 4096, MADV_DONTNEED);
-		if (page.bytes[0] !== 0) return 0n;
-		const [word] = new BigUint64Array(readAt(fd, 8, (BigInt(page.address) / PAGE) * 8n).slice().buffer);
-		return (word ?? 0n) & PM_PFRAME_MASK;
-	} finally {
-		closeFd(fd);
-		page.unmap();
-	}
-}
+/** With more address space, the plain pagemap takes so long (8 bytes a page, also where nothing is) that smaps pays. */
+const SPACIOUS = 1n << 30n;
 
-const PAGEMAP_CHUNK = 65536;
-
-/** The same from the plain pagemap, for kernels before 6.7. `vmas` bounds the walk: a pagemap is 8 bytes a page. */
-export function scanByPagemap(pagemapFd: number, vmas: ReadonlyArray<{ start: bigint; end: bigint }>): MemoryScan {
-	const zeroFrame = findZeroFrame();
-	const scan: MemoryScan = { data: [], guards: [] };
-	for (const vma of vmas) {
-		for (let at = vma.start; at < vma.end; at += BigInt(PAGEMAP_CHUNK) * PAGE) {
-			const left = Number((vma.end - at) / PAGE);
-			const bytes = readAt(pagemapFd, Math.min(left, PAGEMAP_CHUNK) * 8, (at / PAGE) * 8n);
-			const words = new BigUint64Array(bytes.slice().buffer);
-			for (const [i, word] of words.entries()) {
-				const page = at + BigInt(i) * PAGE;
-				if ((word & PM_GUARD_REGION) !== 0n) {
-					appendRange(scan.guards, page, page + PAGE);
-					continue;
-				}
-				if ((word & (PM_PRESENT | PM_SWAP)) === 0n || (word & PM_FILE) !== 0n) continue;
-				if ((word & PM_PRESENT) !== 0n && zeroFrame !== 0n && (word & PM_PFRAME_MASK) === zeroFrame) continue;
-				appendRange(scan.data, page, page + PAGE);
-			}
-		}
-	}
-	return scan;
+/** What a plain pagemap is to be read of: programs reserve terabytes of which nothing is there. */
+function leaveOutEmpty(pid: number, vmas: readonly ScannedVma[]): readonly ScannedVma[] {
+	if (vmas.every((vma) => vma.end - vma.start < SPACIOUS)) return vmas;
+	const empty = new Set(
+		readSmaps(pid)
+			.filter(({ rssKb, swapKb }) => rssKb + swapKb === 0)
+			.map(({ start }) => start),
+	);
+	return vmas.filter(({ start, end }) => end - start < SPACIOUS || !empty.has(start));
 }
 
 /**
@@ -270,7 +169,7 @@ export function scanMemory(pid: number, vmas: readonly ScannedVma[]): MemoryScan
 		return scanByIoctl(fd, user);
 	} catch (error) {
 		if (!isErrno(error, "ENOTTY", "EINVAL", "ENOSYS")) throw error;
-		return scanByPagemap(fd, user);
+		return scanByPagemap(fd, leaveOutEmpty(pid, user));
 	} finally {
 		closeFd(fd);
 	}

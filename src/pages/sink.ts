@@ -9,7 +9,7 @@ import { pump } from "../sys/host.ts";
 import { PUMP_LIVE } from "../sys/host-layout.ts";
 import { copyFileRange } from "./copy.ts";
 import { earlier, nrPagesFields, PE_PRESENT } from "./pagemap.ts";
-import type { Ranges } from "./scan.ts";
+import type { Ranges } from "./ranges.ts";
 
 const PAGE = 4096n;
 export const PUMP_THREADS = 2;

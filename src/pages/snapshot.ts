@@ -15,7 +15,7 @@ import { type Mapping, mapPrivate } from "../sys/memory.ts";
 import { duplicate } from "../sys/stream-io.ts";
 import type { AheadCopy } from "./ahead.ts";
 import type { PlacedRange, Span } from "./places.ts";
-import { intersect, type Ranges } from "./scan.ts";
+import { intersect, type Ranges } from "./ranges.ts";
 import { countBytes, PUMP_THREADS, type TaskPages } from "./sink.ts";
 import { registerRanges } from "./tracking.ts";
 

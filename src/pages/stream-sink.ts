@@ -7,7 +7,7 @@ import { pump } from "../sys/host.ts";
 import { PUMP_LIVE, PUMP_PIPE } from "../sys/host-layout.ts";
 import { copyToStream, writeStream } from "../sys/stream-io.ts";
 import { earlier } from "./pagemap.ts";
-import { lengthOf } from "./scan.ts";
+import { lengthOf } from "./ranges.ts";
 import { countBytes, type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
 
 export class StreamSink implements PageSink {

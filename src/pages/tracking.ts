@@ -2,14 +2,17 @@
 // Which pages a task has written to, by userfaultfd's asynchronous write protection: the kernel notes the first write to each
 // page and lets it happen. Source: userfaultfd(2) UFFD_FEATURE_WP_ASYNC, admin-guide/mm/pagemap.rst.
 
-import { KernelError } from "../errors.ts";
+import { isErrno, KernelError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
+import { O_CLOEXEC } from "../kernel/abi/fcntl.ts";
 import { UFFDIO_API, UFFDIO_REGISTER } from "../kernel/abi/ioctl.ts";
-import { SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_ioctl, SYS_userfaultfd } from "../kernel/abi/syscalls.x86_64.ts";
 import * as uf from "../kernel/abi/userfaultfd.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
-import { appendRange, intersect, type Ranges, scanWritten, subtract } from "./scan.ts";
+import { appendRange, intersect, type Ranges, subtract } from "./ranges.ts";
+import { scanWritten } from "./scan.ts";
+import type { SoftTracking } from "./soft-dirty.ts";
 
 const FEATURES =
 	uf.UFFD_FEATURE_WP_ASYNC |
@@ -22,6 +25,21 @@ const GONE: ReadonlySet<number> = new Set(["ESRCH", "ENOMEM"].map(errnoNumber));
 export function enableTracking(uffd: number): void {
 	const ret = syscall(SYS_ioctl, uffd, UFFDIO_API, uf.UffdioApi.encode({ api: uf.UFFD_API, features: FEATURES }));
 	if (ret < 0) throw new KernelError("ioctl", -ret, "UFFDIO_API");
+}
+
+/** True where the kernel can track writes by a userfaultfd. @throws KernelError */
+export function canTrack(): boolean {
+	const uffd = syscall(SYS_userfaultfd, O_CLOEXEC | uf.UFFD_USER_MODE_ONLY);
+	if (uffd < 0) return false;
+	try {
+		enableTracking(uffd);
+		return true;
+	} catch (error) {
+		if (!isErrno(error, "EINVAL")) throw error;
+		return false;
+	} finally {
+		closeFd(uffd);
+	}
 }
 
 /**
@@ -41,7 +59,9 @@ export function registerRanges(uffd: number, ranges: Ranges): Ranges | undefined
 }
 
 /** How the memory of one task is tracked in a dump. */
-export interface TaskTracking {
+export type TaskTracking = UserfaultTracking | SoftTracking;
+
+export interface UserfaultTracking {
 	/** Its userfaultfd, a copy of ours. */
 	readonly uffd: number;
 	/** What the parent images have, where its bits tell of the time since then; empty: nothing can be left to them. */
@@ -55,7 +75,7 @@ export interface TaskTracking {
  *
  * @throws KernelError
  */
-export function findUnchanged(pid: number, mappings: Ranges, tracking: TaskTracking): Ranges {
+export function findUnchanged(pid: number, mappings: Ranges, tracking: UserfaultTracking): Ranges {
 	const { uffd, coverage, arm } = tracking;
 	const tracked = registerRanges(uffd, mappings) ?? [];
 	const fd = openAt(`/proc/${pid}/pagemap`, 0);

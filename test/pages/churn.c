@@ -22,6 +22,7 @@
 #define BOOKS 4
 #define AREAS 8
 #define LARGE 16384
+#define TABLE 512 // pages of one page table
 #define READ_ONLY 4 // pages at the front that are so at times
 
 enum { WRITE = 1, CHURN, VERIFY, BE_NOBODY };
@@ -104,6 +105,8 @@ static void add_area(uint64_t area, void *where, uint64_t length, int flags)
 	char *address = mmap(where, length * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 	if (address == MAP_FAILED)
 		abort();
+	// Soft-dirty bits note writes to a huge page as one. Kernels without huge pages refuse.
+	madvise(address, length * PAGE, MADV_NOHUGEPAGE);
 	own->areas[area].address = (uint64_t)address;
 	own->areas[area].pages = length;
 	memset(own->areas[area].versions, 0, sizeof(own->areas[area].versions));
@@ -173,6 +176,44 @@ static void resize(uint64_t area, uint64_t length)
 	it->pages = length;
 }
 
+static char *reserve_table(void)
+{
+	uint64_t size = TABLE * PAGE;
+	char *room = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (room == MAP_FAILED)
+		abort();
+	return (char *)(((uint64_t)room + size - 1) & ~(size - 1));
+}
+
+/* An area that fills a page table, without huge pages. */
+static void add_table(uint64_t area)
+{
+	char *where = reserve_table();
+	if (mprotect(where, TABLE * PAGE, PROT_READ | PROT_WRITE) || madvise(where, TABLE * PAGE, MADV_NOHUGEPAGE))
+		abort();
+	own->areas[area].address = (uint64_t)where;
+	own->areas[area].pages = TABLE;
+	for (uint64_t page = 0; page < TABLE; page++)
+		write_page(area, page);
+}
+
+static void move_table(void *from, void *to)
+{
+	if (mremap(from, TABLE * PAGE, TABLE * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		abort();
+}
+
+/* Moves two page tables as they are, so that no page of them is touched. */
+static void swap_tables(uint64_t area, uint64_t other)
+{
+	void *here = at(area, 0), *there = at(other, 0), *spare = reserve_table();
+	move_table(here, spare);
+	move_table(there, here);
+	move_table(spare, there);
+	own->areas[area].address = (uint64_t)there;
+	own->areas[other].address = (uint64_t)here;
+}
+
 static void zero(uint64_t area, uint64_t from, uint64_t count)
 {
 	memset(own->areas[area].versions + from, 0, count * sizeof(uint32_t));
@@ -185,6 +226,8 @@ static void churn(uint64_t step)
 	case 0: // grows
 		add_area(1, NULL, 40, 0);
 		add_area(2, NULL, 60, 0);
+		add_table(3);
+		add_table(4);
 		break;
 	case 1: // forks, and a thread begins
 		thread_ends = 0;
@@ -194,6 +237,7 @@ static void churn(uint64_t step)
 	case 2: // moves, and grows by that
 		resize(1, 60);
 		write_page(1, 59);
+		swap_tables(3, 4);
 		break;
 	case 3: // shrinks, from both ends and in the middle
 		munmap((void *)(second->address + 50 * PAGE), 10 * PAGE);
@@ -227,6 +271,7 @@ static void churn(uint64_t step)
 		resize(1, 50);
 		zero(1, 30, 20);
 		end_child();
+		swap_tables(3, 4);
 		break;
 	}
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { pagemap_entrySchema, pagemap_headSchema } from "../../src/images/gen/mm_pb.ts";
 import { create } from "../../src/images/index.ts";
 import { collectRuns, PE_LAZY, PE_PARENT, PE_PRESENT, planPagemap, totalBytes } from "../../src/pages/pagemap.ts";
-import { appendRange, type Ranges } from "../../src/pages/scan.ts";
+import { appendRange, type Ranges } from "../../src/pages/ranges.ts";
 
 const P = 4096n;
 const range = (from: bigint, to: bigint) => ({ start: from * P, end: to * P });

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readMaps } from "../../src/kernel/procfs/maps.ts";
-import { type Ranges, scanByPagemap, scanMemory } from "../../src/pages/scan.ts";
+import { scanByPagemap } from "../../src/pages/pagemap-walk.ts";
+import type { Ranges } from "../../src/pages/ranges.ts";
+import { scanMemory } from "../../src/pages/scan.ts";
 import { openAt, scopedFd } from "../../src/sys/file.ts";
 
 // A child that sleeps: its memory doesn't change between the two scans.

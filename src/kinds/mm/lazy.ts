@@ -4,7 +4,7 @@
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { KINDS } from "../../images/index.ts";
 import { listLazy } from "../../pages/pagemap.ts";
-import type { Ranges } from "../../pages/scan.ts";
+import type { Ranges } from "../../pages/ranges.ts";
 import type { RestoreContext } from "../kind.ts";
 import { corruptMemory } from "./mm-pages.ts";
 import { canBeLazy } from "./vma.ts";

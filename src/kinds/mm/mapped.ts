@@ -12,7 +12,7 @@ import { log } from "../../log.ts";
 import { listFiles, openChainFile, type PageChain } from "../../pages/chain.ts";
 import { findMappedFile, type MappedFile, whyNotMappable } from "../../pages/mappable.ts";
 import { earlier, type PageRun } from "../../pages/pagemap.ts";
-import { appendRange, type Ranges } from "../../pages/scan.ts";
+import { appendRange, type Ranges } from "../../pages/ranges.ts";
 import { scopedFd } from "../../sys/file.ts";
 import type { MappedMemory, RestoreContext, TaskImage } from "../kind.ts";
 import { memoryOwner } from "../task/sharing.ts";

@@ -7,13 +7,16 @@ import type { Program } from "../../agent/program.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
 import type { mm_entry, vma_entry } from "../../images/gen/mm_pb.ts";
 import { O_PATH, O_RDONLY, O_RDWR } from "../../kernel/abi/fcntl.ts";
+import { PROT_READ, PROT_WRITE } from "../../kernel/abi/mman.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readAuxv } from "../../kernel/procfs/auxv.ts";
 import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
 import { type PrivateRange, planPagemap } from "../../pages/pagemap.ts";
-import { type Ranges, scanMemory, subtract, unite } from "../../pages/scan.ts";
+import { intersect, type Ranges, subtract, unite } from "../../pages/ranges.ts";
+import { scanMemory } from "../../pages/scan.ts";
 import { openMemory, type PageSink } from "../../pages/sink.ts";
+import { findClean } from "../../pages/soft-dirty.ts";
 import { findUnchanged, type TaskTracking } from "../../pages/tracking.ts";
 import { closeFd, openAt, scopedFd } from "../../sys/file.ts";
 import type { Completion, DumpContext, DumpedTask, TaskDraft } from "../kind.ts";
@@ -219,6 +222,13 @@ export function withoutMapped(ranges: Ranges, { mapped }: DumpedTask): Ranges {
 	return mapped.ranges.length === 0 ? ranges : subtract(ranges, mapped.ranges);
 }
 
+function findInherited(task: DumpedTask, data: Ranges, tracking: TaskTracking): Ranges {
+	const mappings = listTrackable(task);
+	if ("uffd" in tracking) return findUnchanged(task.pid, mappings, tracking);
+	const readOnly = task.vmas.filter((vma) => isTrackable(vma) && (vma.prot & (PROT_READ | PROT_WRITE)) === PROT_READ);
+	return findClean(task.pid, mappings, data, intersect(data, readOnly), tracking);
+}
+
 /** What of a task's memory goes into the images. */
 export function planPages(
 	task: DumpedTask,
@@ -227,7 +237,7 @@ export function planPages(
 	tracking?: TaskTracking,
 	leavesLazy = false,
 ) {
-	const unchanged = tracking === undefined ? [] : findUnchanged(task.pid, listTrackable(task), tracking);
+	const unchanged = tracking === undefined ? [] : findInherited(task, data, tracking);
 	const shared = task.vmas.filter((vma) => vma.sharedCleanKb + vma.sharedDirtyKb > 0);
 	const plan = planPagemap(data, stretches, shared, unchanged, leavesLazy);
 	let bytes = 0n;

@@ -26,7 +26,7 @@ import {
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { readChain } from "../../pages/chain.ts";
-import { appendRange, type Ranges } from "../../pages/scan.ts";
+import { appendRange, type Ranges } from "../../pages/ranges.ts";
 import type { PageSink } from "../../pages/sink.ts";
 import { statFd, toCString } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";

@@ -9,7 +9,7 @@ import { create } from "../../images/index.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
 import type { PrivateRange } from "../../pages/pagemap.ts";
-import type { Ranges } from "../../pages/scan.ts";
+import type { Ranges } from "../../pages/ranges.ts";
 import { showPath } from "../../sys/file.ts";
 import { isKernelMemory } from "./memory-device.ts";
 
@@ -166,7 +166,8 @@ export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowU
 	const found: CriuError[] = [];
 	for (const vma of vmas) {
 		const what = classifyVma(vma);
-		if (typeof what === "string" && what !== "uprobes" && vma.protectionKey === 0) continue;
+		const isHigh = vma.end > TASK_SIZE && what !== "vsyscall";
+		if (typeof what === "string" && what !== "uprobes" && vma.protectionKey === 0 && !isHigh) continue;
 		const refuse = (reason: string, remedy: string) =>
 			found.push(
 				new UnsupportedError(
@@ -185,6 +186,11 @@ export function findVmaBlockers(pid: number, vmas: readonly SmapsFacts[], allowU
 			refuse(
 				`is under protection key ${vma.protectionKey}, which images can't hold`,
 				"let the program give the memory back to key 0 (pkey_mprotect) first",
+			);
+		else if (isHigh)
+			refuse(
+				"lies above the first 47 bits of addresses, which programs get only by asking for it",
+				"boot with the kernel parameter no5lvl, or keep the program from giving mmap such addresses",
 			);
 	}
 	return found;

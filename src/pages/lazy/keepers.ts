@@ -9,7 +9,7 @@ import { PIECE_LOCAL, PUMP_LIVE, PUMP_STREAM } from "../../sys/host-layout.ts";
 import { listFiles, openChainFile, type PageChain, readChain } from "../chain.ts";
 import { copyFileRange } from "../copy.ts";
 import { earlier, type PageRun } from "../pagemap.ts";
-import type { Ranges } from "../scan.ts";
+import type { Ranges } from "../ranges.ts";
 import * as wire from "../wire.ts";
 import type { PageKeeper } from "./giver.ts";
 

@@ -11,7 +11,7 @@ import { closeFd } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import { openPidfd } from "../../sys/process.ts";
 import { earlier } from "../pagemap.ts";
-import type { Ranges } from "../scan.ts";
+import type { Ranges } from "../ranges.ts";
 import { cutConnection } from "../wire.ts";
 import type { LazyGuard } from "./guard.ts";
 import { type PendingRange, PendingRanges } from "./pending.ts";

@@ -80,6 +80,16 @@ describe("findVmaBlockers", () => {
 		expect(v.findVmaBlockers(1, [{ ...under, prot: 4 }])).toEqual([]);
 	});
 
+	test("names memory above 47 bits of addresses, but for [vsyscall]", () => {
+		const high = vma("1000000000000-1000000001000 rw-p 00000000 00:00 0", "rd wr mr");
+		expect(v.findVmaBlockers(1, [high])[0]?.message).toContain("lies above the first 47 bits");
+		const others = [
+			vma("7fffffffe000-7ffffffff000 rw-p 00000000 00:00 0", "rd wr mr"),
+			vma("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0  [vsyscall]", "ex"),
+		];
+		expect(v.findVmaBlockers(1, others)).toEqual([]);
+	});
+
 	test("has nothing against ordinary memory, all of it is looked at", () => {
 		const good = vma("1000-2000 rw-p 00000000 00:00 0", "rd wr mr");
 		const bad = vma("3000-4000 rw-p 00000000 00:00 0", "rd wr um");
