@@ -89,13 +89,16 @@ static void cut(struct area *area)
 	memmove(area->sums, area->sums + 1, area->pages * sizeof(area->sums[0]));
 }
 
-// Within its slot, behind itself.
+// Within its slot, behind itself. Kernels before 6.17 refuse where it consists of several mappings.
 static void move(struct area *area, int slot)
 {
 	char *to = BASE + slot * SLOT + (SLOT / 2);
 	if (area->at >= to)
 		to = BASE + slot * SLOT;
-	must(mremap(area->at, area->pages * PAGE, area->pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	void *at = mremap(area->at, area->pages * PAGE, area->pages * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	if (at == MAP_FAILED && errno == EFAULT)
+		return;
+	must_be(at == to);
 	area->at = to;
 }
 
