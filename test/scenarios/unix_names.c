@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Sockets without a peer and bound ones: abstract and path names, relative ones, listening ones with a connection that waits, clients that are
-// connected; the file keeps its owner and mode.
+// connected; the file keeps its owner and mode. Datagram sockets whose servers have higher descriptors than they have.
 #include "unix.h"
 
 int main(int argc, char **argv)
@@ -27,8 +27,23 @@ int main(int argc, char **argv)
 	must(chdir("/"));
 	int fresh = must(socket(AF_UNIX, SOCK_STREAM, 0));
 	int fresh_packet = must(socket(AF_UNIX, SOCK_SEQPACKET, 0)), bound_packet = bound_socket(SOCK_SEQPACKET, abstract_address("bound"));
+	int low[2], high[2];
+	for (int i = 0; i < 2; i++) {
+		struct address at = i ? abstract_address("high") : path_address(beside("high"));
+		int first = bound_socket(SOCK_DGRAM, at);
+		low[i] = connected_socket(SOCK_DGRAM, at);
+		high[i] = must(fcntl(first, F_DUPFD, 100 + i));
+		close(first);
+		send_text(low[i], "waits");
+	}
 	ready();
 	wait_for_trigger();
+	for (int i = 0; i < 2; i++) {
+		expect_message("datagram that waited", high[i], "waits");
+		send_text(low[i], "later");
+		expect_message("datagram", high[i], "later");
+	}
+	must(unlink(beside("high")));
 	struct stat st;
 	must(stat(name.un.sun_path, &st));
 	expect("mode", S_IFSOCK | 0640, st.st_mode);

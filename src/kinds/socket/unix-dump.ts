@@ -40,22 +40,33 @@ function pairOf({ diag }: UnixSocket, tree: UnixTree): UnixSocket | undefined {
 }
 
 /**
- * Of a pair the socket that's met first comes behind the other one, as in CRIU's images: the original makes a pair in the task
- * that has the latter one of its entries, and can do so only where that's the first task of both.
+ * A socket that has a peer comes behind it, of a pair the one that's met first, as in CRIU's images: the original finds a peer that
+ * isn't connected back only among the entries before, and makes a pair in the task that has the latter one of its entries, which it
+ * can do only where that's the first task of both.
  */
-export function arrangePairs(entries: readonly file_entry[]): file_entry[] {
-	const peers = new Map(entries.flatMap(({ usk }) => (usk === undefined ? [] : [[usk.ino, usk.peer] as const])));
-	const held = new Map<number, file_entry>();
+export function arrangePeers(entries: readonly file_entry[]): file_entry[] {
+	const unmet = new Set(entries.flatMap(({ usk }) => (usk === undefined ? [] : [usk.ino])));
+	/** Those who wait for a socket, by its inode. */
+	const waiting = new Map<number, file_entry[]>();
 	const arranged: file_entry[] = [];
+	const put = (entry: file_entry) => {
+		// One may wait for another: no recursion, as such rows can be long.
+		for (const next = [entry]; next.length > 0; ) {
+			const placed = next.pop() as file_entry;
+			arranged.push(placed);
+			const { usk } = placed;
+			const behind = (usk && waiting.get(usk.ino)) ?? [];
+			if (usk !== undefined) waiting.delete(usk.ino);
+			// The other one of a pair is the first: it's the one that sends again what waits.
+			const isOther = (one: file_entry) => one.usk?.ino === usk?.peer;
+			next.push(...behind.filter((one) => !isOther(one)).reverse(), ...behind.filter(isOther));
+		}
+	};
 	for (const entry of entries) {
 		const { usk } = entry;
-		const inPair = usk !== undefined && usk.peer !== usk.ino && usk.peer !== 0 && peers.get(usk.peer) === usk.ino;
-		if (!inPair) arranged.push(entry);
-		else {
-			const first = held.get(usk.ino);
-			if (first === undefined) held.set(usk.peer, entry);
-			else arranged.push(entry, first);
-		}
+		if (usk !== undefined) unmet.delete(usk.ino);
+		if (usk === undefined || !unmet.has(usk.peer)) put(entry);
+		else waiting.set(usk.peer, [...(waiting.get(usk.peer) ?? []), entry]);
 	}
 	return arranged;
 }
@@ -113,7 +124,7 @@ export function dumpUnix(file: FdFacts, id: number, context: DumpContext): file_
 	const peer = isService ? 0 : imagePeer(socket, tree);
 	if (peer !== 0 && !tree.sockets.has(peer)) addPlaceholder(peer, context);
 	context.once("unix-order", () => {
-		context.files.arrange(arrangePairs);
+		context.files.arrange(arrangePeers);
 		return true;
 	});
 	const nsId = context.once("net-ns-id", () => ownIds(readNamespaces("self")).netNsId);
