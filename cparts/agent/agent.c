@@ -41,8 +41,17 @@ struct futex_waitv {
 	u32 flags, reserved;
 };
 
+/* What x86_64/entry.S counts on. */
+_Static_assert(__builtin_offsetof(struct cr_ctl, slots) == 96 && sizeof(struct cr_slot) == 72 &&
+		       __builtin_offsetof(struct cr_slot, state) == 0 && __builtin_offsetof(struct cr_slot, ret_at) == 8 &&
+		       __builtin_offsetof(struct cr_slot, home) == 16 && __builtin_offsetof(struct cr_slot, call) == 24 &&
+		       __builtin_offsetof(struct cr_slot, leave_sp) == 32 && __builtin_offsetof(struct cr_slot, stack) == 40 &&
+		       CR_SLOT_INSIDE == 2 && CR_SLOT_LEFT == 3,
+	       "entry.S knows other offsets");
+
 i64 cr_clone3(u64 args, u64 size, u64 ctl, u64 unused, u64 maker);
 void cr_sigreturn_at(u64 sp) __attribute__((noreturn));
+void cr_thread_leave(struct cr_slot *slot) __attribute__((noreturn));
 
 static inline i64 sys6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
@@ -255,13 +264,12 @@ static int succeeded(const struct cr_op *op)
 	}
 }
 
-static void run_program(struct cr_ctl *ctl)
+static void run_ops(struct cr_ctl *ctl, u64 program, u32 nr_ops, u32 *failed, i64 *error)
 {
-	struct cr_op *ops = (struct cr_op *)(ctl->area + ctl->program);
-	u32 nr_ops = ctl->nr_ops;
+	struct cr_op *ops = (struct cr_op *)(ctl->area + program);
 
-	ctl->failed = ~0u;
-	ctl->error = 0;
+	*failed = ~0u;
+	*error = 0;
 	for (u32 i = 0; i < nr_ops; i++) {
 		struct cr_op *op = &ops[i];
 		u64 a[6];
@@ -282,8 +290,8 @@ static void run_program(struct cr_ctl *ctl)
 		}
 		op->result = run_op(ctl, op, a);
 		if (!succeeded(op)) {
-			ctl->failed = i;
-			ctl->error = op->result;
+			*failed = i;
+			*error = op->result;
 			return;
 		}
 	}
@@ -301,12 +309,35 @@ static void finish_restart(struct cr_ctl *ctl)
 	*(u64 *)ctl->frame_rip = ctl->orig_rip;
 }
 
+/* Led threads leave, too, and have done so before the area goes. One whose word on the stack leads home and that hasn't been
+ * here will never come; its state is read again, as it changes before that word does. */
+static void await_led(struct cr_ctl *ctl)
+{
+	struct cr_slot *slot = (struct cr_slot *)(ctl->area + ctl->slots);
+
+	if (!ctl->nr_slots)
+		return;
+	wake_word(&ctl->gone, 1);
+	for (struct cr_slot *end = slot + ctl->nr_slots; slot < end; slot++) {
+		for (;;) {
+			u32 state = load(&slot->state);
+			if (state != CR_SLOT_LED && state != CR_SLOT_INSIDE)
+				break;
+			if (state == CR_SLOT_LED && __atomic_load_n((u64 *)slot->ret_at, __ATOMIC_ACQUIRE) == slot->home &&
+			    load(&slot->state) == CR_SLOT_LED)
+				break;
+			sys6(SYS_futex, (u64)&slot->state, FUTEX_WAIT, state, 0, 0, 0);
+		}
+	}
+}
+
 static __attribute__((noreturn)) void leave_alone(struct cr_ctl *ctl)
 {
 	if (!ctl->chain_sp) {
 		for (;;)
 			sys6(SYS_exit_group, 97, 0, 0, 0, 0, 0);
 	}
+	await_led(ctl);
 	give_back(ctl);
 	if (ctl->flags & CR_CTL_RESTART)
 		finish_restart(ctl);
@@ -355,10 +386,21 @@ __attribute__((noreturn, used)) void cr_agent(struct cr_ctl *ctl, u64 maker)
 			wait_command(ctl, seen);
 			continue;
 		}
-		run_program(ctl);
+		run_ops(ctl, ctl->program, ctl->nr_ops, &ctl->failed, &ctl->error);
 		seen = now;
 		__atomic_store_n(&ctl->ack_seq, seen, __ATOMIC_RELEASE);
 		if (!(load(&ctl->lock) & FUTEX_OWNER_DIED))
 			sys6(SYS_futex, (u64)&ctl->ack_seq, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 	}
+}
+
+/* A thread beside the agent's: runs its program and stays until the engine takes it out, or has died. No timeout, either. */
+__attribute__((noreturn, used)) void cr_thread(struct cr_ctl *ctl, struct cr_slot *slot)
+{
+	run_ops(ctl, slot->program, slot->nr_ops, &slot->failed, &slot->error);
+	if (__atomic_add_fetch(&ctl->done, 1, __ATOMIC_ACQ_REL) == ctl->nr_slots)
+		sys6(SYS_futex, (u64)&ctl->done, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
+	while (!load(&ctl->gone))
+		sys6(SYS_futex, (u64)&ctl->gone, FUTEX_WAIT, 0, 0, 0, 0);
+	cr_thread_leave(slot);
 }

@@ -25,6 +25,8 @@ struct cr_blob_header {
 	u32 ctl;        /* exec only: offset of the control block in the area */
 	u32 loop;       /* exec only: offset of the command loop in the area */
 	u32 stack;      /* exec only: offset of the end of the stack in the area */
+	u32 entry_thread; /* offset of the entry of a led thread: rsp right above the word of its slot that led here */
+	u32 unused;
 };
 
 /* Operation codes. */
@@ -94,6 +96,37 @@ struct cr_ctl {
 	u64 orig_rip;
 	u64 orig_mask;
 	u64 borrowed; /* a descriptor that isn't to stay, plus 1; 0 for none */
+	u64 slots;    /* offset of the first struct cr_slot */
+	u32 nr_slots; /* threads beside the agent's that are led into the area */
+	u32 done;     /* how many of them have run their programs */
+	u32 gone;     /* set by the agent when the engine has died: they are to leave */
+	u32 unused;
+};
+
+/* Where a led thread is. Who holds the area waits for those that will be, or are, in it; each of them can be told from
+ * those that never come, whenever the engine dies:
+ * - LED is set before the word at ret_at leads into the area, and nobody but the engine changes that word before INSIDE;
+ * - INSIDE is set by the thread before it makes that word lead home again;
+ * - LEFT is set by a system call that the thread makes outside of the area (FUTEX_WAKE_OP). */
+enum {
+	CR_SLOT_FREE = 0,
+	CR_SLOT_LED = 1,
+	CR_SLOT_INSIDE = 2,
+	CR_SLOT_LEFT = 3,
+};
+
+struct cr_slot {
+	u32 state;
+	u32 nr_ops;
+	u64 ret_at;   /* address of the word on the thread's stack that leads home, or into the area */
+	u64 home;     /* its value that leads home */
+	u64 call;     /* address of a system call instruction outside of the area, from which that word is reached */
+	u64 leave_sp; /* stack pointer for that */
+	u64 stack;    /* address of the end of its stack in the area */
+	u64 program;  /* offset of the first operation */
+	i64 error;    /* result of the operation that failed */
+	u32 failed;   /* its index, or ~0 */
+	u32 unused;
 };
 
 /* Offset in an area of a u64: bytes that all of its agents have loaded (CR_OP_LOAD). Behind the first control block. */

@@ -121,6 +121,8 @@ struct cr_step {
 	                      * CR_STEP_GONE, -EAGAIN when it didn't stop in time, -errno */
 	uint32_t nr_tids;
 	uint32_t timeout_ms;
+	uint32_t request;    /* PTRACE_SYSCALL; PTRACE_INTERRUPT for those that run */
+	uint32_t unused;
 };
 
 /* An option to be read from a socket. */

@@ -65,7 +65,7 @@ int64_t cr_step(struct cr_step *request)
 	int64_t deadline = now_ms() + request->timeout_ms;
 
 	for (uint32_t i = 0; i < request->nr_tids; i++)
-		results[i] = ptrace(PTRACE_SYSCALL, tids[i], NULL, NULL) < 0 ? -errno : 0;
+		results[i] = ptrace((enum __ptrace_request)request->request, tids[i], NULL, NULL) < 0 ? -errno : 0;
 	for (uint32_t i = 0; i < request->nr_tids; i++)
 		if (results[i] == 0)
 			results[i] = await(tids[i], deadline);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Questions to the threads beside the one that the agent is in: each makes its few calls itself, on an instruction that the
-// program has anyway, under ptrace. All threads of a batch make a call at the same time, so that nobody waits for each.
+// Questions to the threads beside the one that the agent is in. They are led into its area, where each runs its program
+// (led-threads.ts); where that can't be, each makes its few calls itself, on an instruction that the program has anyway, under
+// ptrace. All threads of a batch are on their way at the same time, so that nobody waits for each.
 
 import { BugError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
@@ -10,6 +11,7 @@ import { buildChain, type Chain, type ChainRequest, chainSize } from "./chain.x8
 import { placeThreadChains } from "./chain-place.ts";
 import type { ProgramResult, SteppedProgram } from "./channel.ts";
 import { type InjectedAgent, requestChain } from "./injected.ts";
+import { canBeLed, countLed, type LedQuestion, leadThreads } from "./led-threads.ts";
 import type { Program } from "./program.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { TargetCall } from "./target-call.ts";
@@ -91,24 +93,16 @@ class AskedThread {
 	}
 }
 
-/** Asks as many of the first threads as have room at a time. Gives their answers. */
-function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): ProgramResult[] {
-	const { facts, area, chain } = agent;
-	const users = questions.map(({ thread }) => {
-		const { request } = requestChain(facts, thread, area);
-		return { tid: thread.tid, regs: thread.regs, request, size: chainSize(request) };
-	});
-	const taken = { start: chain.address, end: chain.address + BigInt(chain.bytes.length) };
-	const places = placeThreadChains(facts, users, agent.thread.regs, taken);
-	const calls = agent.programs.layOut(questions.slice(0, places.length).map(({ program }) => program));
+/** Leads threads through their calls one by one. Gives the answers of as many of the first ones as have room. */
+function stepThreads(agent: InjectedAgent, questions: readonly LedQuestion[]): ProgramResult[] {
+	const calls = agent.programs.layOut(questions.map(({ program }) => program));
 	const asked: AskedThread[] = [];
 	let failure: { error: unknown } | undefined;
 	try {
 		for (const [i, own] of calls.entries()) {
-			const [question, request, place] = [questions[i], users[i]?.request, places[i]];
-			if (question === undefined || request === undefined || place === undefined)
-				throw new BugError("a thread too many");
-			asked.push(new AskedThread(agent, question.thread, own, request, place));
+			const question = questions[i];
+			if (question === undefined) throw new BugError("a thread too many");
+			asked.push(new AskedThread(agent, question.thread, own, question.request, question.place));
 		}
 		// From the highest place down, and back from the lowest up: should we die while one has its signals but is on its
 		// chain, their frames come below that, where nobody else's chain may be in use then.
@@ -138,6 +132,25 @@ function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): P
 	}
 	if (failure !== undefined) throw failure.error;
 	return calls.map((own) => own.results());
+}
+
+/** Asks as many of the first threads as have room at a time. Gives their answers. */
+function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): ProgramResult[] {
+	const { facts, area, chain, thread: carrier } = agent;
+	const users = questions.map(({ thread }) => {
+		const request = { ...requestChain(facts, thread, area).request, isShort: true };
+		return { tid: thread.tid, regs: thread.regs, request, size: chainSize(request) };
+	});
+	const taken = { start: chain.address, end: chain.address + BigInt(chain.bytes.length) };
+	const places = placeThreadChains(facts, users, carrier.regs, taken);
+	const placed: LedQuestion[] = [];
+	for (const [i, place] of places.entries()) {
+		const [question, request] = [questions[i], users[i]?.request];
+		if (question === undefined || request === undefined) throw new BugError("a place too many");
+		placed.push({ ...question, request, place });
+	}
+	if (!canBeLed(agent, placed)) return stepThreads(agent, placed);
+	return leadThreads(agent, placed.slice(0, countLed(agent.programs.room, placed)));
 }
 
 /**

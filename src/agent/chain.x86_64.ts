@@ -120,6 +120,8 @@ export interface ChainRequest {
 	areaLength: number;
 	/** Go back without munmap, because the task wouldn't survive that call: the area stays. */
 	keepArea?: boolean;
+	/** Only the last frame: the thread has no area to take away. */
+	isShort?: boolean;
 }
 
 /** What lies below a frame so that a `ret` at its entry ends in rt_sigreturn with rsp behind pretcode. */
@@ -134,7 +136,7 @@ function align(value: number, to: number): number {
 function layoutChain(request: ChainRequest): { first: number; last: number; fx: number; size: number; fxSize: number } {
 	const prefix = prefixSize(request.gadgets);
 	const first = prefix;
-	const last = align(first + FRAME_SIZE, 16) + prefix;
+	const last = request.isShort === true ? prefix : align(first + FRAME_SIZE, 16) + prefix;
 	const fx = align(last + FRAME_SIZE, 64);
 	const fxSize = frameFeatures(request.xstate).size;
 	return { first, last, fx, fxSize, size: align(fx + fxSize + 4, 64) };
@@ -189,16 +191,19 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	const lastSp = address + BigInt(last) + 8n - below;
 	const lastSigreturnSp = address + BigInt(last) + 8n;
 	const fpstate = address + BigInt(fx);
-	const leave = withRegs(request.resume, {
-		...returnRegisters(gadgets),
-		ip: gadgets.syscallRet,
-		ax: SYS_munmap,
-		di: request.area,
-		si: BigInt(request.areaLength),
-		sp: lastSp,
-		flags: getReg(request.resume, REG.flags) & ~0x40500n, // TF, DF, AC
-	});
-	writeFrame(view, first, gadgets, leave, ALL_SIGNALS, fpstate);
+	const straight = request.keepArea === true || request.isShort === true;
+	if (!straight) {
+		const leave = withRegs(request.resume, {
+			...returnRegisters(gadgets),
+			ip: gadgets.syscallRet,
+			ax: SYS_munmap,
+			di: request.area,
+			si: BigInt(request.areaLength),
+			sp: lastSp,
+			flags: getReg(request.resume, REG.flags) & ~0x40500n, // TF, DF, AC
+		});
+		writeFrame(view, first, gadgets, leave, ALL_SIGNALS, fpstate);
+	}
 	writeFrame(view, last, gadgets, request.resume, request.sigmask, fpstate);
 	writeXstate(bytes, fx, request.xstate);
 	const contextOf = (name: (typeof CONTEXT_ORDER)[number]) =>
@@ -206,8 +211,8 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 	return {
 		address,
 		bytes,
-		entrySp: request.keepArea === true ? lastSp : address + BigInt(first) + 8n - below,
-		sigreturnSp: request.keepArea === true ? lastSigreturnSp : address + BigInt(first) + 8n,
+		entrySp: straight ? lastSp : address + BigInt(first) + 8n - below,
+		sigreturnSp: straight ? lastSigreturnSp : address + BigInt(first) + 8n,
 		lastSp,
 		lastSigreturnSp,
 		frameRax: contextOf("ax"),

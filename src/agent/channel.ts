@@ -31,7 +31,8 @@ export interface ProgramResult {
 	out(ref: OutRef): Uint8Array;
 }
 
-function throwFailedOp(op: Op, error: bigint): never {
+/** @throws CriuError AGENT_OP, always */
+export function throwFailedOp(op: Op, error: bigint): never {
 	const name = op.nr === 0 && op.code !== OP_SYSCALL ? describeOp(op) : syscallName(op.nr);
 	if (error < 0n && error > -4096n) {
 		const cause = new KernelError(name, Number(-error));
@@ -42,6 +43,15 @@ function throwFailedOp(op: Op, error: bigint): never {
 		});
 	}
 	throw new BugError(`${whatOf(op)}: ${name} gave ${error}`);
+}
+
+/** The room for an agent's programs. `ctl` and `at` are offsets in the area, which lies at `address` in the target. */
+export interface ProgramRoom {
+	readonly area: Mapping;
+	readonly ctl: number;
+	readonly at: number;
+	readonly length: number;
+	readonly address: bigint;
 }
 
 /** One agent's mailbox. `ctl` and `programAt` are offsets in the area. */
@@ -88,6 +98,12 @@ export class AgentChannel {
 	/** How large a program may be. */
 	get capacity(): number {
 		return this.programLength;
+	}
+
+	/** Where programs lie, for those who lay out some that others than the agent run. */
+	get room(): ProgramRoom {
+		const { area, ctl, programAt: at, programLength: length, address } = this;
+		return { area, ctl, at, length, address };
 	}
 
 	/** Hands a program over without waiting; awaitEnd and finish complete it. */
@@ -231,7 +247,7 @@ export class SteppedProgram {
 }
 
 /** Results and answers of a program that lies at `at` of the area. */
-function readResults(area: Mapping, program: Program, at: number): ProgramResult {
+export function readResults(area: Mapping, program: Program, at: number): ProgramResult {
 	// A copy: the area may be gone when somebody looks at the answers.
 	const size = sizeProgram(program);
 	const copy = area.bytes.slice(at, at + size);

@@ -47,7 +47,7 @@ export const CrOp = defineStruct("cr_op", 80, {
 });
 
 /** `struct cr_ctl`. */
-export const CrCtl = defineStruct("cr_ctl", 96, {
+export const CrCtl = defineStruct("cr_ctl", 120, {
 	lock: ["u32", 0],
 	cmd_seq: ["u32", 4],
 	ack_seq: ["u32", 8],
@@ -63,10 +63,34 @@ export const CrCtl = defineStruct("cr_ctl", 96, {
 	orig_rip: ["u64", 72],
 	orig_mask: ["u64", 80],
 	borrowed: ["u64", 88],
+	slots: ["u64", 96],
+	nr_slots: ["u32", 104],
+	done: ["u32", 108],
+	gone: ["u32", 112],
+});
+
+/** Where a led thread is, see agent.h. */
+export const SLOT_FREE = 0;
+export const SLOT_LED = 1;
+export const SLOT_INSIDE = 2;
+export const SLOT_LEFT = 3;
+
+/** `struct cr_slot`. */
+export const CrSlot = defineStruct("cr_slot", 72, {
+	state: ["u32", 0],
+	nr_ops: ["u32", 4],
+	ret_at: ["u64", 8],
+	home: ["u64", 16],
+	call: ["u64", 24],
+	leave_sp: ["u64", 32],
+	stack: ["u64", 40],
+	program: ["u64", 48],
+	error: ["i64", 56],
+	failed: ["u32", 64],
 });
 
 /** `struct cr_blob_header`. */
-export const CrBlobHeader = defineStruct("cr_blob_header", 48, {
+export const CrBlobHeader = defineStruct("cr_blob_header", 56, {
 	magic: ["u32", 0],
 	version: ["u32", 4],
 	entry_loop: ["u32", 8],
@@ -77,6 +101,7 @@ export const CrBlobHeader = defineStruct("cr_blob_header", 48, {
 	ctl: ["u32", 36],
 	loop: ["u32", 40],
 	stack: ["u32", 44],
+	entry_thread: ["u32", 48],
 });
 
 export const AGENT_MAGIC = 0x41475243;
@@ -95,9 +120,9 @@ export const AREA_PROGRAM = 2 * PAGE_SIZE;
 export const AGENT_STACK = 8 * PAGE_SIZE;
 
 /** Reads and checks the header of the agent's code. */
-export function readBlobHeader(blob: Uint8Array): { entryLoop: number; entryExec: number } {
+export function readBlobHeader(blob: Uint8Array): { entryLoop: number; entryExec: number; entryThread: number } {
 	const header = CrBlobHeader.read(new DataView(blob.buffer, blob.byteOffset, blob.byteLength));
 	if (header.magic !== AGENT_MAGIC || header.version !== AGENT_VERSION || blob.length > PAGE_SIZE)
 		throw new TypeError("the agent built into this program doesn't belong to it");
-	return { entryLoop: header.entry_loop, entryExec: header.entry_exec };
+	return { entryLoop: header.entry_loop, entryExec: header.entry_exec, entryThread: header.entry_thread };
 }

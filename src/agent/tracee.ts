@@ -201,7 +201,7 @@ export function resumeToSyscall(tid: number, deadline: number, withSignal = 0): 
 
 /** The same for many threads at once. Gives what failed for each, in their order: the others stand at their stops. */
 export function tryResumeAll(tids: Int32Array, deadline: number): ({ readonly error: unknown } | undefined)[] {
-	const results = stepTogether(tids, Math.max(0, Math.ceil(deadline - performance.now())));
+	const results = stepTogether(pt.PTRACE_SYSCALL, tids, Math.max(0, Math.ceil(deadline - performance.now())));
 	return Array.from(results, (result, index) => {
 		if (result === 0) return undefined;
 		try {
@@ -225,6 +225,17 @@ function finishStep(tid: number, result: number, deadline: number): void {
 export function resumeAllToSyscall(tids: Int32Array, deadline: number): void {
 	const failed = tryResumeAll(tids, deadline).find((failure) => failure !== undefined);
 	if (failed !== undefined) throw failed.error;
+}
+
+/** As interruptThread, for many that run. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError: what failed first */
+export function interruptAll(tids: Int32Array, deadline: number): void {
+	const results = stepTogether(pt.PTRACE_INTERRUPT, tids, Math.max(0, Math.ceil(deadline - performance.now())));
+	for (const [index, result] of results.entries()) {
+		const tid = tids[index] ?? 0;
+		if (result === -EAGAIN) throw stopTimeout(tid);
+		if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_INTERRUPT of task ${tid}`);
+		if (result >> 8 !== pt.PTRACE_EVENT_STOP) awaitStandstill(tid, deadline);
+	}
 }
 
 /**

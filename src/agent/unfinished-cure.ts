@@ -37,6 +37,15 @@ function hasOurWords({ pid, vmas, gadgets }: InjectionFacts, sp: bigint): boolea
 	return words.every((word, i) => found[i] === word);
 }
 
+/** True when what lies on the stack leads into the area of an agent. */
+function isLed({ pid, vmas, gadgets }: InjectionFacts, sp: bigint): boolean {
+	const at = sp + 8n * BigInt(gadgets.callWords);
+	const stack = findVmaAt(vmas, at);
+	if (stack === undefined || at + 8n > stack.end || (stack.prot & PROT_READ) === 0) return false;
+	const [word] = new BigUint64Array(readMemory(pid, at, 8).buffer);
+	return isInAgent(pid, vmas, word ?? 0n);
+}
+
 /**
  * True when one of the threads of a stopped task hasn't left an earlier agent yet. A thread that returns from a signal handler
  * of its own just now looks alike: it, too, is elsewhere an instant later.
@@ -51,6 +60,8 @@ export function isLeavingAgent(facts: InjectionFacts, threads: readonly StoppedT
 		const ip = getReg(regs, REG.ip);
 		if (restorer !== undefined && isWithin(ip, restorer, RESTORER_LENGTH)) return true;
 		if (isInAgent(facts.pid, facts.vmas, ip)) return true;
-		return isWithin(ip, syscallRet, CALL_LENGTH) && hasOurWords(facts, getReg(regs, REG.sp));
+		if (!isWithin(ip, syscallRet, CALL_LENGTH)) return false;
+		const sp = getReg(regs, REG.sp);
+		return hasOurWords(facts, sp) || isLed(facts, sp);
 	});
 }

@@ -127,11 +127,12 @@ export const CrLooks = defineStruct("cr_looks", 32, {
 });
 
 /** `struct cr_step`. */
-export const CrStep = defineStruct("cr_step", 24, {
+export const CrStep = defineStruct("cr_step", 32, {
 	tids: ["u64", 0],
 	results: ["u64", 8],
 	nr_tids: ["u32", 16],
 	timeout_ms: ["u32", 20],
+	request: ["u32", 24],
 });
 
 /** Mirrors `struct cr_sockopt` (cparts/host/host.h). */

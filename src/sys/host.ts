@@ -303,10 +303,11 @@ function textField(text: string): Uint8Array {
 }
 
 /**
- * PTRACE_SYSCALL for tracees that stand still, all at once, and a wait until each has stopped again. Gives for each: 0 at a
- * system call stop, the code of another stop (signal, event above), STEP_GONE, -EAGAIN when it didn't stop in time, -errno.
+ * One request (PTRACE_SYSCALL of tracees that stand still, PTRACE_INTERRUPT of those that run), for all at once, and a wait until
+ * each has stopped. Gives for each: 0 at a system call stop, the code of another stop (signal, event above), STEP_GONE,
+ * -EAGAIN when it didn't stop in time, -errno.
  */
-export function stepTogether(tids: Int32Array, timeoutMs: number): Int32Array {
+export function stepTogether(request: number, tids: Int32Array, timeoutMs: number): Int32Array {
 	const results = new Int32Array(tids.length);
 	if (tids.length === 0) return results;
 	const block = CrStep.encode({
@@ -314,6 +315,7 @@ export function stepTogether(tids: Int32Array, timeoutMs: number): Int32Array {
 		results: addressOf(results),
 		nr_tids: tids.length,
 		timeout_ms: timeoutMs,
+		request,
 	});
 	(library ?? loadLibrary()).symbols.cr_step(ptr(block));
 	return results;

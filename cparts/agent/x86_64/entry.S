@@ -14,6 +14,8 @@ cr_blob:
 	.long 0			/* ctl */
 	.long 0			/* loop */
 	.long 0			/* stack */
+	.long cr_thread_entry - cr_blob
+	.long 0
 
 	.text
 /* rdi = control block, rsp = end of the stack. */
@@ -75,5 +77,44 @@ cr_sigreturn_at:
 	movl	$15, %eax
 	syscall
 	ud2
+
+/* A led thread comes here by the word below its stack pointer, which tells the slot that is its own. From INSIDE on the word
+ * leads home again (struct cr_slot). Offsets of cr_ctl and cr_slot: agent.c has them proved. */
+cr_thread_entry:
+	leaq	-8(%rsp), %rax
+	leaq	cr_blob-4096(%rip), %rdi
+	movq	96(%rdi), %rsi		/* ctl.slots */
+	addq	%rdi, %rsi
+1:	cmpq	%rax, 8(%rsi)		/* slot.ret_at */
+	je	2f
+	addq	$72, %rsi
+	jmp	1b
+2:	movl	$2, (%rsi)		/* slot.state = CR_SLOT_INSIDE */
+	movq	16(%rsi), %rdx		/* slot.home */
+	movq	%rdx, (%rax)
+	movq	40(%rsi), %rsp		/* slot.stack */
+	xorl	%ebp, %ebp
+	call	cr_thread
+	ud2
+
+/* void cr_thread_leave(slot): futex(&slot->state, FUTEX_WAKE_OP, 1, 0, &slot->state, FUTEX_OP_SET CR_SLOT_LEFT) by an
+ * instruction outside of the area, from where the word on the stack leads home; 15 is what that may take from registers. */
+	.globl cr_thread_leave
+cr_thread_leave:
+	movq	32(%rdi), %rsp		/* slot.leave_sp */
+	movq	24(%rdi), %rcx		/* slot.call */
+	movl	$202, %eax
+	movl	$5, %esi
+	movl	$1, %edx
+	xorl	%r10d, %r10d
+	movq	%rdi, %r8
+	movl	$0x3000, %r9d
+	movl	$15, %ebx
+	movl	$15, %ebp
+	movl	$15, %r12d
+	movl	$15, %r13d
+	movl	$15, %r14d
+	movl	$15, %r15d
+	jmp	*%rcx
 
 	.section .note.GNU-stack, "", @progbits
