@@ -15,7 +15,7 @@ import { type ProgramResult, type ProgramRoom, readResults, throwFailedOp } from
 import { returnRegisters, returnWords } from "./gadgets.x86_64.ts";
 import type { InjectedAgent } from "./injected.ts";
 import { AREA_BLOB, CrCtl, CrSlot, readBlobHeader, SLOT_FREE, SLOT_INSIDE, SLOT_LED, SLOT_LEFT } from "./layout.ts";
-import { encodeProgram, type Program, sizeProgram, whatOf } from "./program.ts";
+import { encodeProgram, type Program, sizeProgram } from "./program.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { FLAGS_TO_CLEAR, NO_SYSCALL } from "./target-call.ts";
 import {
@@ -193,26 +193,42 @@ class LedThread {
 		this.state = "standing";
 	}
 
-	/** Puts it back where it was. */
+	/** Puts it back where it was. What fails is tried once more: what is left undone would be its end. */
 	restore(): void {
 		const { tid, question, savedStack } = this;
 		const { regs, sigmask, section } = question.thread;
 		if (this.state === "running") this.takeIn();
-		if (this.state === "standing") {
-			// Before and after this the agent is told when it has left the area.
-			setRegisters(tid, this.leaving);
-			faultPoint("thread:leaving");
-		}
+		const { state } = this;
+		let failure: { error: unknown } | undefined;
+		const step = (work: () => void) => {
+			try {
+				work();
+			} catch (error) {
+				if (failure === undefined) failure = { error };
+				try {
+					work();
+				} catch {}
+			}
+		};
+		if (state === "standing")
+			step(() => {
+				// Before and after this the agent is told when it has left the area.
+				setRegisters(tid, this.leaving);
+				faultPoint("thread:leaving");
+			});
 		// Let into the area, but not gone on: its word leads home again first.
-		if (this.state === "armed") this.pointTo(this.home);
+		else if (state === "armed") step(() => this.pointTo(this.home));
 		this.setState(SLOT_LEFT);
-		if (this.state !== "stopped") {
-			pt.setSigmask(tid, sigmask);
-			faultPoint("thread:mask");
-			setRegisters(tid, regs);
-			putSectionBack(tid, section);
+		if (state !== "stopped") {
+			step(() => {
+				pt.setSigmask(tid, sigmask);
+				faultPoint("thread:mask");
+			});
+			step(() => setRegisters(tid, regs));
+			step(() => putSectionBack(tid, section));
 		}
-		writeMemory(tid, this.chain.address, savedStack);
+		step(() => writeMemory(tid, this.chain.address, savedStack));
+		if (failure !== undefined) throw failure.error;
 	}
 
 	/** Something has failed while it's on its way: it's stopped where it is sure to tell that it leaves. */
@@ -241,12 +257,6 @@ class LedThread {
 		}
 		return readResults(this.room.area, this.question.program, this.programAt);
 	}
-
-	/** For logs and errors. */
-	get purpose(): string {
-		const [op] = this.question.program.ops;
-		return op === undefined ? "nothing" : whatOf(op);
-	}
 }
 
 /** Waits until all have run their programs. @throws CriuError TASK_GONE, STOP_TIMEOUT */
@@ -261,9 +271,13 @@ function awaitDone({ area, ctl }: ProgramRoom, led: readonly LedThread[]): void 
 		if (Atomics.load(words, 0) === led.length) return;
 		for (const one of led) one.attend(wait === LONGEST_WAIT_MS);
 		if (performance.now() > deadline)
-			throw new CriuError("STOP_TIMEOUT", `threads don't come to an end with: ${led[0]?.purpose}`, {
-				remedy: "try again when the machine is less busy",
-			});
+			throw new CriuError(
+				"STOP_TIMEOUT",
+				`threads beside task ${led[0]?.tid} don't come to an end with what they were asked`,
+				{
+					remedy: "try again when the machine is less busy",
+				},
+			);
 	}
 }
 
