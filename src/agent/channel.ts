@@ -110,8 +110,7 @@ export class AgentChannel {
 	start(program: Program): void {
 		const size = sizeProgram(program);
 		if (size > this.programLength) throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
-		const encoded = encodeProgram(program, this.programAt);
-		this.area.bytes.set(encoded.bytes, this.programAt);
+		const encoded = encodeProgram(program, this.programAt, this.area.bytes.subarray(this.programAt));
 		this.area.view.setBigUint64(this.ctl + CrCtl.offsets.program, BigInt(this.programAt), true);
 		this.area.view.setUint32(this.ctl + CrCtl.offsets.nr_ops, encoded.nrOps, true);
 		faultPoint("agent:run");
@@ -166,6 +165,11 @@ export class AgentChannel {
 		return readResults(this.area, program, this.programAt);
 	}
 
+	/** Like finish, where nobody wants the results. @throws CriuError AGENT_OP */
+	settle(program: Program): void {
+		this.checkFailed(program);
+	}
+
 	private checkFailed(program: Program): void {
 		const { view } = this.area;
 		const failed = view.getUint32(this.ctl + CrCtl.offsets.failed, true);
@@ -202,7 +206,7 @@ export class SteppedProgram {
 		private readonly at: number,
 		private readonly address: bigint,
 	) {
-		area.bytes.set(encodeProgram(program, at).bytes, at);
+		encodeProgram(program, at, area.bytes.subarray(at));
 	}
 
 	/** How many calls it has. */

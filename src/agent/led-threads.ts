@@ -118,11 +118,10 @@ class LedThread {
 			r8: state,
 			r9: SET_LEFT,
 		});
-		const encoded = encodeProgram(program, programAt);
-		room.area.bytes.set(encoded.bytes, programAt);
+		const { nrOps } = encodeProgram(program, programAt, room.area.bytes.subarray(programAt));
 		CrSlot.write(room.area.view, slotAt, {
 			state: SLOT_FREE,
-			nr_ops: encoded.nrOps,
+			nr_ops: nrOps,
 			ret_at: this.retAt,
 			home: this.home,
 			call: syscallRet,

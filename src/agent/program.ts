@@ -303,12 +303,16 @@ function putWord64(words: Uint32Array, at: number, value: number | bigint): void
 	words[at + 1] = Math.floor(value / TWO32);
 }
 
-/** Encodes for the area offset `at`: operations, then their data, then room for answers. */
-export function encodeProgram(program: Program, at: number): EncodedProgram {
+/**
+ * Encodes for the area offset `at`: operations, then their data, then room for answers. `room`: where, at least as large as the
+ * program; large ones needn't be copied then.
+ */
+export function encodeProgram(program: Program, at: number, room?: Uint8Array): EncodedProgram {
 	const { ops } = program;
 	const opsLength = ops.length * CrOp.size;
-	const bytes = new Uint8Array(sizeProgram(program));
-	const words = new Uint32Array(bytes.buffer, 0, opsLength / 4);
+	const size = sizeProgram(program);
+	const bytes = room?.subarray(0, size).fill(0) ?? new Uint8Array(size);
+	const words = new Uint32Array(bytes.buffer, bytes.byteOffset, opsLength / 4);
 	const outOffset = bytes.length - program.outSize;
 	let dataAt = opsLength;
 	for (let index = 0; index < ops.length; index++) {

@@ -35,7 +35,7 @@ export class ProgramRunner {
 		if (last === undefined) return;
 		this.running.delete(window);
 		last.built.programs.awaitEnd();
-		last.built.programs.finish(last.program);
+		last.built.programs.settle(last.program);
 	}
 
 	/** Waits for all. @throws CriuError AGENT_OP, TASK_GONE */
