@@ -187,6 +187,29 @@ describe("the entry code", () => {
 	});
 });
 
+describe("a working directory that has been deleted", () => {
+	const runThere = (...args: string[]) => {
+		const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && shift && exec "$@"';
+		const { status, stdout, stderr } = spawnSync("sh", ["-c", script, "sh", join(dir, "gone"), CRIU, ...args], {
+			encoding: "utf8",
+		});
+		return { status, stdout, stderr };
+	};
+
+	test("keeps criu from nothing that doesn't lie in it", () => {
+		const there = runThere("inspect", join(ROOT, "package.json"));
+		expect(there.status).toBe(1);
+		expect(there.stderr).toContain("package.json");
+		expect(runThere("help", "zstd").status).toBe(0);
+	});
+
+	test("is none to make or find anything in", () => {
+		const there = runThere("restore", "-D", "images");
+		expect(there.status).toBe(1);
+		expect(there.stderr).toContain("Couldn't open image dir images");
+	});
+});
+
 describe("embedded C parts", () => {
 	test("are read from inside the executable", () => {
 		const report = runProbe([], {});

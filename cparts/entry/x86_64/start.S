@@ -12,8 +12,9 @@ cr_entry_start:
 	movl	$14, %edx		/* MADV_HUGEPAGE; where it doesn't exist nothing is lost */
 	movl	$28, %eax		/* madvise */
 	syscall
+	call	cr_entry_directory	/* the stack is aligned to 16 here, as a call wants it */
 	movq	%rsp, %rdi
-	call	cr_entry_room		/* the stack is aligned to 16 here, as a call wants it */
+	call	cr_entry_room
 	subq	%rax, %rsp
 	movq	%rbx, %rdi
 	movq	%rsp, %rsi
