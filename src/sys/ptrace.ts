@@ -2,6 +2,7 @@
 // ptrace(2). All of it belongs to the thread that attached: the main JavaScript thread.
 
 import { KernelError } from "../errors.ts";
+import { PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, PtraceSudConfig } from "../kernel/abi/ptrace.ts";
 import { SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
 import { addressOf, syscall } from "./host.ts";
 
@@ -127,6 +128,15 @@ export function getRseq(tid: number): { pointer: bigint; size: number; signature
 		signature: view.getUint32(12, true),
 		flags: view.getUint32(16, true),
 	};
+}
+
+const sudConfig = new Uint8Array(PtraceSudConfig.size);
+
+/** True when system calls of a stopped tracee are handed back to it as SIGSYS; false where the kernel can't tell, before Linux 6.4. */
+export function isDispatched(tid: number): boolean {
+	const size = BigInt(sudConfig.length);
+	const ret = syscall(SYS_ptrace, PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, size, addressOf(sudConfig));
+	return ret === 0 && PtraceSudConfig.read(new DataView(sudConfig.buffer), 0).mode !== 0n;
 }
 
 const SOCK_FILTER_SIZE = 8;

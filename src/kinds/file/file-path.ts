@@ -3,9 +3,12 @@
 
 import { isErrno } from "../../errors.ts";
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../kernel/abi/stat.ts";
+import { Statfs } from "../../kernel/abi/stat.x86_64.ts";
+import { SYS_fstatfs } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readNamespace } from "../../kernel/procfs/links.ts";
 import { type MountFacts, readMountinfo } from "../../kernel/procfs/mountinfo.ts";
 import { type FileStat, statPath } from "../../sys/file.ts";
+import { syscall } from "../../sys/host.ts";
 import type { DumpContext, DumpedTask } from "../kind.ts";
 
 const DELETED = new TextEncoder().encode(" (deleted)");
@@ -24,6 +27,15 @@ export interface NamedFile {
 	readonly mntId?: number;
 	/** Known already: the text of the link, as a path, leads to it. */
 	readonly isAtPath?: boolean | undefined;
+}
+
+/** The type of the file system that a file lies on, a *_MAGIC; undefined when it doesn't tell. Source: statfs(2). */
+export function fileSystemOf({ stat, ownFd }: NamedFile, context: Pick<DumpContext, "once">): bigint | undefined {
+	return context.once(`file-system:${stat.devMajor}:${stat.devMinor}`, () => {
+		const buffer = new Uint8Array(Statfs.size);
+		if (syscall(SYS_fstatfs, ownFd, buffer) < 0) return undefined;
+		return Statfs.read(new DataView(buffer.buffer), 0).f_type;
+	});
 }
 
 /**

@@ -2,11 +2,12 @@
 // What stops a dump because of a file's name: it's gone and too large to travel, hidden, renamed, or out of reach.
 
 import { type CriuError, UnsupportedError } from "../../errors.ts";
+import { SECRETMEM_MAGIC } from "../../kernel/abi/magic.ts";
 import { showPath } from "../../sys/file.ts";
 import type { DumpContext } from "../kind.ts";
 import { findDeadProcess } from "./dead-process.ts";
 import { findExternalFile, keyOfFile, mountOf } from "./external.ts";
-import { isOvermounted, isProcPath, isUnmounted, locateFile, type NamedFile } from "./file-path.ts";
+import { fileSystemOf, isOvermounted, isProcPath, isUnmounted, locateFile, type NamedFile } from "./file-path.ts";
 import { findGhostBlockers } from "./ghost-dump.ts";
 
 /** What stops a dump of a file because of its name. `what` names the reference: "fd 3", "the executable". */
@@ -18,6 +19,12 @@ export function findPathBlockers(file: NamedFile, what: string, context: DumpCon
 	const refuse = (code: string, reason: string, remedy: string) => [
 		new UnsupportedError(code, `${object} ${reason}`, { remedy }),
 	];
+	if (fileSystemOf(file, context) === BigInt(SECRETMEM_MAGIC))
+		return refuse(
+			"SECRET_MEMORY",
+			"is memory of memfd_secret(2), which the kernel shows to nobody else",
+			"let the program unmap and close it first",
+		);
 	if (state === "gone") return findGhostBlockers(file, object, context);
 	if (state === "unreachable" || (state === "renamed" && isUnmounted(file, context))) {
 		const key = keyOfFile(mountOf(file), file.stat.ino);

@@ -15,15 +15,12 @@ import { O_ACCMODE, O_PATH, O_RDONLY } from "../../kernel/abi/fcntl.ts";
 import { TMPFS_MAGIC } from "../../kernel/abi/magic.ts";
 import { PROT_WRITE } from "../../kernel/abi/mman.ts";
 import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
-import { Statfs } from "../../kernel/abi/stat.x86_64.ts";
-import { SYS_fstatfs } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
 import { readProcFile } from "../../kernel/procfs/reader.ts";
 import { listFds, listProcesses } from "../../kernel/procfs/tasks.ts";
 import { type FileStat, statPath } from "../../sys/file.ts";
-import { syscall } from "../../sys/host.ts";
 import type { DumpContext } from "../kind.ts";
-import { concatBytes, type NamedFile, rootPrefix } from "./file-path.ts";
+import { concatBytes, fileSystemOf, type NamedFile, rootPrefix } from "./file-path.ts";
 import { findReadable, writeContent } from "./ghost-dump.ts";
 import { collectFds } from "./open-files.ts";
 
@@ -33,13 +30,7 @@ function keyOf({ devMajor, devMinor, ino }: Pick<FileStat, "devMajor" | "devMino
 	return `${devMajor}:${devMinor}:${ino}`;
 }
 
-function isTmpfs({ stat, ownFd }: NamedFile, context: DumpContext): boolean {
-	return context.once(`tmpfs:${stat.devMajor}:${stat.devMinor}`, () => {
-		const buffer = new Uint8Array(Statfs.size);
-		if (syscall(SYS_fstatfs, ownFd, buffer) < 0) return false;
-		return Statfs.read(new DataView(buffer.buffer), 0).f_type === BigInt(TMPFS_MAGIC);
-	});
-}
+const isTmpfs = (file: NamedFile, context: DumpContext) => fileSystemOf(file, context) === BigInt(TMPFS_MAGIC);
 
 /** Inodes that the tree writes to. */
 function writtenFiles(context: DumpContext): ReadonlySet<string> {
