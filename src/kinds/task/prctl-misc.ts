@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What prctl(2) and membarrier(2) keep for a task: signal at the parent's death, subreaper, dumpable, transparent huge
-// pages, membarrier registrations. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
+// pages, membarrier registrations; for a thread: reading the time stamp counter, hardware memory errors. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
 
 import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
@@ -75,6 +75,33 @@ function dumpDeathSignal({ task }: DumpedThread, draft: ThreadDraft, ask: Progra
 			);
 		if (signo !== 0 && draft.core.threadCore !== undefined) draft.core.threadCore.pdeathSig = signo;
 	};
+}
+
+function dumpTraps(draft: ThreadDraft, ask: Program): Completion {
+	const tsc = ask.out(4);
+	const hasTsc = ask.syscall("ask for the time stamp counter", SYS_prctl, [pr.PR_GET_TSC, tsc], { check: "any" });
+	const mce = ask.syscall("ask for memory errors", SYS_prctl, [pr.PR_MCE_KILL_GET, 0, 0, 0, 0], { check: "any" });
+	return (answers) => {
+		const { threadCore } = draft.core;
+		if (threadCore === undefined) return;
+		const mode = answers.succeeded(hasTsc) ? viewOf(answers.out(tsc)).getInt32(0, true) : pr.PR_TSC_ENABLE;
+		if (mode !== pr.PR_TSC_ENABLE) threadCore.tscMode = mode;
+		const policy = answers.succeeded(mce) ? Number(answers.result(mce)) : pr.PR_MCE_KILL_DEFAULT;
+		if (policy !== pr.PR_MCE_KILL_DEFAULT) threadCore.mceKillPolicy = policy;
+	};
+}
+
+function planTraps(image: ThreadImage, { programs: { state } }: ThreadPlan): void {
+	const core = getThreadCore(image);
+	if (hasField(core, "tscMode")) {
+		checkRange(image, "thread_core.tsc_mode", core.tscMode, pr.PR_TSC_ENABLE, pr.PR_TSC_SIGSEGV);
+		state.syscall("set reading of the time stamp counter", SYS_prctl, [pr.PR_SET_TSC, core.tscMode]);
+	}
+	if (hasField(core, "mceKillPolicy")) {
+		checkRange(image, "thread_core.mce_kill_policy", core.mceKillPolicy, pr.PR_MCE_KILL_LATE, pr.PR_MCE_KILL_EARLY);
+		const words = [pr.PR_MCE_KILL, pr.PR_MCE_KILL_SET, core.mceKillPolicy, 0, 0];
+		state.syscall("choose how memory errors are told", SYS_prctl, words);
+	}
 }
 
 /** True for a process that will lose its parent, us, as soon as it runs; the program of --exec-cmd stays. */
@@ -156,7 +183,15 @@ function planPrctls(image: TaskImage, plan: TaskPlan, context: RestoreContext): 
 export const prctlMisc: TaskKind = {
 	name: "prctl-misc",
 	dump: dumpPrctls,
-	dumpThread: dumpDeathSignal,
+	dumpThread: (thread, draft, ask) => {
+		const completions = [dumpDeathSignal(thread, draft, ask), dumpTraps(draft, ask)];
+		return (answers) => {
+			for (const complete of completions) complete(answers);
+		};
+	},
 	plan: planPrctls,
-	planThread: planDeathSignal,
+	planThread: (image, plan, context) => {
+		planDeathSignal(image, plan, context);
+		planTraps(image, plan);
+	},
 };
