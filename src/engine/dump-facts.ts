@@ -3,12 +3,24 @@
 
 import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
 import { collectInjectionFacts, type InjectionFacts } from "../agent/injected.ts";
-import { CriuError, isErrno, KernelError } from "../errors.ts";
+import { CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { readExecutableMaps } from "../kernel/procfs/maps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
+import { isDispatched } from "../sys/ptrace.ts";
 import type { Timings } from "./timings.ts";
 import type { DumpStats } from "./types.ts";
+
+/** @throws UnsupportedError SYSCALL_DISPATCH */
+function refuseDispatched({ threads }: DumpedTask): void {
+	for (const { tid } of threads)
+		if (isDispatched(tid))
+			throw new UnsupportedError(
+				"SYSCALL_DISPATCH",
+				`task ${tid} has its system calls handed back to it (PR_SET_SYSCALL_USER_DISPATCH): one that criu asks of it would be its end`,
+				{ remedy: "let the program turn that off first" },
+			);
+}
 
 /** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
 export function collectFacts(
@@ -19,8 +31,10 @@ export function collectFacts(
 	const facts: InjectionFacts[] = [];
 	// A forked child has the same code at the same place as its parent.
 	const hints = hint === undefined ? [] : [hint];
-	for (const { pid, vmas, stat } of tasks) {
+	for (const task of tasks) {
+		const { pid, vmas, stat } = task;
 		try {
+			refuseDispatched(task);
 			const fitting = hints.find((gadgets) => holdsGadgets(pid, vmas, gadgets));
 			const collected = collectInjectionFacts(pid, vmas, stat.startStack, fitting);
 			if (fitting === undefined) hints.push(collected.gadgets);

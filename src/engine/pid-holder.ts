@@ -70,7 +70,7 @@ function describeHolder({ stat, as }: Holder): string {
 }
 
 /** The error for a pid that can't be had. */
-export function pidTakenError(pid: number, cause: unknown, found = findPidHolder(pid)): CriuError {
+function pidTakenError(pid: number, cause: unknown, found = findPidHolder(pid)): CriuError {
 	const holder = found === undefined ? "a process that has just ended" : describeHolder(found);
 	return new CriuError("PID_TAKEN", `pid ${pid} is taken by ${holder}`, {
 		cause,

@@ -4,7 +4,6 @@
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { core_entry_march } from "../../images/gen/core_pb.ts";
 import { readComm } from "../../kernel/procfs/task-files.ts";
-import { isDispatched } from "../../sys/ptrace.ts";
 import type { DumpedTask, TaskImage, TaskKind } from "../kind.ts";
 
 const PF_KTHREAD = 0x00200000;
@@ -57,15 +56,6 @@ function findRefusals(task: DumpedTask): CriuError[] {
 			"uses a shadow stack, which this version doesn't keep",
 			"start it with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off",
 		);
-	for (const { tid } of task.threads)
-		if (isDispatched(tid))
-			found.push(
-				new UnsupportedError(
-					"SYSCALL_DISPATCH",
-					`task ${tid} has its system calls handed back to it (PR_SET_SYSCALL_USER_DISPATCH): one that a dump asks of it would be its end`,
-					{ remedy: "let the program turn that off first" },
-				),
-			);
 	return found;
 }
 
