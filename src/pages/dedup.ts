@@ -5,7 +5,8 @@ import { constants, openSync } from "node:fs";
 import { ImageError, KernelError, messageOf } from "../errors.ts";
 import type { pagemap_entry, pagemap_head } from "../images/gen/mm_pb.ts";
 import { type ImageDir, type ImageId, type ImageKind, imageFileName, KINDS } from "../images/index.ts";
-import { SYS_fallocate } from "../kernel/abi/syscalls.x86_64.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, SEEK_DATA, SEEK_HOLE } from "../kernel/abi/fcntl.ts";
+import { SYS_fallocate, SYS_lseek } from "../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../log.ts";
 import { closeFd, statFd } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
@@ -14,14 +15,28 @@ import { refuseMapped } from "./mappable.ts";
 import { listHeld, listRanges, PE_PARENT, PE_PRESENT } from "./pagemap.ts";
 import { appendRange, intersect, type Ranges } from "./ranges.ts";
 
-const FALLOC_FL_KEEP_SIZE = 1;
-const FALLOC_FL_PUNCH_HOLE = 2;
+const ENXIO = 6;
 const MAX_LEVELS = 256;
 
 type PagemapKind = ImageKind<pagemap_entry, pagemap_head>;
 
+/** How many bytes of a part of a file aren't holes; all of them where the file system can't tell. */
+function countData(fd: number, offset: bigint, bytes: bigint): bigint {
+	const end = offset + bytes;
+	let data = 0n;
+	for (let at = offset; at < end; ) {
+		const from = syscall(SYS_lseek, fd, at, SEEK_DATA);
+		if (from === -ENXIO || from >= end) break;
+		const to = from < 0 ? -1 : syscall(SYS_lseek, fd, from, SEEK_HOLE);
+		if (to <= from) return data + (end - at);
+		at = BigInt(to) < end ? BigInt(to) : end;
+		data += at - BigInt(from);
+	}
+	return data;
+}
+
 /** Frees a part of a pages file. @throws KernelError EOPNOTSUPP where the file system can't */
-export function punch(fd: number, offset: bigint, bytes: bigint): void {
+function punch(fd: number, offset: bigint, bytes: bigint): void {
 	const ret = syscall(SYS_fallocate, fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
 	if (ret < 0)
 		throw new KernelError("fallocate", -ret, "of a pages image", {
@@ -61,7 +76,7 @@ function openPages(dir: ImageDir, pagesId: number): number | undefined {
 	return undefined;
 }
 
-/** Frees what newer images have in those of this directory, and in all that these build on. Gives the pages freed. */
+/** Frees what newer images have in those of this directory, and in all that these build on. Gives the pages freed, not those that were holes. */
 function punchLevel(dir: ImageDir, kind: PagemapKind, id: ImageId, newer: Ranges, level: number): bigint {
 	const pagemap = level > MAX_LEVELS ? undefined : dir.findHeaded(kind, id);
 	if (pagemap === undefined || newer.length === 0) return 0n;
@@ -78,8 +93,10 @@ function punchLevel(dir: ImageDir, kind: PagemapKind, id: ImageId, newer: Ranges
 				const from = offset + (part.start - start);
 				const bytes = part.end - part.start;
 				if (fd === undefined || from + bytes > size) continue;
+				const before = countData(fd, from, bytes);
+				if (before === 0n) continue;
 				punch(fd, from, bytes);
-				freed += bytes / 4096n;
+				freed += (before - countData(fd, from, bytes)) / 4096n;
 			}
 			offset += end - start;
 		}

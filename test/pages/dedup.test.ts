@@ -46,6 +46,24 @@ test("what newer images have is freed in all older ones, also where several have
 		expect(dedup(dir)).toBe(3n);
 		expect([first, second, third].map(readLevel)).toEqual([".b.d", ".B", "xy"]);
 		expect(statSync(join(first, "pages-1.img")).size).toBe(4 * PAGE);
+		expect(dedup(dir)).toBe(0n);
+	} finally {
+		rmSync(root, { recursive: true });
+	}
+});
+
+test("only pages that were there count as freed", () => {
+	const root = mkdtempSync(join(tmpdir(), "criu-dedup-"));
+	try {
+		const [first, second, third] = ["1", "2", "3"].map((name) => join(root, name)) as [string, string, string];
+		writeLevel(first, "abcd", undefined);
+		writeLevel(second, "AB^^", "../1");
+		writeLevel(third, "xyz^", "../2");
+		using older = ImageDir.open(second);
+		expect(dedup(older)).toBe(2n);
+		using newest = ImageDir.open(third);
+		expect(dedup(newest)).toBe(3n);
+		expect([first, second, third].map(readLevel)).toEqual(["...d", "..", "xyz"]);
 	} finally {
 		rmSync(root, { recursive: true });
 	}
