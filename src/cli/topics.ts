@@ -118,8 +118,8 @@ A descriptor that is full loses lines, a closed one all of them; neither stops o
 		title: "images with compressed pages",
 		codes: ["ZSTD_CONFLICT"],
 		text: `dump --zstd writes pages-N.zst in place of pages-N.img. Restores of ours take them as they are, and so do lazy-pages, page-server
---lazy-pages and inspect; damage is found by checksums before anything runs. The pages wait in memory until they are where
-they belong, and are freed meanwhile, so that a restore never takes more than the program itself. --map-pages copies
+--lazy-pages and inspect; damage is found by checksums before anything runs. The pages wait in memory, beyond 64 MiB in a
+file without a name in the images directory, until they are where they belong, and are freed meanwhile. --map-pages copies
 them instead, and --auto-dedup and dedup free nothing of them. The program stands still while they are compressed: a second for
 a few hundred MB. To have images that CRIU can read:
   for f in DIR/pages-*.zst; do zstd -d "$f" -o "\${f%.zst}.img" && rm "$f"; done
@@ -128,7 +128,15 @@ A dump with --zstd is a whole one to files: no pre-dumps, page server, snapshot 
 	{
 		name: "stream",
 		title: "from a dump to a restore through a pipe",
-		codes: ["STREAM_BROKEN", "STREAM_CUT", "STREAM_CORRUPT", "STREAM_VERSION", "STREAM_TERMINAL", "STREAM_CONFLICT"],
+		codes: [
+			"STREAM_BROKEN",
+			"STREAM_CUT",
+			"STREAM_CORRUPT",
+			"STREAM_VERSION",
+			"STREAM_TERMINAL",
+			"STREAM_CONFLICT",
+			"NO_ROOM_FOR_PAGES",
+		],
 		text: `With - in place of the images directory all images go through standard output and input; nothing is written to disk:
   criu dump -t PID -D - | ssh HOST criu restore -d -D -
   criu dump -t PID -D - | zstd >FILE           zstd -dc FILE | criu restore -d -D -
@@ -139,7 +147,9 @@ once all was read the dump ends the program, and doesn't know what becomes of th
   set -o pipefail; criu dump -s -t PID -D - | ssh HOST criu restore -d -D - && kill -9 PIDS || kill -CONT PIDS
 PIDS are all of the program's processes: -s has stopped each of them.
 Memory of the first process goes straight from the stream into it. That of its children, and shared memory, waits in the
-restore's memory and is freed as it's copied, so that it never takes more than the program itself.`,
+restore's memory and is freed as it's copied, so that it never takes more than the program itself; with -W DIR what is beyond
+64 MiB waits there, in files without a name that are gone when criu ends. With --stream they lie in the images directory
+(or -W), and so does the first process's memory of images by CRIU, which doesn't say ahead what a restore has to know of it.`,
 	},
 	{
 		name: "not-supported",

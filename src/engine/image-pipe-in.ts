@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The restore's end of a stream of images. All but pages is taken into memory when it's opened. Pages of one task are read by itself,
-// straight from the stream; all others wait in memory files, which are freed as they're read.
+// straight from the stream; all others wait in files without names, which are freed as they're read.
 
 import { BugError, CriuError, isErrno } from "../errors.ts";
 import type { ImageChannel } from "../images/index.ts";
 import { O_RDWR } from "../kernel/abi/fcntl.ts";
 import { closeFd, openAt, writeAll } from "../sys/file.ts";
-import { duplicate, isNonBlocking, makeMemoryFile, moveToFile, readStream, setLength } from "../sys/stream-io.ts";
+import { duplicate, isNonBlocking, makeMemoryFile, moveToFile, readStream } from "../sys/stream-io.ts";
+import { fillingFile, makeWaitingFile } from "../sys/waiting-file.ts";
 import {
 	corruptStream,
 	cutStream,
@@ -52,18 +53,23 @@ export class ImagePipeIn implements ImageChannel {
 	private isReadingStraight = false;
 	private hasEnded = false;
 
+	readonly hasPagesLast = true;
 	/** The tasks end here when all was read: nobody can be made before. */
 	isLocal = false;
 
-	private constructor(private readonly fd: number) {}
+	private constructor(
+		private readonly fd: number,
+		private readonly places: readonly string[],
+	) {}
 
 	/**
 	 * Takes over the descriptor; reads all that comes before the pages. `inOtherPids`: the tasks get theirs in a namespace of their own.
+	 * `places`: where files may lie for pages that have to wait.
 	 *
 	 * @throws CriuError STREAM_*
 	 */
-	static open(fd: number, inOtherPids: boolean): ImagePipeIn {
-		const own = new ImagePipeIn(fd);
+	static open(fd: number, inOtherPids: boolean, places: readonly string[]): ImagePipeIn {
+		const own = new ImagePipeIn(fd, places);
 		try {
 			const { isLocal } = decodeHead(own.readAll(HEAD_SIZE));
 			own.isLocal = isLocal && !inOtherPids;
@@ -141,11 +147,12 @@ export class ImagePipeIn implements ImageChannel {
 
 	/** What will have the pages, which come later. */
 	private fileOf(pages: ReceivedPages): number {
-		if (pages.file < 0) {
-			pages.file = makeMemoryFile(`criu: ${pages.name}`);
-			setLength(pages.file, pages.length);
-		}
+		if (pages.file < 0) pages.file = makeWaitingFile(pages.name, pages.length, this.places);
 		return pages.file;
+	}
+
+	beginPlan(): void {
+		this.straight = undefined;
 	}
 
 	openStraight(name: string): { fd: number; length: number } | undefined {
@@ -172,7 +179,8 @@ export class ImagePipeIn implements ImageChannel {
 				this.nextPages++;
 				return;
 			}
-			if (moveToFile(this.fd, this.fileOf(pages), length) < length) throw cutStream();
+			const got = fillingFile(pages.name, () => moveToFile(this.fd, this.fileOf(pages), length));
+			if (got < length) throw cutStream();
 		}
 		this.readEnd();
 	}

@@ -20,6 +20,7 @@ function brokenStream(cause?: unknown): CriuError {
 }
 
 export class ImagePipeOut implements ImageChannel {
+	readonly hasPagesLast = true;
 	private images = 0;
 	private bytes = 0;
 	private plan: readonly PlannedPages[] | undefined;

@@ -2,7 +2,7 @@
 // --stream: images go through a program beside us (criu-image-streamer), over a socket in the images directory: a request for each
 // image, by name, and a pipe for its bytes. Source: CRIU's protocol, messages in images/proto/img_streamer.proto.
 
-import { CriuError, isErrno } from "../errors.ts";
+import { CriuError, ImageError, isErrno } from "../errors.ts";
 import { img_streamer_reply_entrySchema, img_streamer_request_entrySchema } from "../images/gen/img_streamer_pb.ts";
 import { create, decodeMessage, encodeMessage, type ImageChannel, type OutgoingImage } from "../images/index.ts";
 import { POLLHUP, POLLIN } from "../kernel/abi/event-files.ts";
@@ -11,11 +11,15 @@ import { connectStream, passFd } from "../sys/fd-stream.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { makePipe } from "../sys/pipe.ts";
 import { pollFds } from "../sys/poll.ts";
-import { countWaiting, makeMemoryFile, readStream, spliceToFile, writeStream } from "../sys/stream-io.ts";
+import { countWaiting, duplicate, readStream, widenPipe, writeStream } from "../sys/stream-io.ts";
+import { takeWaitingFile } from "../sys/waiting-file.ts";
 
 const SOCKETS = { write: "streamer-capture.sock", read: "streamer-serve.sock" } as const;
 /** A yes or no. */
 const MAX_REPLY = 64;
+/** Of the pipe that a task reads its pages from. */
+const PIPE_SIZE = 1 << 20;
+const REST = 1 << 16;
 /** Between looks at whether all has been read. */
 const LOOK_MS = 1;
 /** Without any progress. */
@@ -41,19 +45,35 @@ function attempt<T>(call: () => T): T {
 	}
 }
 
+/** Pages that a task reads from the pipe that the streamer gets when all else was fetched. */
+interface Straight {
+	readonly name: string;
+	readonly reader: number;
+	/** -1: it was asked for. */
+	writer: number;
+}
+
 export class ImageStreamer implements ImageChannel {
 	/** Images that have come, undefined for those that aren't there. */
 	private readonly fetched = new Map<string, number | undefined>();
 	/** Pipes of images that are whole, as we look into them: not all of it may have been read yet. */
 	private readonly unread = new Set<number>();
+	private straight: Straight | undefined;
 
-	private constructor(private readonly socket: number) {}
+	private constructor(
+		private readonly socket: number,
+		private readonly places: readonly string[],
+	) {}
 
-	/** Connects to the streamer that waits in a directory. @throws CriuError NO_STREAMER */
-	static connect(imagesDir: string, imagesFd: number, use: "write" | "read"): ImageStreamer {
+	/**
+	 * Connects to the streamer that waits in a directory. `places`: where files may lie for pages that have to wait.
+	 *
+	 * @throws CriuError NO_STREAMER
+	 */
+	static connect(imagesDir: string, imagesFd: number, use: "write" | "read", places: readonly string[]): ImageStreamer {
 		try {
 			// A path in the directory may be longer than an address holds.
-			return new ImageStreamer(connectStream(`/proc/self/fd/${imagesFd}/${SOCKETS[use]}`));
+			return new ImageStreamer(connectStream(`/proc/self/fd/${imagesFd}/${SOCKETS[use]}`), places);
 		} catch (cause) {
 			throw new CriuError("NO_STREAMER", `no image streamer answers at ${imagesDir}/${SOCKETS[use]}`, {
 				cause,
@@ -152,34 +172,69 @@ export class ImageStreamer implements ImageChannel {
 		return fd === undefined ? undefined : openAt(`/proc/self/fd/${fd}`, name.startsWith("pages-") ? O_RDWR : O_RDONLY);
 	}
 
-	/** The image in memory; each is asked for once, and read to its end before the next. */
+	/** The whole image; each is asked for once, and read to its end before the next. */
 	private fetch(name: string): number | undefined {
-		this.request(name);
-		if (!this.receiveReply(name)) return undefined;
 		const [reader, writer] = makePipe();
-		let file = -1;
 		try {
-			try {
-				passFd(this.socket, writer, process.pid);
-			} finally {
-				closeFd(writer);
-			}
-			file = makeMemoryFile(`criu: ${name}`);
-			spliceToFile(reader, file, Number.MAX_SAFE_INTEGER);
-			return file;
-		} catch (error) {
-			if (file >= 0) closeFd(file);
-			throw error;
+			return this.ask(name, writer) ? takeWaitingFile(name, reader, this.places) : undefined;
 		} finally {
 			closeFd(reader);
 		}
 	}
 
+	/** Asks for an image, which comes through a pipe, if it's there. The descriptor is closed. */
+	private ask(name: string, writer: number): boolean {
+		try {
+			this.request(name);
+			const isThere = this.receiveReply(name);
+			if (isThere) passFd(this.socket, writer, process.pid);
+			return isThere;
+		} finally {
+			closeFd(writer);
+		}
+	}
+
+	openStraight(name: string): { fd: number; length: undefined } | undefined {
+		if (this.straight !== undefined || this.fetched.has(name)) return undefined;
+		const [reader, writer] = makePipe();
+		widenPipe(reader, PIPE_SIZE);
+		this.straight = { name, reader, writer };
+		return { fd: duplicate(reader), length: undefined };
+	}
+
+	beginPlan(): void {
+		const { reader = -1, writer = -1 } = this.straight ?? {};
+		if (reader >= 0) closeFd(reader);
+		if (writer >= 0) closeFd(writer);
+		this.straight = undefined;
+	}
+
+	receive(): void {
+		const { straight } = this;
+		if (straight === undefined) return;
+		const { name, reader, writer } = straight;
+		if (writer < 0) {
+			// The streamer gets rid of what no pagemap tells of, too.
+			for (const rest = new Uint8Array(REST); readStream(reader, rest) === REST; );
+			this.beginPlan();
+			return;
+		}
+		straight.writer = -1;
+		if (attempt(() => this.ask(name, writer))) return;
+		throw new ImageError("IMAGE_MISSING", `the image streamer has no ${name}`, {
+			file: name,
+			remedy: "dump again; the images are incomplete",
+		});
+	}
+
+	/** What a task that reads a pipe can't tell apart from other failures of reading is the streamer's end. */
 	explain(error: unknown): unknown {
-		return explain(error);
+		const isCut = this.straight?.writer === -1 && error instanceof CriuError && isErrno(error.cause ?? error, "EIO");
+		return isCut ? streamerGone(error) : explain(error);
 	}
 
 	close(): void {
+		this.beginPlan();
 		for (const pipe of this.unread) closeFd(pipe);
 		for (const fd of this.fetched.values()) if (fd !== undefined) closeFd(fd);
 		this.unread.clear();

@@ -63,15 +63,17 @@ export function checkZstdOptions(options: Options): void {
  * @throws UsageError STREAM_CONFLICT, HookError, CriuError NO_STREAMER, ImageError IMAGES_DIR
  */
 export function openImages(options: Options, use: "write" | "read", control: RunControl): ImageDir {
-	const { imagesDir, imagePipe } = options;
+	const { imagesDir, imagePipe, workDir } = options;
+	const places = workDir === undefined ? [] : [workDir];
 	if (imagePipe !== undefined) {
 		checkStreamOptions(options, "-D -");
-		const pipe = use === "write" ? new ImagePipeOut(imagePipe) : ImagePipeIn.open(imagePipe, options.newPidns);
+		const pipe = use === "write" ? new ImagePipeOut(imagePipe) : ImagePipeIn.open(imagePipe, options.newPidns, places);
 		return ImageDir.overChannel(imagesDir, pipe, "the stream of images");
 	}
 	if (!options.stream) return ImageDir.open(imagesDir);
 	checkStreamOptions(options, "--stream");
 	using dir = ImageDir.open(imagesDir);
 	control.runHook("pre-stream", { imagesFd: dir.descriptor });
-	return ImageDir.overChannel(imagesDir, ImageStreamer.connect(imagesDir, dir.descriptor, use));
+	places.push(imagesDir);
+	return ImageDir.overChannel(imagesDir, ImageStreamer.connect(imagesDir, dir.descriptor, use, places));
 }

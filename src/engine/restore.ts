@@ -86,6 +86,7 @@ function startRoot(options: Options, tree: PlannedTree): Started {
 function awaitDumped(options: Options, dir: ImageDir, images: DumpImages, control: RunControl): void {
 	try {
 		planTree(options, dir, images).numbers.closePasses();
+		dir.beginPlan();
 	} catch (error) {
 		if (!(error instanceof CriuError) || !error.code.endsWith("_TAKEN")) throw error;
 		log.debug(`as long as the dumped tree is there: ${error.message}`);
@@ -172,6 +173,7 @@ function planWithTerminals(options: Options, dir: ImageDir, images: DumpImages, 
 		tree.numbers.closePasses();
 		if (!(error instanceof HookError)) throw error;
 		log.warn(`${error.message}: the terminal has to be given otherwise`);
+		dir.beginPlan();
 		return planTree({ ...options, orphanPtsMaster: false }, dir, images);
 	}
 }

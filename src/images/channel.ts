@@ -36,9 +36,16 @@ export interface ImageChannel {
 	finish(): void;
 	/** Of a channel through which pages come last: all else was written, and these follow, in that order. */
 	beginPages?(pages: readonly ComingPages[]): void;
-	/** Of such a channel: whoever reads all of that pages file in order, once, may do so here; undefined when somebody else does. */
-	openStraight?(name: string): { fd: number; length: number } | undefined;
-	/** Of such a channel: takes the pages up to those, or what follows them. @throws CriuError */
+	/** True of such a channel. */
+	readonly hasPagesLast?: boolean;
+	/**
+	 * Whoever reads all of that pages file in order, once, may do so here, if nobody else does; length: undefined where it isn't known
+	 * yet. What is planned counts only when `receive` is called first; another plan may begin until then.
+	 */
+	openStraight?(name: string): { fd: number; length: number | undefined } | undefined;
+	/** No plan of before counts. */
+	beginPlan?(): void;
+	/** Takes the pages up to those, or what follows them. @throws CriuError */
 	receive?(): void;
 	/** Of such a channel: the tasks whose images they are end here when all was read. */
 	readonly isLocal?: boolean;

@@ -73,7 +73,7 @@ export class ImageDir {
 
 	/** True when pages come behind all other images, and can't be read when these are. */
 	get hasPagesLast(): boolean {
-		return this.channel?.receive !== undefined || this.channel?.beginPages !== undefined;
+		return this.channel?.hasPagesLast === true;
 	}
 
 	/** See ImageChannel. */
@@ -82,8 +82,13 @@ export class ImageDir {
 	}
 
 	/** See ImageChannel. */
-	openStraight(name: string): { fd: number; length: number } | undefined {
+	openStraight(name: string): { fd: number; length: number | undefined } | undefined {
 		return this.channel?.openStraight?.(name);
+	}
+
+	/** See ImageChannel. */
+	beginPlan(): void {
+		this.channel?.beginPlan?.();
 	}
 
 	/** See ImageChannel. */
@@ -194,7 +199,7 @@ export class ImageDir {
 	}
 
 	/**
-	 * Opens what stands in memory for an image, for reading and freeing; `make` makes it at first use, and gives undefined where it can't. It's
+	 * Opens what stands for an image, for reading and freeing; `make` makes it at first use, and gives undefined where it can't. It's
 	 * kept as long as the directory is open. The caller closes the descriptor.
 	 */
 	openMade(name: string, make: () => number | undefined): number | undefined {

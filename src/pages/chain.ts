@@ -91,7 +91,7 @@ const numberOf = ({ name }: ChainFile) => Number(/\d+/.exec(name)?.[0]);
 /** Makes the plain file of one that is compressed; undefined when there is none. */
 function inflate(dir: ImageDir, file: ChainFile): number | undefined {
 	using pages = CompressedPages.open(dir, numberOf(file));
-	return pages?.inflate();
+	return pages?.inflate([`/proc/self/fd/${dir.descriptor}`]);
 }
 
 /** Opens a pages file for reading; of a compressed one, what it holds, in memory. The caller closes it. @throws ImageError when it's missing */

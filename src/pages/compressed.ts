@@ -6,7 +6,8 @@
 import { ImageError } from "../errors.ts";
 import { type ImageDir, type ImageKind, type ImageWriter, imageFileName } from "../images/index.ts";
 import { closeFd, readAt, statFd } from "../sys/file.ts";
-import { makeMemoryFile, writeStream } from "../sys/stream-io.ts";
+import { writeStream } from "../sys/stream-io.ts";
+import { fillingFile, makeWaitingFile } from "../sys/waiting-file.ts";
 
 export const PAGES_ZSTD: ImageKind = {
 	name: "PAGES_ZSTD",
@@ -180,11 +181,18 @@ export class CompressedPages {
 		return Buffer.concat(parts);
 	}
 
-	/** Makes the plain file, in memory. The caller closes it. @throws ImageError IMAGE_CORRUPT, KernelError */
-	inflate(): number {
-		const fd = makeMemoryFile(`criu: ${this.file}`);
+	/**
+	 * Makes the plain file, without a name; `places`: where it may lie. The caller closes it.
+	 *
+	 * @throws ImageError IMAGE_CORRUPT, KernelError, CriuError NO_ROOM_FOR_PAGES
+	 */
+	inflate(places: readonly string[]): number {
+		const fd = makeWaitingFile(this.file, this.size, places);
 		try {
-			for (const frame of this.frames) writeStream(fd, this.unpack(frame));
+			for (const frame of this.frames) {
+				const plain = this.unpack(frame);
+				fillingFile(this.file, () => writeStream(fd, plain));
+			}
 			return fd;
 		} catch (error) {
 			closeFd(fd);

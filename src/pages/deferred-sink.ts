@@ -3,9 +3,8 @@
 // memory stands still; what a restore has to know of it before is sent early.
 
 import { type ImageDir, imageFileName, KINDS } from "../images/index.ts";
-import { closeFd, readAt } from "../sys/file.ts";
+import { closeFd } from "../sys/file.ts";
 import { duplicate } from "../sys/stream-io.ts";
-import { EARLY_PAGES, encodeEarly } from "./early-pages.ts";
 import { lengthOf } from "./ranges.ts";
 import { countBytes, type SegmentPages, type TaskPages } from "./sink.ts";
 import { StreamSink } from "./stream-sink.ts";
@@ -21,7 +20,6 @@ interface Waiting {
 }
 
 export class DeferredSink extends StreamSink {
-	override readonly wantsEarly = true;
 	private readonly waiting: Waiting[] = [];
 
 	constructor(dir: ImageDir) {
@@ -29,16 +27,7 @@ export class DeferredSink extends StreamSink {
 	}
 
 	protected override copyTask(task: TaskPages, pagesId: number): void {
-		const { vpid, memFd, early = [] } = task;
-		if (early.length > 0) {
-			using writer = this.dir.writer(EARLY_PAGES, vpid);
-			for (const { start, end } of early) {
-				const bytes = readAt(memFd, Number(end - start), start);
-				writer.writePayload(encodeEarly(start, bytes));
-			}
-			writer.close();
-		}
-		const own = { ...task, memFd: duplicate(memFd) };
+		const own = { ...task, memFd: duplicate(task.memFd) };
 		this.wait(pagesId, Number(countBytes(task.pieces)), own.memFd, () => super.copyTask(own, pagesId));
 	}
 

@@ -3,15 +3,17 @@
 
 import { pagemap_headSchema } from "../images/gen/mm_pb.ts";
 import { create, type ImageDir, KINDS } from "../images/index.ts";
+import { readAt } from "../sys/file.ts";
 import { pump } from "../sys/host.ts";
 import { PUMP_LIVE, PUMP_PIPE } from "../sys/host-layout.ts";
 import { copyToStream, writeStream } from "../sys/stream-io.ts";
+import { EARLY_PAGES, encodeEarly } from "./early-pages.ts";
 import { earlier } from "./pagemap.ts";
 import { lengthOf } from "./ranges.ts";
 import { countBytes, type PageSink, type SegmentPages, segmentEntries, type TaskPages } from "./sink.ts";
 
 export class StreamSink implements PageSink {
-	readonly wantsEarly: boolean = false;
+	readonly wantsEarly = true;
 	private nextId = 1;
 
 	constructor(protected readonly dir: ImageDir) {}
@@ -27,7 +29,17 @@ export class StreamSink implements PageSink {
 		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
 		for (const entry of task.entries) pagemap.write(entry);
 		pagemap.close();
+		this.writeEarly(task);
 		this.copyTask(task, pagesId);
+	}
+
+	/** What a restore has to see before the pages come to the program themselves. */
+	private writeEarly({ vpid, memFd, early = [] }: TaskPages): void {
+		if (early.length === 0) return;
+		using writer = this.dir.writer(EARLY_PAGES, vpid);
+		for (const { start, end } of early)
+			writer.writePayload(encodeEarly(start, readAt(memFd, Number(end - start), start)));
+		writer.close();
 	}
 
 	protected copyTask({ pid, memFd, pieces, live }: TaskPages, pagesId: number): void {

@@ -135,6 +135,11 @@ export function takeStream(fd: number, flags: number, pipeSize: number): number 
 	if (!isPipe(fd)) return duplicate(fd);
 	// A description of its own: what others set doesn't matter, and they don't notice us.
 	const own = openAt(`/proc/self/fd/${fd}`, flags);
-	syscall(nr.SYS_fcntl, own, F_SETPIPE_SZ, pipeSize);
+	widenPipe(own, pipeSize);
 	return own;
+}
+
+/** Gives a pipe room for so many bytes, where that's allowed. */
+export function widenPipe(fd: number, bytes: number): void {
+	syscall(nr.SYS_fcntl, fd, F_SETPIPE_SZ, bytes);
 }

@@ -2,7 +2,7 @@
 // --stream with a streamer that dies at any point: a dump leaves its tree as it was, a restore leaves nothing behind.
 
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeAsRoot } from "../as-root.ts";
 import { withStreamer } from "../matrix/streamer.ts";
@@ -18,8 +18,9 @@ function dump(churn: Churn, images: string, fault?: string, ...more: string[]): 
 	return withStreamer("capture", images, () => churn.criu(args), fault);
 }
 
-function restore(churn: Churn, images: string, fault?: string): Promise<CriuRun> {
-	return withStreamer("serve", images, () => churn.criu(["restore", "-d", "-D", images, "--stream"]), fault);
+function restore(churn: Churn, images: string, fault?: string, ...more: string[]): Promise<CriuRun> {
+	const args = ["restore", "-d", "-D", images, "--stream", ...more];
+	return withStreamer("serve", images, () => churn.criu(args), fault);
 }
 
 describeAsRoot("with an image streamer", () => {
@@ -41,6 +42,7 @@ describeAsRoot("with an image streamer", () => {
 			for (const fault of ["inventory.img:3", "pagemap-:20", "fdinfo-:40", "pages-1.img:5000", "mm-:0"]) {
 				const failed = await restore(churn, images, fault);
 				expect(failed.ending, `${fault}: ${failed.output}`).toEqual(FAILED);
+				expect(failed.output, fault).toContain(fault.startsWith("pages-") ? "STREAMER_GONE" : "Error");
 				expect(existsSync(churn.stage.procPath(churn.pid)), fault).toBe(false);
 			}
 			const again = await restore(churn, images);
@@ -71,6 +73,32 @@ describeAsRoot("with an image streamer", () => {
 			expect(alone.ending).toEqual(FAILED);
 			expect(alone.output).toContain("NO_STREAMER");
 			await churn.expectIntact("refusals");
+		},
+		TIMEOUT,
+	);
+
+	test(
+		"the root's pages are asked for when it reads them; without what was sent ahead they have to be there before",
+		async () => {
+			await using churn = await Churn.start(PAGES);
+			await churn.command("write", 64);
+			for (const isAhead of [true, false]) {
+				const images = churn.makeImages();
+				const { ending, output } = await dump(churn, images);
+				expect(ending, output).toEqual(DONE);
+				await churn.stage.died(churn.pid);
+				const early = join(images, "store", `pages-early-${churn.pid}`);
+				expect(existsSync(early)).toBe(true);
+				// As the original dumps.
+				if (!isAhead) rmSync(early);
+				const planned = await restore(churn, images, "", "--dry-run");
+				expect(planned.ending, planned.output).toEqual(DONE);
+				const served = readFileSync(join(images, "store.served"), "utf8");
+				expect(served.includes("pages-1.img"), served).toBe(!isAhead);
+				const restored = await restore(churn, images);
+				expect(restored.ending, restored.output).toEqual(DONE);
+				await churn.expectIntact("the restore");
+			}
 		},
 		TIMEOUT,
 	);

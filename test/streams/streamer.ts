@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // An image streamer for tests, of either criu: bun streamer.ts capture|serve DIR STORE [FAULT]
-// Captured images become files in STORE, served ones come from there. Says "ready", then ends with the run. FAULT is NAME:BYTES: it
+// Captured images become files in STORE, served ones come from there, and STORE.served tells which were, in order. Says "ready", then ends with the run. FAULT is NAME:BYTES: it
 // dies when so much of the first image whose name begins so has passed.
 
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { POLLIN } from "../../src/kernel/abi/event-files.ts";
 import { acceptStream, listenStream, takeFd } from "../../src/sys/fd-stream.ts";
@@ -74,6 +74,7 @@ function serve(socket: number): void {
 		served.add(name);
 		writeStream(socket, Uint8Array.of(2, 0, 0, 0, 0x08, exists ? 1 : 0));
 		if (!exists) continue;
+		appendFileSync(`${store}.served`, `${name}\n`);
 		const pipe = takeFd(socket);
 		if (pipe === undefined) return;
 		const bytes = readFileSync(join(store, name));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The pages files that a restore reads from: one for each level of images that build on each other. Of images that are streamed or
-// compressed, the files are memory, given back as it's read, or the stream itself, read once from its beginning to its end.
+// compressed, the files are ours, freed as they're read, or the stream itself, read once from its beginning to its end.
 
 import { LOAD_BUFFER } from "../../agent/layout.ts";
 import type { Program } from "../../agent/program.ts";
@@ -22,8 +22,8 @@ const NEXT = (1n << 64n) - 1n;
 /** A stream that one task reads for itself. */
 interface Straight {
 	readonly fd: number;
-	/** In bytes. */
-	readonly length: bigint;
+	/** In bytes; undefined where it isn't known. */
+	readonly length: bigint | undefined;
 	/** What was read or skipped. */
 	at: bigint;
 }
@@ -36,7 +36,7 @@ export class PageFiles {
 	private constructor(
 		private readonly byLevel: ReadonlyMap<number, number>,
 		private readonly plan: TaskPlan,
-		/** Levels whose files are memory: both together never take more than the pages do. */
+		/** Levels whose files are ours alone: they are freed as they're read, so that both together never take more than the pages do. */
 		private readonly inMemory: ReadonlySet<number>,
 		private readonly straight: Straight | undefined,
 		/** What can be seen of files whose content comes later; undefined where all can be. */
@@ -53,18 +53,22 @@ export class PageFiles {
 		const byLevel = new Map<number, number>();
 		const inMemory = new Set<number>();
 		let straight: Straight | undefined;
-		for (const file of listFiles(chain)) {
-			const source = inOrder ? dir.openStraight(file.name) : undefined;
+		const files = listFiles(chain);
+		const early = dir.hasPagesLast || (inOrder && dir.isStreamed) ? readEarly(dir, plan.pid) : [];
+		const canBeStraight = inOrder && (dir.hasPagesLast || early.length > 0);
+		for (const file of files) {
+			const source = canBeStraight ? dir.openStraight(file.name) : undefined;
 			const number = plan.numbers.pass(source?.fd ?? openChainFile(dir, file, chain.file), file.name);
-			const length = source === undefined ? statFd(number).size : BigInt(source.length);
-			if (length < file.bytes) throw missingPages(file, chain.file);
+			const size = source === undefined ? statFd(number).size : source.length;
+			const length = size === undefined ? undefined : BigInt(size);
+			if (length !== undefined && length < file.bytes) throw missingPages(file, chain.file);
 			if (source !== undefined) straight = { fd: number, length, at: 0n };
 			byLevel.set(file.level, number);
 			if (source === undefined && (dir.isStreamed || (file.level === 0 && dir.hasMade(file.name))))
 				inMemory.add(file.level);
 		}
-		const early = dir.hasPagesLast ? readEarly(dir, plan.pid) : undefined;
-		return new PageFiles(byLevel, plan, inMemory, straight, early);
+		const isLate = dir.hasPagesLast || straight !== undefined;
+		return new PageFiles(byLevel, plan, inMemory, straight, isLate ? early : undefined);
 	}
 
 	/** The file that a run lies in. */
@@ -85,7 +89,7 @@ export class PageFiles {
 
 	/**
 	 * Adds reads of a part of a run, from `offset` of its file on; `read` adds one of them, from an offset. Nobody may need these pages
-	 * again: where the files are memory they are freed.
+	 * again: where the files are ours they are freed.
 	 */
 	planReads(
 		program: Program,
@@ -141,7 +145,8 @@ export class PageFiles {
 
 	/** Adds what closes them. */
 	planClose(program: Program): void {
-		if (this.straight !== undefined) this.skip(program, this.straight, this.straight.length);
+		const { straight } = this;
+		if (straight?.length !== undefined) this.skip(program, straight, straight.length);
 		for (const fd of this.byLevel.values()) program.syscall("close the pages image", SYS_close, [fd]);
 	}
 }
