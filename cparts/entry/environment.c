@@ -67,11 +67,11 @@ static int is_hidden(const char *variable)
  * code of long runs still gets compiled. Huge pages spare two thirds of the page faults; memory that was freed stays
  * ours, as giving it back takes huge pages apart and costs as many faults anew: half the time of 200 processes. */
 static const char settings[][56] = {
-	"BUN_JSC_thresholdForJITAfterWarmUp=20000",
-	"BUN_JSC_thresholdForJITSoon=5000",
-	"BUN_JSC_thresholdForOptimizeAfterWarmUp=20000",
-	"BUN_JSC_thresholdForOptimizeAfterLongWarmUp=20000",
-	"BUN_JSC_thresholdForOptimizeSoon=20000",
+	"BUN_JSC_thresholdForJITAfterWarmUp=5000",
+	"BUN_JSC_thresholdForJITSoon=1000",
+	"BUN_JSC_thresholdForOptimizeAfterWarmUp=5000",
+	"BUN_JSC_thresholdForOptimizeAfterLongWarmUp=5000",
+	"BUN_JSC_thresholdForOptimizeSoon=5000",
 	"BUN_JSC_useConcurrentGC=0",
 	"BUN_JSC_numberOfGCMarkers=1",
 	"MIMALLOC_ALLOW_THP=1",

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -157,15 +159,13 @@ static int64_t look(struct cr_fds *request, const struct folders *at, struct cr_
 	return 0;
 }
 
-/* Gives how many of the list are told of: fewer when there's no room for more text. -ENOBUFS when not even for one.
- * After another error request->done were, whose copies are open. */
-int64_t cr_fds(struct cr_fds *request)
+/* Looks at a list one by one, for as long as there is room for text. */
+static int64_t look_at_all(struct cr_fds *request)
 {
 	struct cr_fd *list = (struct cr_fd *)request->list;
 	struct folders at = { open_folder(request->pid, "fdinfo"), open_folder(request->pid, "fd") };
 	int64_t ret = at.fdinfo < 0 || at.fd < 0 ? failed(request, CR_FDS_FDINFO) : 0;
 
-	request->used = 0;
 	request->done = 0;
 	while (ret == 0 && request->done < request->nr) {
 		uint64_t used = request->used;
@@ -181,6 +181,86 @@ int64_t cr_fds(struct cr_fds *request)
 		close(at.fdinfo);
 	if (at.fd >= 0)
 		close(at.fd);
+	return ret;
+}
+
+/* The latter half of a list, which another thread looks at: its text comes into the latter half of the room. */
+struct half {
+	struct cr_fds request;
+	int64_t ret;
+	pthread_t thread;
+	int started;
+};
+
+static void *look_at_half(void *arg)
+{
+	struct half *half = arg;
+
+	half->ret = look_at_all(&half->request);
+	return NULL;
+}
+
+static void start_half(struct half *half, struct cr_fds *request)
+{
+	uint64_t middle = request->text_size / 2;
+	uint32_t nr = request->nr / 2;
+	sigset_t all, old;
+
+	half->request = *request;
+	half->request.list += (request->nr - nr) * sizeof(struct cr_fd);
+	half->request.nr = nr;
+	half->request.used = middle;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	half->started = pthread_create(&half->thread, NULL, look_at_half, half) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (half->started) {
+		request->nr -= nr;
+		request->text_size = middle;
+	}
+}
+
+/* Puts the halves together; what the latter has is of no use where the former isn't whole. */
+static int64_t end_half(struct half *half, struct cr_fds *request, int64_t ret)
+{
+	struct cr_fd *list = (struct cr_fd *)half->request.list;
+	uint64_t from = request->text_size;
+	uint64_t length;
+
+	pthread_join(half->thread, NULL);
+	request->nr += half->request.nr;
+	request->text_size = half->request.text_size;
+	if (ret < 0) {
+		for (uint32_t i = 0; i < half->request.done; i++)
+			if (list[i].own_fd >= 0)
+				close(list[i].own_fd);
+		return ret;
+	}
+	length = half->request.used - from;
+	memmove((char *)request->text + request->used, (const char *)request->text + from, length);
+	for (uint32_t i = 0; i < half->request.done; i++) {
+		list[i].info_at -= from - request->used;
+		list[i].link_at -= from - request->used;
+	}
+	request->used += length;
+	request->done += half->request.done;
+	request->call = half->request.call;
+	return half->ret;
+}
+
+/* Gives how many of the list are told of: fewer when there's no room for more text. -ENOBUFS when not even for one.
+ * After another error request->done were, whose copies are open. */
+int64_t cr_fds(struct cr_fds *request)
+{
+	struct half half = { .started = 0 };
+	int64_t ret;
+
+	request->used = 0;
+	if (request->by_two && request->nr > 1)
+		start_half(&half, request);
+	ret = look_at_all(request);
+	if (half.started)
+		ret = end_half(&half, request, ret);
 	return ret == 0 || (ret == -ENOBUFS && request->done > 0) ? request->done : ret;
 }
 

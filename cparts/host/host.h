@@ -175,6 +175,8 @@ struct cr_fds {
 	int32_t pidfd;
 	int32_t other_pid;   /* whose descriptors to compare with; 0: nobody's */
 	int32_t call;        /* out: CR_FDS_*, what failed */
+	int32_t by_two;      /* a second thread takes half of the list */
+	int32_t pad;
 };
 
 /* What a pipe holds, duplicated by tee(2) into another one, which is empty before and after. */

@@ -13,6 +13,8 @@ import { CrFd, CrFds } from "./host-layout.ts";
 const { offsets } = CrFd;
 /** How many are looked at in one call. */
 const BATCH = 512;
+/** So many are looked at by two threads: the kernel takes longer for them than for making the thread. */
+const WORTH_A_THREAD = 64;
 const FIRST_TEXT = 256 * 1024;
 /** No fdinfo can honestly be larger: an epoll with a million files. */
 const MAX_TEXT = 1 << 28;
@@ -27,9 +29,9 @@ export interface FdScanRequest {
 	readonly pid: number;
 	readonly pidfd: number;
 	readonly fds: readonly number[];
-	/** A process that may have the same open file under a number. */
 	/** What goes before the paths of links to reach them from here. */
 	readonly prefix: Uint8Array;
+	/** A process that may have the same open file under a number. */
 	readonly other?: { readonly pid: number; has(fd: number): boolean } | undefined;
 }
 
@@ -139,6 +141,7 @@ class Scanner implements ScannedFd {
 				pid,
 				pidfd,
 				other_pid: other?.pid ?? 0,
+				by_two: nr >= WORTH_A_THREAD ? 1 : 0,
 			});
 			const got = readFds(block);
 			const { used, done, call } = CrFds.read(viewOf(block));

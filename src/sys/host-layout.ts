@@ -165,7 +165,7 @@ export const CrFd = defineStruct("cr_fd", 344, {
 });
 
 /** Mirrors `struct cr_fds` (cparts/host/host.h). */
-export const CrFds = defineStruct("cr_fds", 72, {
+export const CrFds = defineStruct("cr_fds", 80, {
 	list: ["u64", 0],
 	text: ["u64", 8],
 	text_size: ["u64", 16],
@@ -178,6 +178,8 @@ export const CrFds = defineStruct("cr_fds", 72, {
 	pidfd: ["i32", 60],
 	other_pid: ["i32", 64],
 	call: ["i32", 68],
+	by_two: ["i32", 72],
+	pad: ["i32", 76],
 });
 
 /** Mirrors `struct cr_pipe_peek` (cparts/host/host.h). */
