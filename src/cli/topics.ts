@@ -96,8 +96,10 @@ of a program (--new-pidns) share the pages that they don't write. The images hav
 program runs: they must be root's, and writable by nobody else; removing or moving them does no harm, but who writes to
 them changes the program, and who cuts them ends it (SIGBUS). Against root itself: chattr +i DIR/pages-*.img after the
 first restore. The program sees the images in /proc/PID/maps; its memory counts as locked, as far as it was touched,
-and can't be given back by madvise (EINVAL), which most allocators take well; a child that it forks later gets the
-images' content, not zeros, from MADV_DONTNEED. It isn't for programs that let parts of large mappings grow by mremap.
+and can't be given back by madvise (EINVAL), which most allocators take well. Some end their program instead (PartitionAlloc,
+so Chromium and Electron): try yours once, under load; strace -f -e madvise,mremap shows what is refused. A child that it
+forks later gets the images' content, not zeros, from MADV_DONTNEED. Nor is it for programs that let parts of large
+mappings grow by mremap. Restore all of these without --map-pages: there's no other way that is safe.
 Copied as ever: heap, stack, shared memory, huge and locked pages, small pieces; all, where the file system holds no
 trusted attributes or is mounted noexec. A later dump has all of the memory again, without the old images.`,
 	},
