@@ -21,6 +21,7 @@ import { AheadCopy } from "../pages/ahead.ts";
 import type { Progress } from "../pages/progress.ts";
 import type { Snapshot } from "../pages/snapshot.ts";
 import { enableTracking } from "../pages/tracking.ts";
+import { Urgency } from "../sys/urgency.ts";
 import { closeAllCopies, freezeAndLook, type LookSetting } from "./look.ts";
 import { borrowUserfault } from "./memory-run.ts";
 import { seeMappings } from "./seen-mappings.ts";
@@ -98,6 +99,8 @@ interface Chosen {
 
 /** Stops the tree for as long as it takes to make the userfaultfds of its large tasks. */
 function hold(snapshot: Snapshot, setting: LookSetting): Chosen[] {
+	using urgency = new Urgency();
+	urgency.begin();
 	const look = freezeAndLook(setting);
 	using frozen = look.frozen;
 	const { context, blockers, facts } = look;

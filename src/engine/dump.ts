@@ -4,32 +4,30 @@
 import type { InjectedAgent } from "../agent/injected.ts";
 import { BlockedError, BugError, CriuError, UsageError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
-import { task_kobj_ids_entrySchema } from "../images/gen/core_pb.ts";
-import { create, type ImageDir, KINDS } from "../images/index.ts";
+import { type ImageDir, KINDS } from "../images/index.ts";
 import type { DeadTask, DumpedTask } from "../kinds/kind.ts";
-import { dumpPages, type PagesWritten } from "../kinds/mm/mm-dump.ts";
-import { dumpSegmentPages, listSegments, writeSegments } from "../kinds/mm/shared-memory.ts";
-import { listSysvSegments, writeSysvSegments } from "../kinds/mm/sysv-dump.ts";
+import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
+import { writeSegments } from "../kinds/mm/shared-memory.ts";
+import { writeSysvSegments } from "../kinds/mm/sysv-dump.ts";
 import { hasMetUprobes } from "../kinds/mm/uprobes.ts";
-import { namespaceIds, ownIds } from "../kinds/ns/namespaces.ts";
-import { dumpTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
+import { timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { encodeDead } from "../kinds/task/dead.ts";
 import { encodeSeccomp } from "../kinds/task/seccomp.ts";
-import { hasSharedMemory, sharedId } from "../kinds/task/sharing.ts";
+import { hasSharedMemory } from "../kinds/task/sharing.ts";
 import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { Progress } from "../pages/progress.ts";
-import type { Ranges } from "../pages/ranges.ts";
 import type { Snapshot } from "../pages/snapshot.ts";
-import { closeFd } from "../sys/file.ts";
 import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
+import { Urgency } from "../sys/urgency.ts";
 import { type CollectedTask, collectTasks } from "./collect.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { copyAhead } from "./copy-ahead.ts";
 import { writeCpuinfo } from "./cpuinfo.x86_64.ts";
-import { addPages, collectFacts, dumpStats, guessBytes, guessGadgets, NO_PAGES } from "./dump-facts.ts";
+import { collectFacts, dumpStats, guessGadgets } from "./dump-facts.ts";
+import { collectIdentity, copyMemory } from "./dump-memory.ts";
 import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
@@ -45,49 +43,6 @@ import { writeDumpStats } from "./stats.ts";
 import { describeProcess, readTarget } from "./target.ts";
 import { Timings } from "./timings.ts";
 import type { DumpResult } from "./types.ts";
-
-function copyMemory(
-	collected: readonly CollectedTask[],
-	context: DumpState,
-	memory: MemoryRun,
-	control: RunControl,
-	give: LazyGive | undefined,
-	progress: Progress,
-): PagesWritten {
-	const segments = [...listSegments(context), ...listSysvSegments(context)];
-	try {
-		progress.expectAll(() => guessBytes(collected.map(({ task }) => task)));
-		const own = collected
-			.filter(({ task }) => !hasSharedMemory(task, context))
-			.map(({ task, draft }) => {
-				control.check();
-				const later = give === undefined ? undefined : (ranges: Ranges) => give.keep(task, ranges);
-				return dumpPages(task, draft, memory.sink, memory.trackingOf(task), later);
-			});
-		// Scripts that look into images of the original find the pages of tasks first.
-		const shared = segments.map((segment) => ({ ...NO_PAGES, ...dumpSegmentPages(segment, memory.sink) }));
-		return [...own, ...shared].reduce(addPages, NO_PAGES);
-	} finally {
-		for (const { fd } of segments) closeFd(fd);
-	}
-}
-
-/** What only standing tasks can tell and no kind owns. */
-function collectIdentity(tasks: readonly DumpedTask[], context: DumpState) {
-	const foreign = new Map<string, number>();
-	const ids = tasks.map((task) =>
-		create(task_kobj_ids_entrySchema, {
-			vmId: sharedId("vm", task, context),
-			filesId: sharedId("files", task, context),
-			fsId: sharedId("fs", task, context),
-			sighandId: sharedId("sighand", task, context),
-			...namespaceIds(context.ownNamespaces, context.namespacesOf(task.pid), foreign),
-		}),
-	);
-	const [root] = tasks;
-	if (root === undefined) throw new BugError("a dump without tasks");
-	return { rootIds: ownIds(context.ownNamespaces), ids, clocks: dumpTimeNamespace(root.pid) };
-}
 
 /** Parents come before their children, siblings in the order of their birth. */
 function writeTree(collected: readonly CollectedTask[], dead: readonly DeadTask[], dir: ImageDir): void {
@@ -158,6 +113,7 @@ function carryOut(
 	give: LazyGive | undefined,
 	snapshot: Snapshot | undefined,
 	progress: Progress,
+	urgency: Urgency,
 ): PagesWritten {
 	const { tasks, dead } = frozen;
 	const { options } = context;
@@ -169,7 +125,7 @@ function carryOut(
 	faultPoint("dump:collected");
 	timings.lap("collect");
 	progress.expect(-(snapshot?.aheadBytes ?? 0n));
-	const pages = copyMemory(collected, context, memory, control, give, progress);
+	const pages = copyMemory(collected, context, memory, control, give, (guess) => progress.expectAll(guess));
 	control.check();
 	faultPoint("dump:pages");
 	for (const { task, draft } of collected) for (const kind of TASK_KINDS) kind.conclude?.(task, draft, context);
@@ -178,6 +134,8 @@ function carryOut(
 	// A task that lives on needn't wait for the small images; one that ends must not end before they are whole.
 	const livesOn = options.leaveRunning || options.leaveStopped;
 	const early = livesOn && !control.hasHooks && give === undefined && !dir.hasPagesLast;
+	// Before: threads that copy while the program runs on have our nice value.
+	urgency.end();
 	snapshot?.start();
 	faultPoint("snapshot:armed");
 	if (early) {
@@ -240,6 +198,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	const gadgets = guessGadgets(pid);
 	control.runHook("pre-dump", { rootPid: pid, imagesFd: dir.descriptor });
 	using snapshot = openSnapshot(options, control, memory);
+	using urgency = new Urgency();
 	timings.lap("prepare");
 	const setting: LookSetting = {
 		...{ pid, options, dir, gadgets, timings, memory, control },
@@ -247,6 +206,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 			if (snapshot === undefined) return NOTHING_SEEN;
 			const seen = seeMappings(pid, true);
 			timings.lap("seen");
+			urgency.begin();
 			return seen;
 		},
 		meet: (tasks) => snapshot && goOnFromAhead(snapshot, tasks),
@@ -271,7 +231,7 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
 	let pages: PagesWritten;
 	try {
 		memory.begin();
-		pages = carryOut(look, setting, give, snapshot, progress);
+		pages = carryOut(look, setting, give, snapshot, progress, urgency);
 	} catch (error) {
 		context.files.undo();
 		throw nameLoss(dir.explain(error), tasks);

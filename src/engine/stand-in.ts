@@ -10,14 +10,19 @@ import { makePauseProgram } from "./pause-program.x86_64.ts";
 
 const SIGKILL = 9;
 
-/** Starts a child that waits for ever and ends with us; with `pid` 0 the kernel picks its pid. @throws KernelError */
-export function startStandIn(pid = 0): number {
+/**
+ * Starts a child that waits for ever and ends with us; with `pid` 0 the kernel picks its pid. It has those of our descriptors that are
+ * given, and no others.
+ *
+ * @throws KernelError
+ */
+export function startStandIn(pid = 0, files: readonly number[] = []): number {
 	using program = scopedFd(mustSyscall("", SYS_memfd_create, toCString("criu-probe"), MFD_CLOEXEC));
 	writeAll(program.fd, makePauseProgram());
 	return spawn({
 		flags: 0n,
 		setTid: pid === 0 ? [] : [pid],
-		moves: [{ from: program.fd, to: program.fd }],
+		moves: [...files, program.fd].map((fd) => ({ from: fd, to: fd })),
 		execFd: program.fd,
 		closeFrom: 0,
 		dieWithParent: true,

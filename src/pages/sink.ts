@@ -9,7 +9,7 @@ import { pump } from "../sys/host.ts";
 import { PUMP_LIVE } from "../sys/host-layout.ts";
 import { copyFileRange } from "./copy.ts";
 import { earlier, nrPagesFields, PE_PRESENT } from "./pagemap.ts";
-import type { Ranges } from "./ranges.ts";
+import { lengthOf, type Ranges } from "./ranges.ts";
 
 const PAGE = 4096n;
 export const PUMP_THREADS = 2;
@@ -103,7 +103,7 @@ export class LocalSink implements PageSink {
 		const pagesId = this.nextId++;
 		if (!this.adopt(task, imageFileName(KINDS.PAGES, pagesId))) {
 			using pages = this.dir.writer(KINDS.PAGES, pagesId);
-			const { fd, offset } = pages.openStream();
+			const { fd, offset } = pages.openStream(Number(countBytes(task.pieces)));
 			this.copy(task, fd, offset);
 			pages.close();
 		}
@@ -118,7 +118,7 @@ export class LocalSink implements PageSink {
 		using pagemap = this.dir.writer(KINDS.SHMEM_PAGEMAP, segment.shmid);
 		pagemap.writeHead(create(pagemap_headSchema, { pagesId }));
 		using pages = this.dir.writer(KINDS.PAGES, pagesId);
-		const { fd } = pages.openStream();
+		const { fd } = pages.openStream(Number(lengthOf(segment.ranges)));
 		for (const { start, end } of segment.ranges) copySegmentRange(segment, start, end, fd);
 		for (const entry of segmentEntries(segment)) pagemap.write(entry);
 		pages.close();
