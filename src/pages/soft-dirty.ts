@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Which pages a task has written to, by soft-dirty bits, for kernels before 6.7: the kernel sets one at the first write after they
 // were cleared, and for all of a mapping made since. Two things they don't tell. Anybody may clear them: so marks are left, pages
-// made dirty right after, that nobody else writes to. And mremap(2) moves whole page tables, 2 MiB each, with their bits as they are:
+// made dirty right after, that nobody else writes to, as far as there are such. And mremap(2) moves whole page tables, 2 MiB each, with their bits as they are:
 // so of each the frames of two pages are noted. Source: admin-guide/mm/soft-dirty.rst, proc_pid_clear_refs(5), mm/mremap.c.
 
 import { O_CLOEXEC, O_RDWR } from "../kernel/abi/fcntl.ts";
@@ -11,12 +11,14 @@ import { log } from "../log.ts";
 import { openAt, readAt, scopedFd, writeFileText } from "../sys/file.ts";
 import { syscall } from "../sys/host.ts";
 import { findSoftDirty } from "./pagemap-walk.ts";
-import { appendRange, intersect, type Ranges, subtract } from "./ranges.ts";
+import { appendRange, intersect, lengthOf, type Ranges, subtract } from "./ranges.ts";
 
 const PAGE = 4096n;
 /** What one page table maps. */
 const TABLE = 2n << 20n;
 const MAX_MARKS = 4;
+/** Marks in memory that the program may write to, of a program that has no other: hardly all are written to again. */
+const MAX_GUESSED = 16;
 const CLEAR_SOFT_DIRTY = "4";
 
 /** How the memory of one task is tracked in a dump. */
@@ -91,13 +93,31 @@ function findUnmoved(pagemapFd: number, frames: readonly bigint[]): Ranges {
 	return unmoved;
 }
 
+/** So many pages of ranges, evenly spread; all where there are fewer. Pure. */
+export function spreadPages(ranges: Ranges, count: number): Ranges {
+	const total = lengthOf(ranges) / PAGE;
+	const wanted = total < BigInt(count) ? total : BigInt(count);
+	const chosen: Ranges = [];
+	let before = 0n;
+	let next = 0n;
+	for (const { start, end } of ranges) {
+		const pages = (end - start) / PAGE;
+		for (; next < wanted && (next * total) / wanted < before + pages; next++) {
+			const at = start + ((next * total) / wanted - before) * PAGE;
+			chosen.push({ start: at, end: at + PAGE });
+		}
+		before += pages;
+	}
+	return chosen;
+}
+
 /** Writes to each page what it holds. Pages that can't be written are left out. */
-function leaveMarks(pid: number, readOnly: Ranges): bigint[] {
+function leaveMarks(pid: number, pages: Ranges, limit: number): bigint[] {
 	using memory = scopedFd(openAt(`/proc/${pid}/mem`, O_RDWR | O_CLOEXEC));
 	const byte = new Uint8Array(1);
 	const marks: bigint[] = [];
-	for (const { start } of readOnly) {
-		if (marks.length === MAX_MARKS) break;
+	for (const { start } of pages) {
+		if (marks.length === limit) break;
 		if (syscall(SYS_pread64, memory.fd, byte, 1, start) !== 1) continue;
 		if (syscall(SYS_pwrite64, memory.fd, byte, 1, start) === 1) marks.push(start);
 	}
@@ -122,13 +142,19 @@ export function findClean(
 	let clean: Ranges = [];
 	if (coverage.length > 0) {
 		const known = intersect(intersect(mappings, coverage), findUnmoved(pagemap.fd, traces.frames));
-		if (traces.marks.every((mark) => isDirty(pagemap.fd, mark)))
-			clean = subtract(known, findSoftDirty(pagemap.fd, known));
-		else log.warn(`somebody else has cleared the soft-dirty bits of pid ${pid}: all of its pages are dumped`);
+		clean = subtract(known, findSoftDirty(pagemap.fd, known));
+		// Afterwards: bits may be cleared at any time, while we look at them, too.
+		if (!traces.marks.every((mark) => isDirty(pagemap.fd, mark))) {
+			clean = [];
+			log.warn(`somebody else has cleared the soft-dirty bits of pid ${pid}: all of its pages are dumped`);
+		}
 	}
 	if (!arm) return clean;
 	writeFileText(`/proc/${pid}/clear_refs`, CLEAR_SOFT_DIRTY);
-	traces.marks = leaveMarks(pid, readOnly);
-	traces.frames = noteFrames(pagemap.fd, intersect(mappings, data));
+	traces.marks = leaveMarks(pid, readOnly, MAX_MARKS);
+	const own = intersect(mappings, data);
+	if (traces.marks.length === 0)
+		traces.marks = leaveMarks(pid, spreadPages(clean.length > 0 ? clean : own, MAX_GUESSED), MAX_GUESSED);
+	traces.frames = noteFrames(pagemap.fd, own);
 	return clean;
 }

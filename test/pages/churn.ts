@@ -39,15 +39,16 @@ export const criu = process.env["CRIU_BIN"] ?? join(root, "dist/criu");
 const COMMANDS = { write: 1n, churn: 2n, verify: 3n, "be nobody": 4n };
 
 let program: Promise<string> | undefined;
+let bareProgram: Promise<string> | undefined;
 
-/** Compiles a C program of this folder; gives its path. */
-export async function build(name: string): Promise<string> {
+/** Compiles a C program of this folder, with more flags under another name; gives its path. */
+export async function build(name: string, as = name, ...flags: string[]): Promise<string> {
 	const dir = join(root, "build/pages");
 	mkdirSync(dir, { recursive: true });
-	const target = join(dir, name);
+	const target = join(dir, as);
 	const draft = `${target}.${process.pid}`;
 	const args = ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", join(import.meta.dir, `${name}.c`)];
-	const child = Bun.spawn(["gcc", ...args, "-o", draft], { stdout: "ignore", stderr: "pipe" });
+	const child = Bun.spawn(["gcc", ...args, ...flags, "-o", draft], { stdout: "ignore", stderr: "pipe" });
 	const text = await new Response(child.stderr).text();
 	if ((await child.exited) !== 0) throw new Error(`cannot compile ${name}.c:\n${text}`);
 	renameSync(draft, target);
@@ -78,13 +79,15 @@ export class Churn {
 		readonly dir: string,
 	) {}
 
-	/** Starts one with so many pages (at most 16384). */
-	static async start(pages: number): Promise<Churn> {
+	/** Starts one with so many pages (at most 16384). `isBare`: nothing of its memory is its own and read-only. */
+	static async start(pages: number, isBare = false): Promise<Churn> {
 		const dir = mkdtempSync(join(tmpdir(), "churn-"));
 		const stage = await Stage.open({ program: await buildStage(), log: join(dir, "stage.log") });
 		const churn = new Churn(stage, dir);
 		program ??= build("churn");
-		churn.pid = await stage.start(join(dir, "out"), dir, [await program, churn.bookPath, String(pages)]);
+		if (isBare) bareProgram ??= build("churn", "bare-churn", "-static", "-no-pie", "-Wl,-z,norelro");
+		const path = await (isBare ? bareProgram : program);
+		churn.pid = await stage.start(join(dir, "out"), dir, [path as string, churn.bookPath, String(pages)]);
 		await churn.until(
 			"its start",
 			() => statSync(churn.bookPath, { throwIfNoEntry: false })?.size && churn.book(0).pid > 0n,

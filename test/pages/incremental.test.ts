@@ -3,7 +3,7 @@
 // what goes wrong in between only makes the next dump a full one.
 
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { FAULT_POINTS } from "../../src/fault.ts";
@@ -158,6 +158,27 @@ describeAsRoot("incremental dumps", () => {
 			await churn.command("write", 20);
 			await churn.cycle(images, "--auto-dedup");
 			await churn.expectIntact(`after ${basename(images)}`);
+		},
+		TIMEOUT,
+	);
+
+	test.each([["with"], ["without"]])(
+		"miss nothing when somebody else clears soft-dirty bits of a program %s read-only memory",
+		async (what) => {
+			await using churn = await Churn.start(SMALL, what === "without");
+			let last = await preDump(churn, undefined);
+			await churn.command("write", 20);
+			last = await preDump(churn, last);
+			expect(countPages(last)).toBeLessThan(SMALL);
+			for (let step = 0; step < 2; step++) {
+				await churn.command("write", 20);
+				writeFileSync(`${churn.stage.procPath(churn.pid)}/clear_refs`, "4");
+				last = await preDump(churn, last);
+				churn.checkImages(last);
+			}
+			await churn.command("write", 20);
+			await churn.cycle(last);
+			await churn.expectIntact("the chain");
 		},
 		TIMEOUT,
 	);
