@@ -45,7 +45,7 @@ export const file_core: GenFile = /*@__PURE__*/
     "rseq_entry":
       "rseq_abi_pointer:1:!:uint64 rseq_abi_size:2:!:uint32 signature:3:!:uint32 rseq_cs_pointer:4:?:uint64",
     "task_core_entry":
-      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32 coredump_filter:4204:?:uint32::hex leader_exit_code:4205:?:uint32 dead_ids:4206:*:uint32 sem_undo:4207:*:sem_undo_entry sem_undo_of_parent:4208:?:bool stop_told:4209:?:bool continue_untold:4210:?:bool thp_disable_flags:4211:?:uint32",
+      "task_state:1:!:uint32::dict=gen exit_code:2:!:uint32 personality:3:!:uint32 flags:4:!:uint32 blk_sigset:5:!:uint64::hex comm:6:!:bytes::text timers:7:?:task_timers_entry rlimits:8:?:task_rlimits_entry cg_set:9:?:uint32 signals_s:10:?:signal_queue_entry old_seccomp_mode:11:?:seccomp_mode old_seccomp_filter:12:?:uint32 loginuid:13:?:uint32 oom_score_adj:14:?:int32 sigactions:15:*:sa_entry child_subreaper:18:?:bool blk_sigset_extended:20:?:uint64::hex stop_signo:21:?:uint32 membarrier_registration_mask:22:?:uint32::hex full_personality:4201:?:uint32::hex mdwe:4202:?:uint32 exit_signal:4203:?:uint32 coredump_filter:4204:?:uint32::hex leader_exit_code:4205:?:uint32 dead_ids:4206:*:uint32 sem_undo:4207:*:sem_undo_entry sem_undo_of_parent:4208:?:bool stop_told:4209:?:bool continue_untold:4210:?:bool thp_disable_flags:4211:?:uint32 memory_merge:4212:?:bool",
     "sem_undo_entry":
       "id:1:!:uint32 key:2:!:uint32::hex numbers:3:*:uint32 adjustments:4:*:sint32",
     "task_kobj_ids_entry":
@@ -998,6 +998,13 @@ export type task_core_entry = Message<"task_core_entry"> & {
    * @generated from field: optional uint32 thp_disable_flags = 4211;
    */
   thpDisableFlags: number;
+
+  /**
+   * PR_SET_MEMORY_MERGE.
+   *
+   * @generated from field: optional bool memory_merge = 4212;
+   */
+  memoryMerge: boolean;
 };
 
 /**

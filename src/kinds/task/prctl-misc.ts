@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What prctl(2) and membarrier(2) keep for a task: signal at the parent's death, subreaper, dumpable, transparent huge
-// pages, membarrier registrations; for a thread: reading the time stamp counter, hardware memory errors. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
+// pages, merging of equal ones, membarrier registrations; for a thread: reading the time stamp counter, hardware memory errors. Images: core-PID.img, mm-PID.img (dumpable, thp_disabled).
 
 import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
@@ -31,7 +31,7 @@ const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 /** The commands that register: global, private, with core serialisation, with rseq. */
 const MEMBARRIER_REGISTRATIONS = (1 << 2) | (1 << 4) | (1 << 6) | (1 << 8);
 
-function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+function dumpPrctls(_task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
 	const subreaper = ask.out(4);
 	ask.syscall("ask whether it is a subreaper", SYS_prctl, [pr.PR_GET_CHILD_SUBREAPER, subreaper]);
 	const dumpable = ask.syscall("ask whether it is dumpable", SYS_prctl, [pr.PR_GET_DUMPABLE]);
@@ -50,12 +50,10 @@ function dumpPrctls(task: DumpedTask, draft: TaskDraft, ask: Program): Completio
 		draft.mm.thpDisabled = noHugePages !== 0n;
 		if (answers.succeeded(barriers) && answers.result(barriers) !== 0n)
 			tc.membarrierRegistrationMask = Number(answers.result(barriers));
-		const lost = (name: string, value: bigint) => log.warn(`pid ${task.pid}: ${name} (${value}) isn't kept by images`);
 		// The answer is 1, and the flags.
 		if (noHugePages > 1n) tc.thpDisableFlags = Number(noHugePages & ~1n);
 		if (answers.succeeded(mdwe) && answers.result(mdwe) !== 0n) tc.mdwe = Number(answers.result(mdwe));
-		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n)
-			lost("merging of equal pages (PR_SET_MEMORY_MERGE)", answers.result(ksm));
+		if (answers.succeeded(ksm) && answers.result(ksm) !== 0n) tc.memoryMerge = true;
 	};
 }
 
@@ -167,6 +165,11 @@ function planPrctls(image: TaskImage, plan: TaskPlan, context: RestoreContext): 
 	const { state, creds, arm } = plan.programs;
 	planHugePages(image, plan, context.makers.get(image.tid));
 	if (tc.childSubreaper) state.syscall("become a subreaper", SYS_prctl, [pr.PR_SET_CHILD_SUBREAPER, 1]);
+	// Children of the tree are there already: none has it from its maker.
+	if (tc.memoryMerge)
+		state.syscall("let equal pages be merged", SYS_prctl, [pr.PR_SET_MEMORY_MERGE, 1, 0, 0, 0], {
+			remedies: { EINVAL: "this kernel lacks PR_SET_MEMORY_MERGE; restore on Linux 6.4 or later, with CONFIG_KSM" },
+		});
 	planBarriers(image, plan);
 	const dumpable = hasField(image.mm, "dumpable") ? image.mm.dumpable : 1;
 	if (dumpable < 0 || dumpable > 2) throw corruptCore(image, `dumpable in its mm image is ${dumpable}`);
