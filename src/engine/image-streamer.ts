@@ -227,10 +227,18 @@ export class ImageStreamer implements ImageChannel {
 		});
 	}
 
-	/** What a task that reads a pipe can't tell apart from other failures of reading is the streamer's end. */
+	/** A task that reads a pipe can't tell its end apart from other failures of reading. */
 	explain(error: unknown): unknown {
-		const isCut = this.straight?.writer === -1 && error instanceof CriuError && isErrno(error.cause ?? error, "EIO");
-		return isCut ? streamerGone(error) : explain(error);
+		const { straight } = this;
+		const isCut = straight?.writer === -1 && error instanceof CriuError && isErrno(error.cause ?? error, "EIO");
+		if (!isCut) return explain(error);
+		const [state = 0] = pollFds([{ fd: this.socket, events: POLLIN }], 0);
+		if ((state & POLLHUP) !== 0) return streamerGone(error);
+		return new ImageError("IMAGE_TRUNCATED", `image ${straight.name} ends too early, or the streamer does`, {
+			file: straight.name,
+			cause: error,
+			remedy: "see what the image streamer says; if nothing, dump again: the images are incomplete",
+		});
 	}
 
 	close(): void {
