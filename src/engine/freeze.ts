@@ -120,7 +120,7 @@ function describeDead(freezer: TreeFreezer, byPid: ReadonlyMap<number, DumpedTas
 	});
 }
 
-/** What fails because a task was killed meanwhile gets that said. */
+/** What fails because a task was killed, or ended, meanwhile gets that said. */
 export function nameLoss(error: unknown, tasks: readonly { pid: number }[]): unknown {
 	if (error instanceof BlockedError || (error instanceof CriuError && error.code === "TASK_GONE")) return error;
 	let lost = tasks.find(({ pid }) => isDead(pid));
@@ -131,6 +131,12 @@ export function nameLoss(error: unknown, tasks: readonly { pid: number }[]): unk
 		lost = tasks.find(({ pid }) => isDead(pid));
 	}
 	if (lost === undefined) return error;
+	// During a snapshot tasks run, and may have come to their end.
+	if (error instanceof CriuError && error.code === "SNAPSHOT_LOST")
+		return new CriuError("TASK_GONE", `pid ${lost.pid} ended before all of its memory was copied`, {
+			cause: error,
+			...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+		});
 	return new CriuError("TASK_GONE", `pid ${lost.pid} was ended by somebody else while it was being dumped`, {
 		cause: error,
 		remedy: "look who killed it (dmesg, the out-of-memory killer)",
