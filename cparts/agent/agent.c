@@ -52,6 +52,8 @@ _Static_assert(__builtin_offsetof(struct cr_ctl, slots) == 96 && sizeof(struct c
 i64 cr_clone3(u64 args, u64 size, u64 ctl, u64 unused, u64 maker);
 void cr_sigreturn_at(u64 sp) __attribute__((noreturn));
 void cr_thread_leave(struct cr_slot *slot) __attribute__((noreturn));
+void cr_thread_leave32(struct cr_slot *slot) __attribute__((noreturn));
+i64 cr_int80(u32 nr, const u64 *args);
 
 static inline i64 sys6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f)
 {
@@ -248,6 +250,7 @@ static i64 run_op(struct cr_ctl *ctl, struct cr_op *op, const u64 *a)
 	case CR_OP_BORROW: return borrow(ctl, op, a);
 	case CR_OP_GIVE_BACK: return give_back(ctl);
 	case CR_OP_MOVE: return move(a);
+	case CR_OP_SYSCALL32: return cr_int80(op->nr, a);
 	case CR_OP_PLACE: return place(a[0], (const u32 *)a[1], a[2]);
 	default: return -ENOSYS;
 	}
@@ -402,5 +405,7 @@ __attribute__((noreturn, used)) void cr_thread(struct cr_ctl *ctl, struct cr_slo
 		sys6(SYS_futex, (u64)&ctl->done, FUTEX_WAKE, 0x7fffffff, 0, 0, 0);
 	while (!load(&ctl->gone))
 		sys6(SYS_futex, (u64)&ctl->gone, FUTEX_WAIT, 0, 0, 0, 0);
+	if (slot->is_ia32)
+		cr_thread_leave32(slot);
 	cr_thread_leave(slot);
 }

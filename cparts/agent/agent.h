@@ -26,7 +26,7 @@ struct cr_blob_header {
 	u32 loop;       /* exec only: offset of the command loop in the area */
 	u32 stack;      /* exec only: offset of the end of the stack in the area */
 	u32 entry_thread; /* offset of the entry of a led thread: rsp right above the word of its slot that led here */
-	u32 unused;
+	u32 entry_thread32; /* the same for a thread of 32-bit code, which 64 bytes below esp are free for */
 };
 
 /* Operation codes. */
@@ -46,6 +46,7 @@ enum {
 	CR_OP_GIVE_BACK = 12,
 	CR_OP_MOVE = 13,   /* arg0 fd, arg1 number, arg2 O_CLOEXEC or 0: gives a descriptor its number */
 	CR_OP_PLACE = 14,  /* arg0 fd, arg1 u32 pairs (number, O_CLOEXEC or 0), arg2 how many: the same for several numbers */
+	CR_OP_SYSCALL32 = 15, /* a call as 32-bit code makes it: nr is one of its numbers, arguments and addresses have 32 bits */
 };
 
 /* What counts as success of an operation. */
@@ -126,7 +127,7 @@ struct cr_slot {
 	u64 program;  /* offset of the first operation */
 	i64 error;    /* result of the operation that failed */
 	u32 failed;   /* its index, or ~0 */
-	u32 unused;
+	u32 is_ia32;  /* it's of 32-bit code: call is int $0x80 */
 };
 
 /* Offset in an area of a u64: bytes that all of its agents have loaded (CR_OP_LOAD). Behind the first control block. */

@@ -7,10 +7,10 @@ import { BugError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, type ChainRequest, chainSize } from "./chain.x86_64.ts";
-import { placeThreadChains } from "./chain-place.ts";
+import { buildChain, type Chain, type ChainRequest, chainSize } from "./chain.ts";
+import { placeChain, placeThreadChains } from "./chain-place.ts";
 import type { ProgramResult, SteppedProgram } from "./channel.ts";
-import { type InjectedAgent, requestChain } from "./injected.ts";
+import { type InjectedAgent, type InjectionFacts, requestChain } from "./injected.ts";
 import { canBeLed, countLed, type LedQuestion, leadThreads } from "./led-threads.ts";
 import type { Program } from "./program.ts";
 import { putSectionBack } from "./rseq-section.ts";
@@ -134,15 +134,31 @@ function stepThreads(agent: InjectedAgent, questions: readonly LedQuestion[]): P
 	return calls.map((own) => own.results());
 }
 
+function useChain(facts: InjectionFacts, thread: StoppedThread, area: bigint) {
+	const request = { ...requestChain(facts, thread, area).request, isShort: true };
+	return { tid: thread.tid, regs: thread.regs, request, size: chainSize(request) };
+}
+
+/**
+ * Makes sure that threads of 32-bit code can be asked, which takes that they are led into the area: the calls that they could make
+ * by ptrace are other ones. `carrier`: the thread that the agent will be in.
+ *
+ * @throws CriuError NO_STACK
+ */
+export function checkThreadRoom(facts: InjectionFacts, carrier: StoppedThread, others: readonly StoppedThread[]): void {
+	if (others.length === 0) return;
+	const size = chainSize(requestChain(facts, carrier, 0n).request);
+	const start = placeChain(facts, carrier.regs, size);
+	const users = others.map((thread) => useChain(facts, thread, 0n));
+	placeThreadChains(facts, users, carrier.regs, { start, end: start + BigInt(size) }, true);
+}
+
 /** Asks as many of the first threads as have room at a time. Gives their answers. */
 function askBatch(agent: InjectedAgent, questions: readonly ThreadQuestion[]): ProgramResult[] {
 	const { facts, area, chain, thread: carrier } = agent;
-	const users = questions.map(({ thread }) => {
-		const request = { ...requestChain(facts, thread, area).request, isShort: true };
-		return { tid: thread.tid, regs: thread.regs, request, size: chainSize(request) };
-	});
+	const users = questions.map(({ thread }) => useChain(facts, thread, area));
 	const taken = { start: chain.address, end: chain.address + BigInt(chain.bytes.length) };
-	const places = placeThreadChains(facts, users, carrier.regs, taken);
+	const places = placeThreadChains(facts, users, carrier.regs, taken, facts.gadgets.isIa32);
 	const placed: LedQuestion[] = [];
 	for (const [i, place] of places.entries()) {
 		const [question, request] = [questions[i], users[i]?.request];

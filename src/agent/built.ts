@@ -15,6 +15,7 @@ import {
 	CloneArgs,
 } from "../kernel/abi/sched.ts";
 import { SYS_exit, SYS_ftruncate, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import type { UserDesc } from "../kernel/abi/user-regs.x86_64.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { listChildren, listThreads } from "../kernel/procfs/tasks.ts";
 import { agentBlob } from "../sys/embedded.ts";
@@ -24,12 +25,12 @@ import { mapShared } from "../sys/memory.ts";
 import { __WALL, P_PID, sendSignal, WEXITED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { stopTimeout } from "./blocked-stop.ts";
-import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
 import { AgentChannel } from "./channel.ts";
 import { buildAgentElf } from "./elf.x86_64.ts";
 import { createExecutable, createMemfd } from "./executable.ts";
 import { AREA_BLOB, AREA_PROGRAM } from "./layout.ts";
 import { type OpRef, type OutRef, Program, sizeProgram } from "./program.ts";
+import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { type AgentSlot, BuildSite, initSlot, type SiteLayout, slotOf } from "./site.ts";
 import {
 	awaitStandstill,
@@ -94,6 +95,8 @@ export interface FinalState {
 	regs: Registers;
 	xstate: Uint8Array;
 	sigmask: bigint;
+	/** Thread-local segments (set_thread_area). */
+	segments: readonly UserDesc[];
 }
 
 /** A process or thread under construction. All calls come from the thread that made it. */
@@ -378,6 +381,7 @@ export class BuiltProcess {
 		const xstate = new Uint8Array(xstateSize);
 		xstate.set(final.xstate.subarray(0, xstateSize));
 		pt.setRegset(pid, pt.NT_X86_XSTATE, xstate);
+		for (const segment of final.segments) pt.setThreadArea(pid, segment);
 		setRegisters(pid, final.regs);
 		pt.setSigmask(pid, final.sigmask);
 		faultPoint("restore:registers");

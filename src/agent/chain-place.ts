@@ -5,7 +5,7 @@
 import { CriuError } from "../errors.ts";
 import { findVmaAt, type VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
-import { getReg, REG, type Registers } from "./chain.x86_64.ts";
+import { getReg, REG, type Registers } from "./registers.x86_64.ts";
 
 /** Frames of earlier, still running cures may lie in the same place: several slots are used in turn. */
 const SLOTS = 8;
@@ -116,7 +116,7 @@ function isOnOwnStack({ tid, regs }: ChainUser, vma: VmaFacts): boolean {
 
 /**
  * Places for the chains of as many of the first threads as have room at a time, at least one; `taken` is where the agent's
- * own chain lies. All are apart from each other and from everything alive.
+ * own chain lies. All are apart from each other and from everything alive. `onMainStack`: nowhere else.
  *
  * @throws CriuError NO_STACK
  */
@@ -125,6 +125,7 @@ export function placeThreadChains(
 	users: readonly ChainUser[],
 	agentRegs: Registers,
 	taken: Range,
+	onMainStack = false,
 ): bigint[] {
 	const [first] = users;
 	if (first === undefined) return [];
@@ -134,6 +135,7 @@ export function placeThreadChains(
 	const turn = Math.floor(Math.random() * free.length);
 	const places = [...free.slice(turn), ...free.slice(0, turn)].slice(0, users.length);
 	if (places.length > 0) return places;
+	if (onMainStack) throw noRoom(facts.pid);
 	const own = facts.vmas.find(
 		(vma) => vma !== stack && getReg(first.regs, REG.sp) - 1n >= vma.start && getReg(first.regs, REG.sp) <= vma.end,
 	);

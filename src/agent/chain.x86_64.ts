@@ -10,66 +10,21 @@
 //                  └──────────────────────────────┘
 
 import { type Gadgets, returnRegisters, returnWords } from "./gadgets.x86_64.ts";
+import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { frameFeatures } from "./xsave.x86_64.ts";
 
 const FP_XSTATE_MAGIC1 = 0x46505853;
 const FP_XSTATE_MAGIC2 = 0x46505845;
 const FX_SW_OFFSET = 464;
 const UC_FLAGS = 7n; // UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS
-const SS_FLAGS_INVALID = 0x7ff; // refused by the kernel, so the alternate stack stays as it is
+export const SS_FLAGS_INVALID = 0x7ff; // refused by the kernel, so the alternate stack stays as it is
 const UC = 8;
 const SIGCONTEXT = UC + 40;
 const SIGMASK = SIGCONTEXT + 256;
-const FRAME_SIZE = SIGMASK + 8;
-const ALL_SIGNALS = (1n << 64n) - 1n;
+/** Of a frame of 64-bit code. */
+export const FRAME_SIZE = SIGMASK + 8;
+export const ALL_SIGNALS = (1n << 64n) - 1n;
 const SYS_munmap = 11n;
-
-/** `struct user_regs_struct` as NT_PRSTATUS holds it: index of each 64-bit register. */
-export const REG = {
-	r15: 0,
-	r14: 1,
-	r13: 2,
-	r12: 3,
-	bp: 4,
-	bx: 5,
-	r11: 6,
-	r10: 7,
-	r9: 8,
-	r8: 9,
-	ax: 10,
-	cx: 11,
-	dx: 12,
-	si: 13,
-	di: 14,
-	orig_ax: 15,
-	ip: 16,
-	cs: 17,
-	flags: 18,
-	sp: 19,
-	ss: 20,
-	fs_base: 21,
-	gs_base: 22,
-	ds: 23,
-	es: 24,
-	fs: 25,
-	gs: 26,
-} as const;
-
-export const REGS_SIZE = 27 * 8;
-
-/** General registers of a thread, a copy of what PTRACE_GETREGSET gave. */
-export type Registers = BigUint64Array;
-
-export function getReg(regs: Registers, index: number): bigint {
-	return regs[index] ?? 0n;
-}
-
-/** A copy with some registers changed. */
-export function withRegs(regs: Registers, changes: Partial<Record<keyof typeof REG, bigint>>): Registers {
-	const copy = regs.slice();
-	for (const [name, value] of Object.entries(changes)) copy[REG[name as keyof typeof REG]] = value;
-	return copy;
-}
 
 /** Order of registers in `struct sigcontext_64`. */
 const CONTEXT_ORDER = [
@@ -105,15 +60,19 @@ export interface Chain {
 	lastSp: bigint;
 	/** rsp at which rt_sigreturn itself runs the last frame. */
 	lastSigreturnSp: bigint;
-	/** Where the last frame keeps rax and rip. */
+	/** Where the last frame keeps rax and rip, as words of 64 bits. */
 	frameRax: bigint;
 	frameRip: bigint;
+	/** What is written there for the thread to go on right where it was stopped. */
+	stoppedRip: bigint;
 }
 
 export interface ChainRequest {
 	gadgets: Gadgets;
 	/** Registers to come back to, with an interrupted system call already rewound. */
 	resume: Registers;
+	/** Where it was stopped, the call not rewound. */
+	stoppedIp: bigint;
 	sigmask: bigint;
 	xstate: Uint8Array;
 	area: bigint;
@@ -142,8 +101,8 @@ function layoutChain(request: ChainRequest): { first: number; last: number; fx: 
 	return { first, last, fx, fxSize, size: align(fx + fxSize + 4, 64) };
 }
 
-/** Bytes that a chain takes, a multiple of 64. */
-export function chainSize(request: ChainRequest): number {
+/** Bytes that a chain of 64-bit code takes, a multiple of 64. */
+export function chainSize64(request: ChainRequest): number {
 	return layoutChain(request).size;
 }
 
@@ -157,6 +116,11 @@ function writeFrame(
 ): void {
 	const words = returnWords(gadgets);
 	for (const [i, word] of words.entries()) view.setBigUint64(at + 8 * (i + 1 - words.length), word, true);
+	writeContext(view, at, regs, sigmask, fpstate);
+}
+
+/** The content of a frame, as rt_sigreturn of 64-bit code takes it, whatever code it leads to. */
+export function writeContext(view: DataView, at: number, regs: Registers, sigmask: bigint, fpstate: bigint): void {
 	view.setBigUint64(at + UC, UC_FLAGS, true);
 	view.setInt32(at + UC + 24, SS_FLAGS_INVALID, true);
 	for (const [i, name] of CONTEXT_ORDER.entries())
@@ -167,21 +131,21 @@ function writeFrame(
 	view.setBigUint64(at + SIGMASK, sigmask, true);
 }
 
-/** The XSAVE image as a signal frame wants it: with the software bytes and the closing magic. */
-function writeXstate(bytes: Uint8Array, at: number, xstate: Uint8Array): void {
+/** The XSAVE image as a signal frame wants it: with the software bytes and the closing magic. `before`: bytes of it that lie below. */
+export function writeXstate(bytes: Uint8Array, at: number, xstate: Uint8Array, before = 0): void {
 	const { features, size } = frameFeatures(xstate);
 	bytes.set(xstate.subarray(0, size), at);
 	const view = new DataView(bytes.buffer);
 	bytes.fill(0, at + FX_SW_OFFSET, at + 512);
 	view.setUint32(at + FX_SW_OFFSET, FP_XSTATE_MAGIC1, true);
-	view.setUint32(at + FX_SW_OFFSET + 4, size + 4, true);
+	view.setUint32(at + FX_SW_OFFSET + 4, before + size + 4, true);
 	view.setBigUint64(at + FX_SW_OFFSET + 8, features, true);
 	view.setUint32(at + FX_SW_OFFSET + 16, size, true);
 	view.setUint32(at + size, FP_XSTATE_MAGIC2, true);
 }
 
-/** Builds the chain to lie at `address` (64-byte aligned). Pure. */
-export function buildChain(request: ChainRequest, address: bigint): Chain {
+/** Builds the chain of a thread of 64-bit code to lie at `address` (64-byte aligned). Pure. */
+export function buildChain64(request: ChainRequest, address: bigint): Chain {
 	const { gadgets } = request;
 	const { first, last, fx, size } = layoutChain(request);
 	const bytes = new Uint8Array(size);
@@ -217,5 +181,6 @@ export function buildChain(request: ChainRequest, address: bigint): Chain {
 		lastSigreturnSp,
 		frameRax: contextOf("ax"),
 		frameRip: contextOf("ip"),
+		stoppedRip: request.stoppedIp,
 	};
 }

@@ -7,7 +7,17 @@ import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
 import type { Mapping } from "../sys/memory.ts";
 import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { ARG_AREA, ARG_CONST, CHECK_EQUAL, CHECK_NO_ERROR_OR, CHECK_NONE, CrCtl, CrOp, OP_SYSCALL } from "./layout.ts";
+import {
+	ARG_AREA,
+	ARG_CONST,
+	CHECK_EQUAL,
+	CHECK_NO_ERROR_OR,
+	CHECK_NONE,
+	CrCtl,
+	CrOp,
+	OP_SYSCALL,
+	OP_SYSCALL32,
+} from "./layout.ts";
 import {
 	describeOp,
 	encodeProgram,
@@ -33,7 +43,8 @@ export interface ProgramResult {
 
 /** @throws CriuError AGENT_OP, always */
 export function throwFailedOp(op: Op, error: bigint): never {
-	const name = op.nr === 0 && op.code !== OP_SYSCALL ? describeOp(op) : syscallName(op.nr);
+	const isOther = (op.nr === 0 && op.code !== OP_SYSCALL) || op.code === OP_SYSCALL32;
+	const name = isOther ? describeOp(op) : syscallName(op.nr);
 	if (error < 0n && error > -4096n) {
 		const cause = new KernelError(name, Number(-error));
 		const remedy = op.remedies?.[cause.code] ?? op.remedies?.[""];

@@ -31,6 +31,8 @@ export interface WayOut {
 
 /** Where the needed instructions are. */
 export interface Gadgets {
+	/** They are 32-bit code: `int $0x80` in place of `syscall`, words of 32 bits. */
+	readonly isIa32: boolean;
 	/** `syscall`, and a way from there to a `ret`. */
 	syscallRet: bigint;
 	/** Words of the stack that this way takes. */
@@ -55,6 +57,9 @@ export function returnWords({ syscallRet, callWords, wayOut }: Gadgets): bigint[
 	if (at === undefined) return fill(callWords);
 	return [...fill(callWords), at, ...fill(words), ...(ends === "ret" ? [syscallRet] : [])];
 }
+
+/** Bytes of such a word. */
+export const wordSize = ({ isIa32 }: Gadgets): number => (isIa32 ? 4 : 8);
 
 /** Registers that a call has to be made with besides its own. */
 export function returnRegisters({
@@ -159,7 +164,8 @@ function findOddWayOut(pid: number, vmas: readonly VmaFacts[], call: CallPlace):
 	return undefined;
 }
 
-function* readCode(pid: number, vmas: readonly VmaFacts[]): Generator<{ bytes: Buffer; at: bigint }> {
+/** Code of a task, piece by piece, where it's most likely first. */
+export function* readCode(pid: number, vmas: readonly VmaFacts[]): Generator<{ bytes: Buffer; at: bigint }> {
 	for (const vma of orderCandidates(vmas)) {
 		for (let at = vma.start; at < vma.end; at += BigInt(CHUNK - OVERLAP)) {
 			const length = Number(vma.end - at < BigInt(CHUNK) ? vma.end - at : BigInt(CHUNK));
@@ -174,8 +180,8 @@ function* readCode(pid: number, vmas: readonly VmaFacts[]): Generator<{ bytes: B
 	}
 }
 
-/** Finds the instructions in the executable mappings of a task; undefined when it has no way to leave a signal frame. */
-export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | undefined {
+/** Finds the instructions in the executable mappings of a task of 64-bit code; undefined when it has no way to leave a signal frame. */
+export function findGadgets64(pid: number, vmas: readonly VmaFacts[]): Gadgets | undefined {
 	const found: Findings = {};
 	for (const { bytes, at } of readCode(pid, vmas)) {
 		lookAt(bytes, at, found);
@@ -188,5 +194,5 @@ export function findGadgets(pid: number, vmas: readonly VmaFacts[]): Gadgets | u
 	const way = (call.runsOn ? undefined : (found.wayOut ?? pop)) ?? findOddWayOut(pid, vmas, call);
 	if (way === undefined) return undefined;
 	const proof = [call, way].map(({ at, length }) => ({ at, bytes: readMemory(pid, at, length) }));
-	return { syscallRet: call.at, callWords: call.words, wayOut: way.way, proof };
+	return { isIa32: false, syscallRet: call.at, callWords: call.words, wayOut: way.way, proof };
 }

@@ -21,10 +21,18 @@ import { closeFd, openAt } from "../sys/file.ts";
 import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, chainSize, getReg, REG } from "./chain.x86_64.ts";
+import { buildChain, type Chain, chainSize } from "./chain.ts";
 import { placeChain } from "./chain-place.ts";
 import { AgentChannel } from "./channel.ts";
-import { AREA_LENGTH, findHole, InjectedAgent, type InjectionFacts, removeAreas, requestChain } from "./injected.ts";
+import {
+	AREA_LENGTH,
+	findHole,
+	InjectedAgent,
+	type InjectionFacts,
+	LIMIT_32,
+	removeAreas,
+	requestChain,
+} from "./injected.ts";
 import {
 	AGENT_STACK,
 	AREA_BLOB,
@@ -35,6 +43,7 @@ import {
 	CTL_SPIN,
 	readBlobHeader,
 } from "./layout.ts";
+import { getReg, REG } from "./registers.x86_64.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { enterAgent, TargetCall } from "./target-call.ts";
@@ -81,7 +90,7 @@ class Infection {
 
 	constructor(private readonly target: Target) {
 		const { facts, thread } = target;
-		this.area = findHole(facts.vmas, AREA_LENGTH);
+		this.area = findHole(facts.vmas, AREA_LENGTH, facts.gadgets.isIa32 ? LIMIT_32 : undefined);
 		const { request, restartBlock } = requestChain(facts, thread, this.area);
 		this.restartBlock = restartBlock;
 		warnOfWindow(facts, thread);
@@ -151,7 +160,7 @@ class Infection {
 			chain_sp: chain.sigreturnSp,
 			frame_rax: chain.frameRax,
 			frame_rip: chain.frameRip,
-			orig_rip: getReg(thread.regs, REG.ip),
+			orig_rip: chain.stoppedRip,
 			orig_mask: thread.sigmask,
 		});
 		holdLock(page);

@@ -9,11 +9,12 @@ import type { VmaFacts } from "../kernel/procfs/maps.ts";
 import type { Mapping } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import type { Chain, ChainRequest } from "./chain.x86_64.ts";
+import type { Chain, ChainRequest } from "./chain.ts";
 import type { StackFacts } from "./chain-place.ts";
 import type { AgentChannel } from "./channel.ts";
-import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.x86_64.ts";
+import { findGadgets, type Gadgets, holdsGadgets } from "./gadgets.ts";
 import { nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
+import { getReg, REG } from "./registers.x86_64.ts";
 import { dropLock } from "./robust-list.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { TargetCall } from "./target-call.ts";
@@ -30,13 +31,21 @@ export interface InjectionFacts extends StackFacts {
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
-/** The middle of the largest gap of an address space: the kernel never picks that itself. */
-export function findHole(vmas: ReadonlyArray<{ start: bigint; end: bigint }>, length: number): bigint {
+/** Where addresses end that 32-bit code can name; the kernel uses none of the last pages. */
+export const LIMIT_32 = 0xffff0000n;
+const TASK_SIZE = 0x7ffffffff000n;
+
+/** The middle of the largest gap of an address space, below `limit`: the kernel never picks that itself. */
+export function findHole(
+	vmas: ReadonlyArray<{ start: bigint; end: bigint }>,
+	length: number,
+	limit = TASK_SIZE,
+): bigint {
 	let best = { start: 0n, size: 0n };
 	let at = 0x10000n;
-	for (const vma of [...vmas, { start: 0x7ffffffff000n, end: 0x7ffffffff000n }]) {
-		if (vma.start > at && vma.start - at > best.size && vma.start <= 0x7ffffffff000n)
-			best = { start: at, size: vma.start - at };
+	for (const vma of [...vmas, { start: limit, end: limit }]) {
+		const start = vma.start < limit ? vma.start : limit;
+		if (start > at && start - at > best.size) best = { start: at, size: start - at };
 		if (vma.end > at) at = vma.end;
 	}
 	if (best.size < BigInt(length) * 4n)
@@ -55,9 +64,11 @@ export function collectInjectionFacts(
 	pid: number,
 	vmas: readonly VmaFacts[],
 	startStack: bigint,
+	isIa32 = false,
 	hint?: Gadgets,
 ): InjectionFacts {
-	const gadgets = hint !== undefined && holdsGadgets(pid, vmas, hint) ? hint : findGadgets(pid, vmas);
+	const holds = hint !== undefined && hint.isIa32 === isIa32 && holdsGadgets(pid, vmas, hint);
+	const gadgets = holds ? hint : findGadgets(pid, vmas, isIa32);
 	if (gadgets === undefined)
 		throw new CriuError("NO_GADGETS", `pid ${pid} has no code that can leave a signal frame`, {
 			remedy: "link the program with a C library, give it a signal handler, or don't let it unmap its vdso",
@@ -161,7 +172,9 @@ export function requestChain(
 	const { regs: resume, restartBlock } = resumeContext(nameRestartedCall(thread.regs, readCode));
 	const { gadgets } = facts;
 	const keepArea = rules?.kills(SYS_munmap, [area, BigInt(AREA_LENGTH)], gadgets.syscallRet + 2n) === true;
-	return { request: { gadgets, resume, sigmask, xstate, area, areaLength: AREA_LENGTH, keepArea }, restartBlock };
+	const stoppedIp = getReg(thread.regs, REG.ip);
+	const request = { gadgets, resume, stoppedIp, sigmask, xstate, area, areaLength: AREA_LENGTH, keepArea };
+	return { request, restartBlock };
 }
 
 /** An agent's memory in a target that stands still. */

@@ -18,7 +18,8 @@ import {
 	SYS_semop,
 	SYS_semtimedop,
 } from "../kernel/abi/syscalls.x86_64.ts";
-import { getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { isNeverRestarted32, isRepeatable32, nameRestartedCall32, SYS32_restart_syscall } from "./interrupted.ia32.ts";
+import { getReg, isIa32, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 
 const EINTR = 4n;
 const ERESTARTSYS = 512n;
@@ -39,20 +40,28 @@ const NEVER_RESTARTED = new Set<number>([
 	SYS_io_getevents,
 ]);
 
-const asSigned = (value: bigint) => BigInt.asIntN(64, value);
+/** A register as a number with sign; of 32-bit code the upper half doesn't count. */
+const asSigned = (regs: Registers, index: number) => BigInt.asIntN(isIa32(regs) ? 32 : 64, getReg(regs, index));
 
 /** True while registers are those of a stop within a system call. */
 export function inSyscall(regs: Registers): boolean {
-	return asSigned(getReg(regs, REG.orig_ax)) >= 0n;
+	return asSigned(regs, REG.orig_ax) >= 0n;
 }
 
 /** -errno in rax as a positive number; 0 when rax is no error. */
 function errorIn(regs: Registers): bigint {
-	const ax = asSigned(getReg(regs, REG.ax));
+	const ax = asSigned(regs, REG.ax);
 	return ax < 0n && ax > -4096n ? -ax : 0n;
 }
 
-/** The same registers, set to execute the system call once more. `syscall` is two bytes long. */
+/** The call that an earlier stop makes of one with a restart block. */
+const isRestarting = (regs: Registers) =>
+	getReg(regs, REG.orig_ax) === BigInt(isIa32(regs) ? SYS32_restart_syscall : SYS_restart_syscall);
+
+const isNeverRestarted = (regs: Registers) =>
+	isIa32(regs) ? isNeverRestarted32(regs) : NEVER_RESTARTED.has(Number(getReg(regs, REG.orig_ax)));
+
+/** The same registers, set to execute the system call once more. `syscall` is two bytes long, and so is `int $0x80`. */
 export function reissueCall(regs: Registers): Registers {
 	return withRegs(regs, {
 		ip: getReg(regs, REG.ip) - 2n,
@@ -67,7 +76,7 @@ export function reissueCall(regs: Registers): Registers {
  */
 export function mendInterruption(regs: Registers): Registers | undefined {
 	if (!inSyscall(regs) || errorIn(regs) !== EINTR) return undefined;
-	return NEVER_RESTARTED.has(Number(getReg(regs, REG.orig_ax))) ? reissueCall(regs) : undefined;
+	return isNeverRestarted(regs) ? reissueCall(regs) : undefined;
 }
 
 /** How a context outside the kernel (signal frame, image) has to be written so that the interrupted call goes on. */
@@ -86,8 +95,7 @@ export function resumeContext(regs: Registers): Resumption {
 	if (error === ERESTARTSYS || error === ERESTARTNOINTR || error === ERESTARTNOHAND)
 		return { regs: reissueCall(regs), restartBlock: false };
 	if (error !== ERESTART_RESTARTBLOCK) return { regs, restartBlock: false };
-	if (getReg(regs, REG.orig_ax) === BigInt(SYS_restart_syscall))
-		return { regs: withRegs(regs, { ax: (1n << 64n) - EINTR }), restartBlock: true };
+	if (isRestarting(regs)) return { regs: withRegs(regs, { ax: (1n << 64n) - EINTR }), restartBlock: true };
 	return { regs: reissueCall(regs), restartBlock: true };
 }
 
@@ -109,7 +117,8 @@ const MOV_EAX = 0xb8;
  * instruction right before the call still has the number of the one that is being restarted. `read` gives code of the task.
  */
 export function nameRestartedCall(regs: Registers, read: (address: bigint, length: number) => Uint8Array): Registers {
-	if (!inSyscall(regs) || getReg(regs, REG.orig_ax) !== BigInt(SYS_restart_syscall)) return regs;
+	if (!inSyscall(regs) || !isRestarting(regs)) return regs;
+	if (isIa32(regs)) return nameRestartedCall32(regs, read);
 	let code: Uint8Array;
 	try {
 		code = read(getReg(regs, REG.ip) - CALL_LENGTH, Number(CALL_LENGTH));
@@ -125,6 +134,7 @@ export function nameRestartedCall(regs: Registers, read: (address: bigint, lengt
  * infinite, or the kernel has written the rest over the request.
  */
 function isRepeatable(regs: Registers): boolean {
+	if (isIa32(regs)) return isRepeatable32(regs);
 	const arg = (index: number) => getReg(regs, index);
 	switch (Number(getReg(regs, REG.orig_ax))) {
 		case SYS_poll:

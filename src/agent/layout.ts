@@ -19,6 +19,7 @@ export const OP_BORROW = 11;
 export const OP_GIVE_BACK = 12;
 export const OP_MOVE = 13;
 export const OP_PLACE = 14;
+export const OP_SYSCALL32 = 15;
 
 export const CHECK_NONE = 0;
 export const CHECK_NO_ERROR = 1;
@@ -87,6 +88,7 @@ export const CrSlot = defineStruct("cr_slot", 72, {
 	program: ["u64", 48],
 	error: ["i64", 56],
 	failed: ["u32", 64],
+	is_ia32: ["u32", 68],
 });
 
 /** `struct cr_blob_header`. */
@@ -102,6 +104,7 @@ export const CrBlobHeader = defineStruct("cr_blob_header", 56, {
 	loop: ["u32", 40],
 	stack: ["u32", 44],
 	entry_thread: ["u32", 48],
+	entry_thread32: ["u32", 52],
 });
 
 export const AGENT_MAGIC = 0x41475243;
@@ -120,9 +123,10 @@ export const AREA_PROGRAM = 2 * PAGE_SIZE;
 export const AGENT_STACK = 8 * PAGE_SIZE;
 
 /** Reads and checks the header of the agent's code. */
-export function readBlobHeader(blob: Uint8Array): { entryLoop: number; entryExec: number; entryThread: number } {
+export function readBlobHeader(blob: Uint8Array) {
 	const header = CrBlobHeader.read(new DataView(blob.buffer, blob.byteOffset, blob.byteLength));
 	if (header.magic !== AGENT_MAGIC || header.version !== AGENT_VERSION || blob.length > PAGE_SIZE)
 		throw new TypeError("the agent built into this program doesn't belong to it");
-	return { entryLoop: header.entry_loop, entryExec: header.entry_exec, entryThread: header.entry_thread };
+	const { entry_loop, entry_exec, entry_thread, entry_thread32 } = header;
+	return { entryLoop: entry_loop, entryExec: entry_exec, entryThread: entry_thread, entryThread32: entry_thread32 };
 }

@@ -10,14 +10,15 @@ import { findVmaAt } from "../kernel/procfs/maps.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { futexWait, readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
-import { buildChain, type Chain, type ChainRequest, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { buildChain, type Chain, type ChainRequest } from "./chain.ts";
 import { type ProgramResult, type ProgramRoom, readResults, throwFailedOp } from "./channel.ts";
-import { returnRegisters, returnWords } from "./gadgets.x86_64.ts";
+import { returnRegisters, returnWords, wordSize } from "./gadgets.x86_64.ts";
 import type { InjectedAgent } from "./injected.ts";
 import { AREA_BLOB, CrCtl, CrSlot, readBlobHeader, SLOT_FREE, SLOT_INSIDE, SLOT_LED, SLOT_LEFT } from "./layout.ts";
 import { encodeProgram, type Program, sizeProgram } from "./program.ts";
+import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { putSectionBack } from "./rseq-section.ts";
-import { FLAGS_TO_CLEAR, NO_SYSCALL } from "./target-call.ts";
+import { callRegisters, FLAGS_TO_CLEAR, NO_SYSCALL } from "./target-call.ts";
 import {
 	backOff,
 	interruptAll,
@@ -105,19 +106,11 @@ class LedThread {
 		this.savedStack = readMemory(this.tid, place, this.chain.bytes.length);
 		writeMemory(this.tid, place, this.chain.bytes);
 		const { callWords, syscallRet } = gadgets;
-		this.retAt = this.chain.lastSp + 8n * BigInt(callWords);
+		this.retAt = this.chain.lastSp + BigInt(wordSize(gadgets) * callWords);
 		this.home = returnWords(gadgets)[callWords] ?? 0n;
 		const state = room.address + BigInt(slotAt + CrSlot.offsets.state);
-		this.leaving = this.changed({
-			ip: syscallRet,
-			ax: BigInt(SYS_futex),
-			di: state,
-			si: FUTEX_WAKE_OP,
-			dx: 1n,
-			r10: 0n,
-			r8: state,
-			r9: SET_LEFT,
-		});
+		const wake = [state, FUTEX_WAKE_OP, 1n, 0n, state, SET_LEFT];
+		this.leaving = this.changed({ ...callRegisters(gadgets, SYS_futex, wake), ip: syscallRet });
 		const { nrOps } = encodeProgram(program, programAt, room.area.bytes.subarray(programAt));
 		CrSlot.write(room.area.view, slotAt, {
 			state: SLOT_FREE,
@@ -129,6 +122,7 @@ class LedThread {
 			stack: room.address + BigInt(stackEnd),
 			program: BigInt(programAt),
 			failed: 0xffffffff,
+			is_ia32: gadgets.isIa32 ? 1 : 0,
 		});
 		faultPoint("thread:chain");
 	}
@@ -288,7 +282,8 @@ function awaitDone({ area, ctl }: ProgramRoom, led: readonly LedThread[]): void 
 export function leadThreads(agent: InjectedAgent, questions: readonly LedQuestion[]): ProgramResult[] {
 	const { room } = agent.programs;
 	const { view } = room.area;
-	const entry = room.address + BigInt(AREA_BLOB + readBlobHeader(agentBlob()).entryThread);
+	const { entryThread, entryThread32 } = readBlobHeader(agentBlob());
+	const entry = room.address + BigInt(AREA_BLOB + (agent.facts.gadgets.isIa32 ? entryThread32 : entryThread));
 	const led: LedThread[] = [];
 	let inOrder: LedThread[] = [];
 	let failure: { error: unknown } | undefined;

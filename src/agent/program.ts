@@ -26,6 +26,7 @@ import {
 	OP_REAP,
 	OP_STORE,
 	OP_SYSCALL,
+	OP_SYSCALL32,
 	OP_WAIT,
 	OP_WAKE,
 } from "./layout.ts";
@@ -127,6 +128,11 @@ export class Program {
 	/** Any system call. */
 	syscall(what: What, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
 		return this.push(OP_SYSCALL, nr, args, what, options);
+	}
+
+	/** A call as 32-bit code makes it, by its number there; all of the agent's memory has to lie below 4 GiB. */
+	syscall32(what: What, nr: number, args: readonly Arg[], options?: OpOptions): OpRef {
+		return this.push(OP_SYSCALL32, nr, args, what, options);
 	}
 
 	/** pread64 or pwrite64 repeated until the whole length has been moved. */
@@ -376,10 +382,12 @@ const CODE_NAMES = [
 	"give back",
 	"move",
 	"place",
+	"",
 ];
 
 /** One operation as text, for --dry-run and logs. */
 export function describeOp(op: Op): string {
+	if (op.code === OP_SYSCALL32) return `int80 ${op.nr}(${op.args.map(describeArg).join(", ")}): ${whatOf(op)}`;
 	const name = op.nr === 0 && op.code !== OP_SYSCALL ? (CODE_NAMES[op.code] ?? "?") : syscallName(op.nr);
 	return `${name}(${op.args.map(describeArg).join(", ")}): ${whatOf(op)}`;
 }

@@ -4,6 +4,7 @@
 
 import { KernelError } from "../errors.ts";
 import {
+	AUDIT_ARCH_I386,
 	AUDIT_ARCH_X86_64,
 	SECCOMP_MODE_DISABLED,
 	SECCOMP_MODE_STRICT,
@@ -17,6 +18,8 @@ import { judgeCall } from "../kernel/classic-bpf.ts";
 import { readSeccompFilter } from "../sys/ptrace.ts";
 
 const STRICT_CALLS: readonly number[] = [SYS_read, SYS_write, SYS_exit, SYS_rt_sigreturn];
+/** exit, read, write, sigreturn. */
+const STRICT_CALLS_32: readonly number[] = [1, 3, 4, 119];
 
 /** What becomes of a call: it's carried out, it only fails, or the thread doesn't survive it (or waits for a supervisor). */
 export type Verdict = "runs" | "fails" | "kills";
@@ -28,18 +31,23 @@ export class SeccompRules {
 	private constructor(
 		private readonly tid: number,
 		private readonly mode: number,
+		private readonly is32: boolean,
 	) {}
 
-	/** The rules of a stopped tracee in that mode (as /proc tells it); undefined where seccomp is off. */
-	static of(tid: number, mode: number): SeccompRules | undefined {
-		return mode === SECCOMP_MODE_DISABLED ? undefined : new SeccompRules(tid, mode);
+	/**
+	 * The rules of a stopped tracee in that mode (as /proc tells it); undefined where seccomp is off. `is32`: for calls of 32-bit code,
+	 * by its numbers.
+	 */
+	static of(tid: number, mode: number, is32 = false): SeccompRules | undefined {
+		return mode === SECCOMP_MODE_DISABLED ? undefined : new SeccompRules(tid, mode, is32);
 	}
 
 	/** The fate of a call by the instruction before `ip`. */
 	judge(nr: number, args: readonly bigint[] = [], ip = 0n): Verdict {
-		if (this.mode === SECCOMP_MODE_STRICT) return STRICT_CALLS.includes(nr) ? "runs" : "kills";
+		if (this.mode === SECCOMP_MODE_STRICT)
+			return (this.is32 ? STRICT_CALLS_32 : STRICT_CALLS).includes(nr) ? "runs" : "kills";
 		this.filters ??= readAll(this.tid);
-		switch (judgeCall(this.filters, { nr, arch: AUDIT_ARCH_X86_64, ip, args })) {
+		switch (judgeCall(this.filters, { nr, arch: this.is32 ? AUDIT_ARCH_I386 : AUDIT_ARCH_X86_64, ip, args })) {
 			case SECCOMP_RET_ALLOW:
 			case SECCOMP_RET_LOG:
 				return "runs";

@@ -3,8 +3,11 @@
 // led on to its cure chain.
 
 import { SYS_rt_sigreturn } from "../kernel/abi/syscalls.x86_64.ts";
-import { type Chain, getReg, REG, type Registers, withRegs } from "./chain.x86_64.ts";
+import { USER_CS, USER_DS } from "../kernel/abi/user-regs.x86_64.ts";
+import type { Chain } from "./chain.ts";
 import { type Gadgets, returnRegisters } from "./gadgets.x86_64.ts";
+import { call32 } from "./ia32-calls.ts";
+import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { getRegisters, resumeToSyscall, type StoppedThread, setRegisters } from "./tracee.ts";
 
 export const NO_SYSCALL = (1n << 64n) - 1n;
@@ -18,9 +21,20 @@ export interface CallRequest {
 	readonly sp: bigint;
 }
 
+/** Registers for a call on a target's own instruction, whose number is that of 64-bit code. */
+export function callRegisters(
+	gadgets: Gadgets,
+	nr: number,
+	args: readonly bigint[],
+): Partial<Record<keyof typeof REG, bigint>> {
+	if (gadgets.isIa32) return call32(nr, args);
+	const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = args;
+	return { ...returnRegisters(gadgets), ax: BigInt(nr), di, si, dx, r10, r8, r9 };
+}
+
 /** A call under way: arm, enter, finish; or, when others lead the thread from stop to stop, arm, atEntry, result. */
 export class TargetCall {
-	/** Registers that the call is made with, but for its number. */
+	/** Registers that the call is made with. */
 	private readonly change: Partial<Record<keyof typeof REG, bigint>>;
 	/** It would kill the target without us, and is another one until its entry. */
 	readonly escapes: boolean;
@@ -31,8 +45,7 @@ export class TargetCall {
 		private readonly chain: Chain,
 		private readonly request: CallRequest,
 	) {
-		const [di = 0n, si = 0n, dx = 0n, r10 = 0n, r8 = 0n, r9 = 0n] = request.args;
-		this.change = { ...returnRegisters(gadgets), di, si, dx, r10, r8, r9, sp: request.sp };
+		this.change = { ...callRegisters(gadgets, request.nr, request.args), sp: request.sp };
 		const { rules } = thread;
 		const ip = gadgets.syscallRet + SYSCALL_LENGTH;
 		this.escapes = rules?.kills(request.nr, request.args, ip) === true && !rules.kills(SYS_rt_sigreturn, [], ip);
@@ -43,9 +56,9 @@ export class TargetCall {
 	 * to where it was; then it becomes the other one on entry, an instant before it's let through.
 	 */
 	arm(): void {
-		const { thread, gadgets, chain, request } = this;
+		const { thread, gadgets, chain } = this;
 		const { tid, regs } = thread;
-		const way = this.escapes ? { ax: BigInt(SYS_rt_sigreturn), sp: chain.lastSigreturnSp } : { ax: BigInt(request.nr) };
+		const way = this.escapes ? { ax: BigInt(SYS_rt_sigreturn), sp: chain.lastSigreturnSp } : {};
 		const flags = getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR;
 		const change = { ...this.change, ip: gadgets.syscallRet, orig_ax: NO_SYSCALL, flags };
 		setRegisters(tid, withRegs(regs, { ...change, ...way }));
@@ -59,8 +72,10 @@ export class TargetCall {
 	/** At the entry: makes it the call that is wanted. */
 	atEntry(): void {
 		const { tid } = this.thread;
-		if (this.escapes)
-			setRegisters(tid, withRegs(getRegisters(tid), { ...this.change, orig_ax: BigInt(this.request.nr) }));
+		if (!this.escapes) return;
+		const regs = getRegisters(tid);
+		const change = { ...this.change, ax: getReg(regs, REG.ax), orig_ax: BigInt(this.request.nr) };
+		setRegisters(tid, withRegs(regs, change));
 	}
 
 	/** At the call's end: its result. */
@@ -76,7 +91,8 @@ export class TargetCall {
 	}
 }
 
-/** The registers of a thread, set to go on at an address of our own code. */
+/** The registers of a thread, set to go on at an address of our own code, which is 64-bit code in any task. */
 export function enterAgent(regs: Registers, ip: bigint, sp: bigint, di: bigint): Registers {
-	return withRegs(regs, { ip, sp, di, orig_ax: NO_SYSCALL, flags: getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR });
+	const flags = getReg(regs, REG.flags) & ~FLAGS_TO_CLEAR;
+	return withRegs(regs, { ip, sp, di, orig_ax: NO_SYSCALL, flags, cs: BigInt(USER_CS), ss: BigInt(USER_DS) });
 }

@@ -10,8 +10,9 @@ import { STEP_GONE, stepTogether, syscall } from "../sys/host.ts";
 import { __WALL, P_PID, readMemory, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, waitId } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { stopTimeout } from "./blocked-stop.ts";
-import { getReg, REG, REGS_SIZE, type Registers, withRegs } from "./chain.x86_64.ts";
+import { SYS32_restart_syscall } from "./interrupted.ia32.ts";
 import { mendInterruption, nameRestartedCall, resumeContext } from "./interrupted.x86_64.ts";
+import { getReg, isIa32, REG, REGS_SIZE, type Registers, withRegs } from "./registers.x86_64.ts";
 import { type CriticalSection, findThreadSection } from "./rseq-section.ts";
 import { SeccompRules } from "./seccomp-rules.ts";
 
@@ -250,17 +251,13 @@ export function skipCall(tid: number, deadline: number): void {
 	resumeToSyscall(tid, deadline);
 }
 
+/** General registers of a stopped thread: always in the form of 64-bit code, where a register set has that of the thread's code. */
 export function getRegisters(tid: number): Registers {
-	const bytes = pt.getRegset(tid, pt.NT_PRSTATUS);
-	if (bytes.length !== REGS_SIZE)
-		throw new CriuError("COMPAT_TASK", `task ${tid} is a 32-bit program`, {
-			remedy: "32-bit tasks can't be dumped by this version; run a 64-bit build of the program",
-		});
-	return new BigUint64Array(bytes.buffer);
+	return pt.getGeneralRegisters(tid, REGS_SIZE);
 }
 
 export function setRegisters(tid: number, regs: Registers): void {
-	pt.setRegset(tid, pt.NT_PRSTATUS, new Uint8Array(regs.buffer, regs.byteOffset, regs.byteLength));
+	pt.setGeneralRegisters(tid, regs);
 }
 
 export function getXstate(tid: number): Uint8Array {
@@ -274,7 +271,7 @@ export function getXstate(tid: number): Uint8Array {
  */
 export function readStoppedThread(tid: number, groupStop: number, handlerPending: boolean, seccomp = 0): StoppedThread {
 	let regs = getRegisters(tid);
-	const rules = SeccompRules.of(tid, seccomp);
+	const rules = SeccompRules.of(tid, seccomp, isIa32(regs));
 	const section = findThreadSection(tid, getReg(regs, REG.ip));
 	const mended = abortSection(regs, section) ?? (handlerPending ? undefined : mendCall(tid, regs, rules));
 	if (mended !== undefined) {
@@ -299,7 +296,7 @@ function mendRestart(tid: number, regs: Registers, rules: SeccompRules | undefin
 	if (rules === undefined) return undefined;
 	const named = nameRestartedCall(regs, (address, length) => readMemory(tid, address, length));
 	const { regs: again, restartBlock } = resumeContext(named);
-	return restartBlock && rules.kills(SYS_restart_syscall) ? again : undefined;
+	return restartBlock && rules.kills(isIa32(regs) ? SYS32_restart_syscall : SYS_restart_syscall) ? again : undefined;
 }
 
 /** One PTRACE_DETACH. Gives false when the thread runs, dies, is dead or isn't our tracee: the kernel says ESRCH to all. */

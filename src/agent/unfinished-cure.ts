@@ -5,10 +5,10 @@
 import { PROT_EXEC, PROT_READ } from "../kernel/abi/mman.ts";
 import { findVmaAt, type VmaFacts } from "../kernel/procfs/maps.ts";
 import { readMemory } from "../sys/process.ts";
-import { getReg, REG } from "./chain.x86_64.ts";
-import { returnWords } from "./gadgets.x86_64.ts";
+import { returnWords, wordSize } from "./gadgets.x86_64.ts";
 import type { InjectionFacts } from "./injected.ts";
 import { AGENT_MAGIC, AREA_BLOB } from "./layout.ts";
+import { getReg, REG } from "./registers.x86_64.ts";
 import type { StoppedThread } from "./tracee.ts";
 
 /** More than the code from a system call to its `ret` has. */
@@ -30,18 +30,20 @@ function isInAgent(pid: number, vmas: readonly VmaFacts[], ip: bigint): boolean 
 /** True when what lies on the stack is what we put behind a call of ours. */
 function hasOurWords({ pid, vmas, gadgets }: InjectionFacts, sp: bigint): boolean {
 	const words = returnWords(gadgets);
-	const length = words.length * 8;
+	const length = words.length * wordSize(gadgets);
 	const stack = findVmaAt(vmas, sp);
 	if (stack === undefined || sp + BigInt(length) > stack.end || (stack.prot & PROT_READ) === 0) return false;
-	const found = new BigUint64Array(readMemory(pid, sp, length).buffer);
+	const { buffer } = readMemory(pid, sp, length);
+	const found = gadgets.isIa32 ? [...new Uint32Array(buffer)].map(BigInt) : new BigUint64Array(buffer);
 	return words.every((word, i) => found[i] === word);
 }
 
 /** True when what lies on the stack leads into the area of an agent. */
 function isLed({ pid, vmas, gadgets }: InjectionFacts, sp: bigint): boolean {
-	const at = sp + 8n * BigInt(gadgets.callWords);
+	const at = sp + BigInt(wordSize(gadgets) * gadgets.callWords);
 	const stack = findVmaAt(vmas, at);
 	if (stack === undefined || at + 8n > stack.end || (stack.prot & PROT_READ) === 0) return false;
+	// In 32-bit code what lies behind the word is nothing that counts, and 0.
 	const [word] = new BigUint64Array(readMemory(pid, at, 8).buffer);
 	return isInAgent(pid, vmas, word ?? 0n);
 }

@@ -34,10 +34,10 @@ const TASK_STOPPED = 3;
 const SIGCHLD = 17;
 
 function checkFinal(final: TaskPlan["final"]): FinalState {
-	const { regs, xstate, sigmask } = final;
+	const { regs, xstate, sigmask, segments = [] } = final;
 	if (regs === undefined || xstate === undefined || sigmask === undefined)
 		throw new BugError("a plan without last registers");
-	return { regs, xstate, sigmask };
+	return { regs, xstate, sigmask, segments };
 }
 
 /** Programs as one; a single one stays as it is. */

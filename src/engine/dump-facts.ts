@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What dump and pre-dump look up alike: how the agent gets into tasks, what was done with pages.
 
-import { findGadgets, type Gadgets, holdsGadgets } from "../agent/gadgets.x86_64.ts";
+import { checkThreadRoom } from "../agent/ask-threads.ts";
+import { findGadgets, type Gadgets, holdsGadgets, looksLikeIa32 } from "../agent/gadgets.ts";
 import { collectInjectionFacts, type InjectionFacts } from "../agent/injected.ts";
+import { isIa32 } from "../agent/registers.x86_64.ts";
 import { CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { readExecutableMaps } from "../kernel/procfs/maps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
@@ -35,8 +37,11 @@ export function collectFacts(
 		const { pid, vmas, stat } = task;
 		try {
 			refuseDispatched(task);
-			const fitting = hints.find((gadgets) => holdsGadgets(pid, vmas, gadgets));
-			const collected = collectInjectionFacts(pid, vmas, stat.startStack, fitting);
+			const is32 = isIa32(task.thread.regs);
+			const fitting = hints.find((gadgets) => gadgets.isIa32 === is32 && holdsGadgets(pid, vmas, gadgets));
+			const collected = collectInjectionFacts(pid, vmas, stat.startStack, is32, fitting);
+			const others = task.threads.filter(({ tid }) => tid !== pid).map(({ stopped }) => stopped);
+			if (is32) checkThreadRoom(collected, task.thread, others);
 			if (fitting === undefined) hints.push(collected.gadgets);
 			facts.push(collected);
 		} catch (error) {
@@ -50,7 +55,8 @@ export function collectFacts(
 /** Where code lies that injection needs, looked up before the stop. It runs meanwhile: what isn't there any more tells nothing. */
 export function guessGadgets(pid: number): Gadgets | undefined {
 	try {
-		return findGadgets(pid, readExecutableMaps(pid));
+		const vmas = readExecutableMaps(pid);
+		return findGadgets(pid, vmas, looksLikeIa32(vmas));
 	} catch (error) {
 		if (error instanceof KernelError) return undefined;
 		throw error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The first half of a dump: the tree is stopped, looked at, and let go once more where what stands in the way passes by itself.
 
-import type { Gadgets } from "../agent/gadgets.x86_64.ts";
+import type { Gadgets } from "../agent/gadgets.ts";
 import type { InjectionFacts } from "../agent/injected.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";

@@ -2,9 +2,9 @@
 // What a kind of resource is: one module with its dump half and its restore half, registered in registry.ts. The engine
 // walks the registry and knows no resource; a kind knows nothing of the engine.
 
-import type { Registers } from "../agent/chain.x86_64.ts";
 import type { ProgramResult } from "../agent/channel.ts";
 import type { LoadRef, OpRef, Program } from "../agent/program.ts";
+import type { Registers } from "../agent/registers.x86_64.ts";
 import type { StoppedThread } from "../agent/tracee.ts";
 import type { CriuError } from "../errors.ts";
 import type { core_entry, task_kobj_ids_entry } from "../images/gen/core_pb.ts";
@@ -14,6 +14,7 @@ import type { fown_entry } from "../images/gen/fown_pb.ts";
 import type { pstree_entry } from "../images/gen/inventory_pb.ts";
 import type { mm_entry } from "../images/gen/mm_pb.ts";
 import type { ImageDir } from "../images/index.ts";
+import type { UserDesc } from "../kernel/abi/user-regs.x86_64.ts";
 import type { Fdinfo } from "../kernel/procfs/fdinfo.ts";
 import type { SmapsFacts } from "../kernel/procfs/maps.ts";
 import type { ProcStat } from "../kernel/procfs/stat.ts";
@@ -208,7 +209,7 @@ export interface ThreadPlan {
 	/** What is done once the whole tree has been let go. */
 	readonly afterDetach: OutsideStep[];
 	/** Last registers, set by ptrace: leave fields undefined until the owning kind sets them. */
-	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint };
+	final: { regs?: Registers; xstate?: Uint8Array; sigmask?: bigint; segments?: readonly UserDesc[] };
 }
 
 /** The plan of one task, and of its leader. Pure data but for `outside`. */

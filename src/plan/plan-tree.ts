@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // From images to a plan: which operations the agents run at each stage, which descriptors they get, where they live.
 
-import { findHole } from "../agent/injected.ts";
+import { findHole, LIMIT_32 } from "../agent/injected.ts";
 import { PAGE_SIZE } from "../agent/layout.ts";
 import { type OpRef, Program, sizeProgram } from "../agent/program.ts";
 import { layOutSite, type SiteLayout, shrinkSite } from "../agent/site.ts";
@@ -33,6 +33,7 @@ import { readRuns } from "../kinds/mm/mm-pages.ts";
 import { planTimeNamespace, timeImageId } from "../kinds/ns/time.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { planDeath } from "../kinds/task/dead.ts";
+import { isCompatTask } from "../kinds/task/registers.ia32.ts";
 import type { Options } from "../options.ts";
 import type { DeadImage, DumpImages } from "./model.ts";
 import { planTreeShape, type TreeStep } from "./tree-shape.ts";
@@ -202,11 +203,11 @@ function withRoom(tree: PlannedTree, needed: number): PlannedTree {
 	return { ...tree, layout: shrinkSite(tree.layout, Math.max(needed, LEAST_ROOM)) };
 }
 
-/** A place that is free in the address spaces of all tasks. */
-function findCommonHole(images: DumpImages, length: number): bigint {
+/** A place that is free in the address spaces of all tasks, below `limit`. */
+function findCommonHole(images: DumpImages, length: number, limit?: bigint): bigint {
 	const vmas = images.tasks.flatMap(({ mm }) => mm.vmas.filter((vma) => vma.end > vma.start));
 	vmas.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
-	return findHole(vmas, length);
+	return findHole(vmas, length, limit);
 }
 
 function newPrograms(): Record<Stage, Program> {
@@ -277,16 +278,20 @@ function takeTurns(tasks: readonly PlannedTask[]): void {
 type SharedParts = Pick<TaskPlan, "area" | "scratch" | "lasting" | "temporaryPaths" | "undo" | "orphanMasters">;
 
 /** A plan with room for programs of that size, whether all of them fit or not. */
-function planWithin(room: number, context: Restore, images: DumpImages): PlannedTree {
+function planWithin(programs: number, context: Restore, images: DumpImages): PlannedTree {
 	const { steps } = context;
 	const helpers = steps.flatMap((step) => (step.do === "fork" && step.helper ? [step.pid] : []));
 	const agents = images.tasks.reduce((sum, { threads }) => sum + threads.length, 0);
-	const layout = layOutSite(room, agents + images.dead.length + helpers.length);
-	const start = findCommonHole(images, layout.areaLength + PAGE_SIZE * 32);
+	const layout = layOutSite(programs, agents + images.dead.length + helpers.length);
+	const room = layout.areaLength + PAGE_SIZE * 32;
+	const hole = findCommonHole(images, room);
+	// Calls of 32-bit code take addresses that it can name; other temporary mappings needn't lie there, and have no room.
+	const is32 = images.tasks.some(isCompatTask);
+	const start = is32 ? findCommonHole(images, room, LIMIT_32) : hole;
 	const end = start + BigInt(layout.areaLength);
 	const restored = images.tasks.flatMap(({ fds }) => fds.map(({ fd }) => fd));
 	const table = new FdNumberTable([...restored, ...listWatchedNumbers(images.files.values())]);
-	const lasting = (end + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n);
+	const lasting = ((is32 ? hole : end) + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n);
 	const shared: SharedParts = {
 		area: { start, end },
 		lasting,

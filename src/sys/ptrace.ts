@@ -4,9 +4,12 @@
 import { KernelError } from "../errors.ts";
 import { PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, PtraceSudConfig } from "../kernel/abi/ptrace.ts";
 import { SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
+import { UserDesc } from "../kernel/abi/user-regs.x86_64.ts";
 import { addressOf, syscall } from "./host.ts";
 
 export const PTRACE_CONT = 7;
+const PTRACE_GETREGS = 12;
+const PTRACE_SETREGS = 13;
 export const PTRACE_DETACH = 17;
 export const PTRACE_SYSCALL = 24;
 export const PTRACE_SETOPTIONS = 0x4200;
@@ -28,11 +31,12 @@ export const PTRACE_O_EXITKILL = 0x100000;
 export const PTRACE_O_SUSPEND_SECCOMP = 0x200000;
 export const PTRACE_EVENT_STOP = 128;
 
-export const NT_PRSTATUS = 1;
 export const NT_X86_XSTATE = 0x202;
 
 const NAMES = new Map([
 	[PTRACE_CONT, "PTRACE_CONT"],
+	[PTRACE_GETREGS, "PTRACE_GETREGS"],
+	[PTRACE_SETREGS, "PTRACE_SETREGS"],
 	[PTRACE_DETACH, "PTRACE_DETACH"],
 	[PTRACE_SYSCALL, "PTRACE_SYSCALL"],
 	[PTRACE_GETREGSET, "PTRACE_GETREGSET"],
@@ -77,6 +81,19 @@ export function setRegset(tid: number, type: number, bytes: Uint8Array): void {
 	ptrace(PTRACE_SETREGSET, tid, type, addressOf(iov));
 }
 
+const generalRoom = new BigUint64Array(64);
+
+/** `struct user_regs_struct` of a stopped tracee, `size` bytes, whatever code it runs. Source: arch/x86/kernel/ptrace.c. */
+export function getGeneralRegisters(tid: number, size: number): BigUint64Array {
+	ptrace(PTRACE_GETREGS, tid, 0, addressOf(generalRoom));
+	return generalRoom.slice(0, size / 8);
+}
+
+/** Sets them; atomic against our own death once the buffer is resident. */
+export function setGeneralRegisters(tid: number, regs: BigUint64Array): void {
+	ptrace(PTRACE_SETREGS, tid, 0, addressOf(regs));
+}
+
 /** The blocked mask of a stopped tracee; inside sigsuspend and the like the one that will be put back. */
 export function getSigmask(tid: number): bigint {
 	ptrace(PTRACE_GETSIGMASK, tid, 8, addressOf(maskWord));
@@ -97,6 +114,22 @@ export function isBeforeCall(tid: number): boolean {
 		syscall(SYS_ptrace, PTRACE_GET_SYSCALL_INFO, tid, syscallInfo.length, addressOf(syscallInfo)) > 0 &&
 		syscallInfo[0] === SYSCALL_INFO_ENTRY
 	);
+}
+
+const PTRACE_GET_THREAD_AREA = 25;
+const PTRACE_SET_THREAD_AREA = 26;
+const userDesc = new Uint8Array(UserDesc.size);
+
+/** What a slot of a stopped tracee's table of segments holds; undefined where the kernel runs no 32-bit code. Source: arch/x86/kernel/tls.c. */
+export function getThreadArea(tid: number, slot: number): UserDesc | undefined {
+	const ret = syscall(SYS_ptrace, PTRACE_GET_THREAD_AREA, tid, slot, addressOf(userDesc));
+	return ret < 0 ? undefined : UserDesc.read(new DataView(userDesc.buffer));
+}
+
+/** Sets a slot. @throws KernelError EIO where the kernel runs no 32-bit code, EINVAL */
+export function setThreadArea(tid: number, area: UserDesc): void {
+	const bytes = UserDesc.encode(area);
+	ptrace(PTRACE_SET_THREAD_AREA, tid, area.entry_number, addressOf(bytes));
 }
 
 const PEEK_BATCH = 64;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 import { describe, expect, test } from "bun:test";
-import { REG, REGS_SIZE } from "../../src/agent/chain.x86_64.ts";
 import { placeChain, placeThreadChains, type StackFacts } from "../../src/agent/chain-place.ts";
+import { REG, REGS_SIZE } from "../../src/agent/registers.x86_64.ts";
 import type { VmaFacts } from "../../src/kernel/procfs/maps.ts";
 
 const STACK = { start: 0x7ffd00000000n, end: 0x7ffd00021000n };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A 32-bit program without C library: memory, all registers and a thread-local segment made by set_thread_area are kept.
 // @needs ia32
-// @skip-ours 32-bit tasks are refused by this version
 // @cflags -m32 -nostdlib -static -fno-stack-protector -fno-builtin -fno-pic -no-pie -ffreestanding -O1
 // @trigger file
 // @may-differ s?maps/ffffffffff600000-ffffffffff601000/.* the vsyscall page shows in memory that a 64-bit program began

@@ -15,7 +15,7 @@ cr_blob:
 	.long 0			/* loop */
 	.long 0			/* stack */
 	.long cr_thread_entry - cr_blob
-	.long 0
+	.long cr_thread_entry32 - cr_blob
 
 	.text
 /* rdi = control block, rsp = end of the stack. */
@@ -82,7 +82,7 @@ cr_sigreturn_at:
  * leads home again (struct cr_slot). Offsets of cr_ctl and cr_slot: agent.c has them proved. */
 cr_thread_entry:
 	leaq	-8(%rsp), %rax
-	leaq	cr_blob-4096(%rip), %rdi
+3:	leaq	cr_blob-4096(%rip), %rdi
 	movq	96(%rdi), %rsi		/* ctl.slots */
 	addq	%rdi, %rsi
 1:	cmpq	%rax, 8(%rsi)		/* slot.ret_at */
@@ -96,6 +96,19 @@ cr_thread_entry:
 	xorl	%ebp, %ebp
 	call	cr_thread
 	ud2
+
+/* The same for a thread of 32-bit code: it goes on as 64-bit code. The word at -4(%esp) has to stay. */
+	.code32
+cr_thread_entry32:
+	leal	-4(%esp), %eax
+	leal	-64(%esp), %esp
+	pushl	$0x33
+	call	1f
+1:	addl	$2f - 1b, (%esp)
+	lret
+	.code64
+2:	movl	%eax, %eax
+	jmp	3b
 
 /* void cr_thread_leave(slot): futex(&slot->state, FUTEX_WAKE_OP, 1, 0, &slot->state, FUTEX_OP_SET CR_SLOT_LEFT) by an
  * instruction outside of the area, from where the word on the stack leads home; 15 is what that may take from registers. */
@@ -116,5 +129,38 @@ cr_thread_leave:
 	movl	$15, %r14d
 	movl	$15, %r15d
 	jmp	*%rcx
+
+/* The same for a thread of 32-bit code, to which it goes back first. */
+	.globl cr_thread_leave32
+cr_thread_leave32:
+	pushq	$0x2b
+	pushq	32(%rdi)		/* slot.leave_sp */
+	pushfq
+	pushq	$0x23
+	pushq	24(%rdi)		/* slot.call */
+	movl	$240, %eax
+	movl	%edi, %ebx
+	movl	$5, %ecx
+	movl	$1, %edx
+	xorl	%esi, %esi
+	movl	$0x3000, %ebp
+	iretq
+
+/* i64 cr_int80(nr, args) */
+	.globl cr_int80
+cr_int80:
+	pushq	%rbx
+	pushq	%rbp
+	movl	%edi, %eax
+	movl	(%rsi), %ebx
+	movl	8(%rsi), %ecx
+	movl	16(%rsi), %edx
+	movl	32(%rsi), %edi
+	movl	40(%rsi), %ebp
+	movl	24(%rsi), %esi
+	int	$0x80
+	popq	%rbp
+	popq	%rbx
+	ret
 
 	.section .note.GNU-stack, "", @progbits

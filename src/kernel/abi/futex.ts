@@ -64,3 +64,6 @@ export const RobustListHead = defineStruct("robust_list_head", 24, {
 	list_op_pending: ["u64", 16],
 });
 export type RobustListHead = StructValue<typeof RobustListHead>;
+
+/** Size of the head that 32-bit code registers. Source: linux/compat.h, struct compat_robust_list_head. */
+export const ROBUST_LIST_HEAD_32 = 12;

@@ -13,6 +13,15 @@ export const KernelSigaction = defineStruct("sigaction", 32, {
 });
 export type KernelSigaction = StructValue<typeof KernelSigaction>;
 
+/** The same of 32-bit code. Source: linux/compat.h. */
+export const CompatSigaction = defineStruct("compat_sigaction", 20, {
+	sa_handler: ["u32", 0],
+	sa_flags: ["u32", 4],
+	sa_restorer: ["u32", 8],
+	sa_mask: ["u64", 12],
+});
+export type CompatSigaction = StructValue<typeof CompatSigaction>;
+
 /** Argument of sigaltstack(2). */
 export const StackT = defineStruct("stack_t", 24, {
 	ss_sp: ["u64", 0],

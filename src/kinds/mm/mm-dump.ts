@@ -2,8 +2,8 @@
 // Address space of a task, dump half: bounds, auxv, exe, VMAs with what backs them, and the pages.
 // Images: mm-PID.img, pagemap-PID.img, pages-N.img. Source: proc_pid_stat(5), proc_pid_auxv(5), proc_pid_map_files(5).
 
-import { getReg, REG } from "../../agent/chain.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
+import { getReg, REG } from "../../agent/registers.x86_64.ts";
 import { type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
 import type { mm_entry, vma_entry } from "../../images/gen/mm_pb.ts";
 import { O_PATH, O_RDONLY, O_RDWR } from "../../kernel/abi/fcntl.ts";

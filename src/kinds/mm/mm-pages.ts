@@ -10,8 +10,9 @@ import { type PageChain, readChain } from "../../pages/chain.ts";
 import { earlier, type PageRun } from "../../pages/pagemap.ts";
 import { readAt } from "../../sys/file.ts";
 import type { RestoreContext, TaskImage } from "../kind.ts";
+import { isCompatTask } from "../task/registers.ia32.ts";
 import type { PageFiles } from "./page-files.ts";
-import { chooseVdso, findImageVdso, readHostVdso, type Vdso, type VdsoChoice } from "./vdso.x86_64.ts";
+import { chooseVdso, findImageVdso, readHostVdso, readHostVdso32, type Vdso, type VdsoChoice } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
 /** Mappings that are the kernel's own. */
@@ -160,7 +161,8 @@ export function compareVdso(
 	if (layout.vdsoLength > VDSO_MAX) throw corruptMemory(file, `a vdso of ${layout.vdsoLength} bytes`);
 	const bytes = readImagePages(pages, runs, layout.vdsoStart, layout.vdsoLength);
 	if (bytes === undefined) throw corruptMemory(file, "the pages of the vdso are missing");
-	const host = context.once("host:vdso", readHostVdso);
+	const is32 = isCompatTask(task);
+	const host = is32 ? context.once("host:vdso32", readHostVdso32) : context.once("host:vdso", readHostVdso);
 	const choice = chooseVdso(task, { layout, bytes }, host);
 	return host === undefined ? undefined : { image: { layout, bytes }, host, choice };
 }

@@ -353,7 +353,7 @@ export function planMemoryMap(image: TaskImage, plan: TaskPlan, context: Restore
 	if (attached.length > 0 || context.tasks.length > 1) planSysvMemory(image, attached, program, plan, context);
 	for (const { vma } of mapped) planAdvice(program, vma, vma.madv & EARLY_ADVICE);
 	if (vdso?.choice === "proxy") planVdsoProxy(program, image, mappings, vdso.image, vdso.host, plan);
-	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, vdso.image.layout);
+	else if (vdso !== undefined && !inherited.vdso) planVdsoInPlace(program, image, vdso.image.layout);
 	if (forced) {
 		const way = openOwnMemory(program, plan);
 		planPageReads(pagemapFile, program, toRead, mappings, pages, inherited.kept, way);

@@ -3,7 +3,7 @@
 // a page, [uprobes], on which it runs what they stand for. With --allow-uprobes the page is left out of the images: the
 // kernel makes a new one. Source: Documentation/trace/uprobetracer.rst, kernel/events/uprobes.c.
 
-import { getReg, REG } from "../../agent/chain.x86_64.ts";
+import { getReg, REG } from "../../agent/registers.x86_64.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { findVmaAt } from "../../kernel/procfs/maps.ts";
 import { readMemory } from "../../sys/process.ts";

@@ -8,8 +8,8 @@ import type { AddressRange } from "./inherit.ts";
 import type { VdsoSymbols } from "./vdso-symbols.ts";
 
 const PAGE = 4096n;
-/** `jmp rel32` */
-const JUMP_LENGTH = 5;
+/** `jmp rel32`, in 32-bit code as well. */
+export const JUMP_LENGTH = 5;
 const JUMP_OPCODE = 0xe9;
 /** How far a jump reaches, less some room. */
 const REACH = (1n << 31n) - (1n << 20n);
@@ -73,17 +73,18 @@ export function writeJumps(
 
 /**
  * The free place next to an address, from which and to which a jump reaches; undefined when there's none. `taken`: sorted;
- * a range may say that it grows at an end. Pure.
+ * a range may say that it grows at an end. Nothing lies above `limit`. Pure.
  */
 export function findPlaceNear(
 	address: bigint,
 	length: bigint,
 	taken: ReadonlyArray<AddressRange & { readonly grows?: "up" | "down" }>,
+	limit = TASK_SIZE,
 ): bigint | undefined {
 	let best: bigint | undefined;
 	const distance = (place: bigint) => (place > address ? place + length - address : address - place);
 	let before: (AddressRange & { readonly grows?: "up" | "down" }) | undefined;
-	for (const range of [...taken, { start: TASK_SIZE, end: TASK_SIZE }]) {
+	for (const range of [...taken.filter(({ start }) => start < limit), { start: limit, end: limit }]) {
 		const from = (before?.end ?? MIN_ADDRESS) + (before?.grows === "up" ? GROWTH : MARGIN);
 		const to = range.start - ("grows" in range && range.grows === "down" ? GROWTH : MARGIN) - length;
 		if (from <= to) {

@@ -2,17 +2,20 @@
 // vdso and vvar: pages that the kernel maps into every process. A restored process gets this kernel's: at the address that the
 // dumped one had, when both are alike, otherwise near it (vdso-proxy). Source: vdso(7), arch_prctl(ARCH_MAP_VDSO_64).
 
+import { askIa32Process } from "../../agent/ia32-process.ts";
+import { LIMIT_32 } from "../../agent/injected.ts";
 import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
-import { ARCH_MAP_VDSO_64 } from "../../kernel/abi/arch-prctl.x86_64.ts";
+import { ARCH_MAP_VDSO_32, ARCH_MAP_VDSO_64 } from "../../kernel/abi/arch-prctl.x86_64.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { SYS_arch_prctl, SYS_mmap, SYS_mprotect } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readMaps } from "../../kernel/procfs/maps.ts";
 import { log } from "../../log.ts";
 import { readMemory } from "../../sys/process.ts";
 import type { TaskImage, TaskPlan } from "../kind.ts";
-import { findPlaceNear, pairFunctions, writeJumps } from "./vdso-proxy.x86_64.ts";
+import { isCompatTask } from "../task/registers.ia32.ts";
+import { findPlaceNear, JUMP_LENGTH, pairFunctions, writeJumps } from "./vdso-proxy.x86_64.ts";
 import { readVdsoSymbols } from "./vdso-symbols.ts";
 import { VMA_AREA_HEAP, VMA_AREA_VDSO, VMA_AREA_VVAR } from "./vma.ts";
 
@@ -33,16 +36,28 @@ export interface Vdso {
 /** What a task gets: this kernel's vdso in its place, or somewhere else with the old one leading there. */
 export type VdsoChoice = "in-place" | "proxy";
 
+/** No kernel's __kernel_vsyscall is longer. */
+const VSYSCALL_LENGTH = 32;
+
 /** More than any temporary mapping takes. */
 const SCRATCH_ROOM = 1n << 36n;
 
 const nameDecoder = new TextDecoder("latin1");
 
-/** This host's layout and vdso bytes, as our own process has them. */
+/** Layout and vdso that this kernel gives to programs of 64-bit code: as our own process has them. */
 export function readHostVdso(): Vdso | undefined {
+	return readVdsoOf("self");
+}
+
+/** The same for programs of 32-bit code; undefined where the kernel runs none. */
+export function readHostVdso32(): Vdso | undefined {
+	return askIa32Process(readVdsoOf);
+}
+
+function readVdsoOf(pid: number | "self"): Vdso | undefined {
 	let vvar: { start: bigint; end: bigint } | undefined;
 	let vdso: { start: bigint; end: bigint } | undefined;
-	for (const vma of readMaps("self")) {
+	for (const vma of readMaps(pid)) {
 		const name = nameDecoder.decode(vma.name);
 		if (name.startsWith("[vvar")) vvar = { start: vvar?.start ?? vma.start, end: vma.end };
 		else if (name === "[vdso]") vdso = { start: vma.start, end: vma.end };
@@ -55,7 +70,7 @@ export function readHostVdso(): Vdso | undefined {
 			vdsoStart: vdso.start,
 			vdsoLength: vdso.end - vdso.start,
 		},
-		bytes: readMemory(process.pid, vdso.start, Number(vdso.end - vdso.start)),
+		bytes: readMemory(pid === "self" ? process.pid : pid, vdso.start, Number(vdso.end - vdso.start)),
 	};
 }
 
@@ -93,6 +108,13 @@ function hasSameFunctions(image: Vdso, host: Vdso): boolean {
 	return [...a].every(([name, offset]) => b.get(name) === offset);
 }
 
+/** `int $0x80` in the function by which 32-bit programs make their calls: what comes behind it is the same in all kernels. */
+function isAtCall32({ bytes }: Vdso, offset: number): boolean {
+	const start = readVdsoSymbols(bytes)?.get("__kernel_vsyscall");
+	if (start === undefined || offset - start < JUMP_LENGTH || offset - start > VSYSCALL_LENGTH) return false;
+	return [offset - 2, offset].some((at) => bytes[at] === 0xcd && bytes[at + 1] === 0x80);
+}
+
 /**
  * How a task of an image gets a vdso here.
  *
@@ -105,14 +127,16 @@ export function chooseVdso(task: TaskImage, image: Vdso, host: Vdso | undefined)
 	const { vdsoStart, vdsoLength } = image.layout;
 	for (const { tid, core } of [task, ...task.threads]) {
 		const ip = core.threadInfo?.gpregs?.ip ?? 0n;
-		if (ip >= vdsoStart && ip < vdsoStart + vdsoLength)
+		const isInside = ip >= vdsoStart && ip < vdsoStart + vdsoLength;
+		if (isInside && !isAtCall32(image, Number(ip - vdsoStart)))
 			throw foreign(`thread ${tid} was just in a function of its vdso, which this one hasn't: dump once more`);
 	}
 	return sameLayout && hasSameFunctions(image, host) ? "in-place" : "proxy";
 }
 
-function mapHostVdso(program: Program, at: bigint): void {
-	program.syscall(`map the vdso at 0x${at.toString(16)}`, SYS_arch_prctl, [ARCH_MAP_VDSO_64, at], {
+function mapHostVdso(program: Program, task: TaskImage, at: bigint): void {
+	const which = isCompatTask(task) ? ARCH_MAP_VDSO_32 : ARCH_MAP_VDSO_64;
+	program.syscall(`map the vdso at 0x${at.toString(16)}`, SYS_arch_prctl, [which, at], {
 		remedies: {
 			EINVAL: "the kernel needs CONFIG_CHECKPOINT_RESTORE",
 			EEXIST: "this is a bug in criu: please report it with the log file",
@@ -121,8 +145,8 @@ function mapHostVdso(program: Program, at: bigint): void {
 }
 
 /** Adds the call that maps this kernel's vdso where the dumped one was. */
-export function planVdsoInPlace(program: Program, image: VdsoLayout): void {
-	mapHostVdso(program, image.vvarStart);
+export function planVdsoInPlace(program: Program, task: TaskImage, image: VdsoLayout): void {
+	mapHostVdso(program, task, image.vvarStart);
 }
 
 /**
@@ -143,14 +167,15 @@ export function planVdsoProxy(
 	if (old === undefined || own === undefined) throw foreign("its vdso is no library");
 	const { jumps, kept, problem } = pairFunctions(old, own, image.bytes.length);
 	if (problem !== undefined) throw foreign(`its vdso can't be led to this one: ${problem}`);
-	const place = findPlaceNear(layout.vdsoStart, hostLength(host.layout), listTaken(mappings, plan));
+	const limit = isCompatTask(task) ? LIMIT_32 : undefined;
+	const place = findPlaceNear(layout.vdsoStart, hostLength(host.layout), listTaken(mappings, plan), limit);
 	if (place === undefined) throw foreign("the program has no room near its vdso for this one's");
 	const ownStart = place + (host.layout.vdsoStart - host.layout.vvarStart);
 	log.info(
 		`task ${task.tid}: its vdso is another kernel's: ${jumps.size} functions lead to this one's at 0x${ownStart.toString(16)}` +
 			`${kept.length > 0 ? `, ${kept.join(", ")} stay as they are` : ""}`,
 	);
-	mapHostVdso(program, place);
+	mapHostVdso(program, task, place);
 	const bytes = writeJumps(image.bytes, jumps, layout.vdsoStart, ownStart);
 	const map = (what: string, start: bigint, length: bigint, prot: number) =>
 		program.syscall(
@@ -180,7 +205,6 @@ function listTaken(mappings: readonly vma_entry[], plan: TaskPlan) {
 		if ((flags & mman.MAP_GROWSDOWN) !== 0) return { ...range, grows: "down" as const };
 		return (status & VMA_AREA_HEAP) !== 0 ? { ...range, grows: "up" as const } : range;
 	});
-	// Temporary mappings lie behind the agent's area.
-	const all = [...taken, { start: plan.area.start, end: plan.scratch + SCRATCH_ROOM }];
+	const all = [...taken, plan.area, { start: plan.lasting, end: plan.scratch + SCRATCH_ROOM }];
 	return all.sort((a, b) => (a.start < b.start ? -1 : a.start > b.start ? 1 : 0));
 }

@@ -2,18 +2,17 @@
 // Registers, vector state and signal mask of a thread. Calls that the freeze interrupted are written so that they go on
 // where that is exact, otherwise they end with EINTR. Images: core-PID.img, thread_info_x86; tc.blk_sigset.
 
-import { getReg, REG, REGS_SIZE, type Registers } from "../../agent/chain.x86_64.ts";
 import { type ImageResumption, nameRestartedCall, resumeFromImage } from "../../agent/interrupted.x86_64.ts";
 import type { Program } from "../../agent/program.ts";
+import { getReg, isIa32, REG, REGS_SIZE, type Registers, withRegs } from "../../agent/registers.x86_64.ts";
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import {
 	type thread_info_x86,
 	thread_info_x86Schema,
-	user_desc_tSchema,
 	user_x86_regs_entrySchema,
 	user_x86_regs_mode,
 } from "../../images/gen/core_pb.ts";
-import { create, hasField } from "../../images/index.ts";
+import { create } from "../../images/index.ts";
 import { KernelSigaction } from "../../kernel/abi/sigaction.x86_64.ts";
 import { SA_RESTART, SIGKILL, SIGSTOP, signalBit } from "../../kernel/abi/signal.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
@@ -33,11 +32,10 @@ import type {
 	ThreadPlan,
 } from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
+import { checkIa32, decodeRegs32, encodeRegs32, findCodeBlockers, isCompat, isCompatTask } from "./registers.ia32.ts";
+import { dumpTls, planTls } from "./tls-segments.ts";
 import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
 
-/** GDT slots for thread-local storage. Source: arch/x86/include/asm/segment.h. */
-const FIRST_TLS_SLOT = 12;
-const TLS_SLOTS = 3;
 /** CF PF AF ZF SF TF DF OF NT RF AC ID: what user space may change. */
 const USER_FLAGS = 0x254dd5n;
 /** IF and the bit that is always one. */
@@ -66,18 +64,12 @@ const PLAIN = [
 ] as const;
 
 function findRegisterBlockers(task: DumpedTask): CriuError[] {
-	return task.threads.flatMap(findThreadBlockers);
+	return [...findCodeBlockers(task), ...task.threads.flatMap(findThreadBlockers)];
 }
 
 function findThreadBlockers({ tid, stopped }: DumpedThread): CriuError[] {
 	const found: CriuError[] = [];
-	const { regs, xstate } = stopped;
-	if (getReg(regs, REG.cs) !== BigInt(USER_CS))
-		found.push(
-			new UnsupportedError("COMPAT_TASK", `task ${tid} runs 32-bit code`, {
-				remedy: "run a 64-bit build of the program",
-			}),
-		);
+	const { xstate } = stopped;
 	const unkept = findUnkeptComponents(xstate);
 	if (unkept !== 0n)
 		found.push(
@@ -102,6 +94,7 @@ function findWaitingHandler({ status, stopped }: DumpedThread): number {
 }
 
 function encodeRegs(regs: Registers): thread_info_x86["gpregs"] {
+	if (isIa32(regs)) return encodeRegs32(regs);
 	const values = Object.fromEntries(PLAIN.map((name) => [name, getReg(regs, REG[name])]));
 	return create(user_x86_regs_entrySchema, {
 		...values,
@@ -119,26 +112,11 @@ function encodeRegs(regs: Registers): thread_info_x86["gpregs"] {
 	});
 }
 
-function encodeTls(): thread_info_x86["tls"] {
-	return Array.from({ length: TLS_SLOTS }, (_, i) =>
-		create(user_desc_tSchema, {
-			entryNumber: FIRST_TLS_SLOT + i,
-			baseAddr: 0,
-			limit: 0,
-			seg32bit: false,
-			contentsH: false,
-			contentsL: false,
-			readExecOnly: true,
-			limitInPages: false,
-			segNotPresent: true,
-			usable: false,
-		}),
-	);
-}
-
 function tellInterruption({ tid, stopped }: DumpedThread, resumption: ImageResumption): void {
 	if (!resumption.interrupted) return;
-	const call = syscallName(Number(getReg(stopped.regs, REG.orig_ax)));
+	const { regs } = stopped;
+	const nr = Number(getReg(regs, REG.orig_ax));
+	const call = isIa32(regs) ? `32-bit system call ${nr}` : syscallName(nr);
 	log.info(`task ${tid}: ${call} will end with EINTR when restored`);
 }
 
@@ -164,7 +142,7 @@ function dumpRegisters(
 		clearTidAddr: 0n,
 		gpregs: encodeRegs(waiting === 0 ? resume("none") : thread.regs),
 		fpregs: encodeXstate(thread.xstate, host),
-		tls: encodeTls(),
+		tls: dumpTls(thread.tid),
 	});
 	if (waiting === 0) return undefined;
 	// A handler runs first: whether the call then goes on depends on how it was installed.
@@ -182,19 +160,14 @@ function dumpRegisters(
 function decodeRegs(image: ThreadImage, info: thread_info_x86): Registers {
 	const { gpregs } = info;
 	if (gpregs === undefined) throw corruptCore(image, "thread_info.gpregs is missing");
-	if (hasField(gpregs, "mode") && gpregs.mode !== user_x86_regs_mode.NATIVE) {
-		if (gpregs.mode !== user_x86_regs_mode.COMPAT)
-			throw corruptCore(image, `thread_info.gpregs.mode is ${gpregs.mode}`);
-		throw new UnsupportedError("COMPAT_TASK", `task ${image.tid} is a 32-bit one`, {
-			remedy: "restore these images with the original criu",
-		});
-	}
+	const flags = (gpregs.flags & USER_FLAGS) | FIXED_FLAGS;
+	if (isCompat(image, gpregs)) return withRegs(decodeRegs32(image, info, gpregs), { flags });
 	for (const base of ["fsBase", "gsBase"] as const)
 		if (gpregs[base] >= BASE_MAX)
 			throw corruptCore(image, `thread_info.gpregs.${base === "fsBase" ? "fs" : "gs"}_base is out of range`);
 	const regs: Registers = new BigUint64Array(REGS_SIZE / 8);
 	for (const name of PLAIN) regs[REG[name]] = gpregs[name];
-	regs[REG.flags] = (gpregs.flags & USER_FLAGS) | FIXED_FLAGS;
+	regs[REG.flags] = flags;
 	regs[REG.orig_ax] = NO_SYSCALL;
 	regs[REG.cs] = BigInt(USER_CS);
 	regs[REG.ss] = BigInt(USER_DS);
@@ -207,14 +180,12 @@ function planRegisters(image: ThreadImage, plan: ThreadPlan, context: RestoreCon
 	const blocked = image.isLeader ? getTaskCore(image).blkSigset : getThreadCore(image).blkSigset;
 	const info = image.core.threadInfo;
 	if (info === undefined) throw corruptCore(image, "thread_info is missing");
-	if (info.tls.some((entry) => !entry.segNotPresent))
-		throw new UnsupportedError("UNSUPPORTED_TLS", `task ${image.tid} has 32-bit thread-local segments`, {
-			remedy: "restore these images with the original criu",
-		});
 	const { fpregs } = info;
 	if (fpregs === undefined) throw corruptCore(image, "thread_info.fpregs is missing");
 	const host = context.once("xstate-host", describeXstateHost);
+	if (isCompatTask(image)) context.once("host:ia32", () => checkIa32(image.tid));
 	plan.final.regs = decodeRegs(image, info);
+	planTls(image, info.tls, plan);
 	plan.final.xstate = decodeXstate(fpregs, host, (problem) => corruptCore(image, `thread_info.fpregs.${problem}`));
 	plan.final.sigmask = blocked & ~(signalBit(SIGKILL) | signalBit(SIGSTOP));
 }

@@ -3,25 +3,27 @@
 // Source: rt_sigaction(2). Images: core-PID.img, sa_entry: exactly 62, ascending.
 
 import type { Program } from "../../agent/program.ts";
-import { UnsupportedError } from "../../errors.ts";
+import { isIa32 } from "../../agent/registers.x86_64.ts";
 import { type sa_entry, sa_entrySchema } from "../../images/gen/core_pb.ts";
 import { create } from "../../images/index.ts";
-import { KernelSigaction } from "../../kernel/abi/sigaction.x86_64.ts";
+import { CompatSigaction, KernelSigaction } from "../../kernel/abi/sigaction.x86_64.ts";
 import { _NSIG, SIGKILL, SIGSTOP, signalBit, signalName } from "../../kernel/abi/signal.ts";
 import { viewOf } from "../../kernel/abi/struct.ts";
 import { SYS_rt_sigaction } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { Completion, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptCore, getTaskCore } from "./image-checks.ts";
 import { getOwnStatus } from "./own-state.ts";
+import { isCompatTask } from "./registers.ia32.ts";
 
 const SIGSET_SIZE = 8;
+const SYS32_rt_sigaction = 174;
 
 /** The signals that sigactions are kept for, in the order of the image. */
 export const ACTION_SIGNALS: readonly number[] = Array.from({ length: _NSIG }, (_, i) => i + 1).filter(
 	(signo) => signo !== SIGKILL && signo !== SIGSTOP,
 );
 
-function dumpActions(_task: DumpedTask, draft: TaskDraft, ask: Program): Completion {
+function dumpActions({ thread }: DumpedTask, draft: TaskDraft, ask: Program): Completion {
 	const outs = ACTION_SIGNALS.map((signo) => {
 		const out = ask.out(KernelSigaction.size);
 		ask.syscall(`ask for the action of ${signalName(signo)}`, SYS_rt_sigaction, [signo, 0, out, SIGSET_SIZE]);
@@ -37,7 +39,7 @@ function dumpActions(_task: DumpedTask, draft: TaskDraft, ask: Program): Complet
 				flags: action.sa_flags,
 				restorer: action.sa_restorer,
 				mask: action.sa_mask,
-				compatSigaction: false,
+				compatSigaction: isIa32(thread.regs),
 			});
 		});
 	};
@@ -55,28 +57,30 @@ function planActions(image: TaskImage, plan: TaskPlan, context: RestoreContext):
 	const ignored = getOwnStatus(context).sigIgn;
 	for (const [i, action] of sigactions.entries()) {
 		const signo = ACTION_SIGNALS[i] ?? 0;
-		if (action.compatSigaction === true)
-			throw new UnsupportedError(
-				"COMPAT_TASK",
-				`the action of ${signalName(signo)} of pid ${image.pstree.pid} is a 32-bit one`,
-				{
-					remedy: "restore these images with the original criu",
-				},
-			);
 		if (isDefault(action) && (ignored & signalBit(signo)) === 0n) continue;
-		const bytes = KernelSigaction.encode({
-			sa_handler: action.sigaction,
-			sa_flags: action.flags,
-			sa_restorer: action.restorer,
-			sa_mask: action.mask,
-		});
-		plan.programs.state.syscall(`set the action of ${signalName(signo)}`, SYS_rt_sigaction, [
-			signo,
-			bytes,
-			0,
-			SIGSET_SIZE,
-		]);
+		const is32 = action.compatSigaction === true;
+		if (is32 && !isCompatTask(image))
+			throw corruptCore(image, `tc.sigactions has a 32-bit one, for ${signalName(signo)}`);
+		const what = `set the action of ${signalName(signo)}`;
+		const { state } = plan.programs;
+		// The kernel notes by which sort of call an action is set: handlers get frames of that sort.
+		if (is32) state.syscall32(what, SYS32_rt_sigaction, [signo, encodeAction32(action), 0, SIGSET_SIZE]);
+		else state.syscall(what, SYS_rt_sigaction, [signo, encodeAction(action), 0, SIGSET_SIZE]);
 	}
+}
+
+function encodeAction({ sigaction, flags, restorer, mask }: sa_entry): Uint8Array {
+	return KernelSigaction.encode({ sa_handler: sigaction, sa_flags: flags, sa_restorer: restorer, sa_mask: mask });
+}
+
+function encodeAction32({ sigaction, flags, restorer, mask }: sa_entry): Uint8Array {
+	const word = (value: bigint) => Number(BigInt.asUintN(32, value));
+	return CompatSigaction.encode({
+		sa_handler: word(sigaction),
+		sa_flags: word(flags),
+		sa_restorer: word(restorer),
+		sa_mask: mask,
+	});
 }
 
 /** Dispositions of signals. */

@@ -2,8 +2,8 @@
 // Registers and vector state: what images hold of a live process, and what a restore would set.
 
 import { describe, expect, test } from "bun:test";
-import { getReg, REG, type Registers } from "../../../src/agent/chain.x86_64.ts";
 import { resumeFromImage } from "../../../src/agent/interrupted.x86_64.ts";
+import { getReg, REG, type Registers } from "../../../src/agent/registers.x86_64.ts";
 import { ImageError, UnsupportedError } from "../../../src/errors.ts";
 import { user_x86_fpregs_entrySchema, user_x86_xsave_entrySchema } from "../../../src/images/gen/core_pb.ts";
 import { create } from "../../../src/images/index.ts";
