@@ -127,7 +127,7 @@ struct cr_slot {
 	u64 program;  /* offset of the first operation */
 	i64 error;    /* result of the operation that failed */
 	u32 failed;   /* its index, or ~0 */
-	u32 is_ia32;  /* it's of 32-bit code: call is int $0x80 */
+	u32 is_ia32;  /* it's of 32-bit code: call is int $0x80, and has the segment in its upper half */
 };
 
 /* Offset in an area of a u64: bytes that all of its agents have loaded (CR_OP_LOAD). Behind the first control block. */

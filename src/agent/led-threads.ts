@@ -6,6 +6,7 @@
 import { BugError, CriuError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { SYS_futex } from "../kernel/abi/syscalls.x86_64.ts";
+import { USER32_CS } from "../kernel/abi/user-regs.x86_64.ts";
 import { findVmaAt } from "../kernel/procfs/maps.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { futexWait, readMemory, writeMemory } from "../sys/process.ts";
@@ -117,7 +118,7 @@ class LedThread {
 			nr_ops: nrOps,
 			ret_at: this.retAt,
 			home: this.home,
-			call: syscallRet,
+			call: gadgets.isIa32 ? syscallRet | (BigInt(USER32_CS) << 32n) : syscallRet,
 			leave_sp: this.chain.lastSp,
 			stack: room.address + BigInt(stackEnd),
 			program: BigInt(programAt),

@@ -168,9 +168,12 @@ async function compile(compiler: string, flags: string[], source: string, target
 
 const builds = new Map<string, Promise<string>>();
 
+/** CRIU_TEST_32BIT=1: any scenario as a 32-bit program (under a kernel that runs such ones, see scripts/try-kernel). */
+const as32Bit = process.env["CRIU_TEST_32BIT"] === "1";
+
 /** Compiles a scenario where its source or the shared headers are newer than the program; gives the program's path. */
 export function buildScenario(scenario: Scenario): Promise<string> {
-	const target = join(buildDir, scenario.name);
+	const target = join(buildDir, as32Bit ? `${scenario.name}-32` : scenario.name);
 	const build = builds.get(target) ?? compileIfOlder(scenario, target);
 	builds.set(target, build);
 	return build;
@@ -178,8 +181,9 @@ export function buildScenario(scenario: Scenario): Promise<string> {
 
 async function compileIfOlder(scenario: Scenario, target: string): Promise<string> {
 	const headers = readdirSync(sourceDir).filter((file) => file.endsWith(".h"));
+	const flags = as32Bit ? [...scenario.cflags, "-m32"] : scenario.cflags;
 	if (!isFresh(target, [scenario.source, ...headers.map((file) => join(sourceDir, file))]))
-		await compile(scenario.compiler, scenario.cflags, scenario.source, target);
+		await compile(scenario.compiler, flags, scenario.source, target);
 	return target;
 }
 

@@ -105,7 +105,7 @@ cr_thread_entry32:
 	pushl	$0x33
 	call	1f
 1:	addl	$2f - 1b, (%esp)
-	lret
+	ljmp	*(%esp)			/* not lret: emulators take that one's reads for the kernel's */
 	.code64
 2:	movl	%eax, %eax
 	jmp	3b
@@ -133,18 +133,14 @@ cr_thread_leave:
 /* The same for a thread of 32-bit code, to which it goes back first. */
 	.globl cr_thread_leave32
 cr_thread_leave32:
-	pushq	$0x2b
-	pushq	32(%rdi)		/* slot.leave_sp */
-	pushfq
-	pushq	$0x23
-	pushq	24(%rdi)		/* slot.call */
+	movl	32(%rdi), %esp		/* slot.leave_sp */
 	movl	$240, %eax
 	movl	%edi, %ebx
 	movl	$5, %ecx
 	movl	$1, %edx
 	xorl	%esi, %esi
 	movl	$0x3000, %ebp
-	iretq
+	ljmp	*24(%rdi)		/* slot.call, and the segment of 32-bit code */
 
 /* i64 cr_int80(nr, args) */
 	.globl cr_int80

@@ -2,6 +2,7 @@
 // Files that a task refers to without a descriptor: mapped ones, the executable, directories.
 
 import type { OpRef, Program } from "../../agent/program.ts";
+import { O_LARGEFILE } from "../../kernel/abi/fcntl.ts";
 import type { RestoreContext, TaskPlan } from "../kind.ts";
 import { planOpenReg } from "./reg-plan.ts";
 
@@ -13,5 +14,6 @@ export function planOpenMapped(
 	plan: TaskPlan,
 	context: RestoreContext,
 ): OpRef {
-	return planOpenReg(program, id, flags, plan, context);
+	// Nobody sees these flags; without, a large file would be refused to a 32-bit task.
+	return planOpenReg(program, id, flags | O_LARGEFILE, plan, context);
 }

@@ -21,6 +21,7 @@ import { keyOfPath, planInheritedAgain } from "./inherit-fd.ts";
 import { type KeptRef, keptFilesOf, keptPath, planShare } from "./kept-files.ts";
 import { isLinkName, removeAfterwards } from "./link-remap.ts";
 import { findMissingFolder, isTaken, MissingFolders } from "./missing-folders.ts";
+import { planOpenCall } from "./open-call.ts";
 import { readRemaps } from "./remaps.ts";
 import { planTmpfsFile } from "./tmpfs-plan.ts";
 
@@ -135,14 +136,8 @@ function openKept(
 	if (isNofollow && (flags & handle) === handle) return planShare(program, kept, plan);
 	// The link of /proc itself must be followed.
 	const wanted = flags & ~fcntl.O_NOFOLLOW;
-	return program.syscall(
-		() => `open ${showPath(name)} again`,
-		nr.SYS_openat,
-		[fcntl.AT_FDCWD, keptPath(kept, plan), wanted, 0],
-		{
-			remedies: OPEN_REMEDIES,
-		},
-	);
+	const what = () => `open ${showPath(name)} again`;
+	return planOpenCall(program, what, keptPath(kept, plan), wanted, plan, { remedies: OPEN_REMEDIES });
 }
 
 /** A renamed file gets its old name back for an instant. Gives where it's kept. */
@@ -252,9 +247,8 @@ export function planOpenReg(
 	const waitless = inProc && (flags & (fcntl.O_PATH | fcntl.O_NONBLOCK)) === 0;
 	const path = toCString(reg.name);
 	const wanted = waitless ? flags | fcntl.O_NONBLOCK : flags;
-	const fd = program.syscall(() => `open ${showPath(reg.name)}`, nr.SYS_openat, [fcntl.AT_FDCWD, path, wanted, 0], {
-		remedies: OPEN_REMEDIES,
-	});
+	const what = () => `open ${showPath(reg.name)}`;
+	const fd = planOpenCall(program, what, path, wanted, plan, { remedies: OPEN_REMEDIES });
 	if (waitless) program.syscall("let it wait again", nr.SYS_fcntl, [fd, fcntl.F_SETFL, flags]);
 	return fd;
 }
