@@ -4,6 +4,8 @@
 // way back leads over instructions that happen to be there.
 
 import { describe, test } from "bun:test";
+import { findLack } from "../matrix/machine.ts";
+import { listScenarios } from "../matrix/scenario.ts";
 import { limitJobs } from "../matrix.ts";
 import { type FaultCase, playScenarioFaults } from "./scenario-faults.ts";
 
@@ -21,19 +23,31 @@ const CASES: readonly FaultCase[] = [
 	{ name: "no_libc" },
 	{ name: "no_libc_no_vdso" },
 	{ name: "static_musl" },
+	{ name: "compat_32bit" },
+	{ name: "ia32_threads" },
 	// The place of looks of a socket is the program's.
 	{ name: "unix_pairs", points: ["look:moved"] },
 ];
 
+const scenarios = listScenarios();
+
+/** What the machine lacks for a case. */
+function lackOf(name: string): string | undefined {
+	const { needs = [] } = scenarios.find((one) => one.name === name) ?? {};
+	return needs.map(findLack).find((lack) => lack !== undefined);
+}
+
 describe.skipIf(!isRoot)("a program survives when criu", () => {
-	for (const one of CASES)
+	for (const one of CASES) {
+		const lack = lackOf(one.name);
 		for (const [action, how] of [
 			["kill", "is killed"],
 			["error", "fails"],
 		] as const)
-			test.concurrent(
-				`${how} at any point of its dump: ${one.name}`,
+			test.skipIf(lack !== undefined).concurrent(
+				`${how} at any point of its dump: ${one.name}${lack === undefined ? "" : ` (${lack})`}`,
 				() => inTurn(() => playScenarioFaults(one, action)),
 				1_800_000, // they wait for their turn
 			);
+	}
 });

@@ -90,6 +90,7 @@ export function findLack(need: string): string | undefined {
 	if (need === "hugetlb") return lackOfHugePages();
 	if (need === "tty") return existsSync("/dev/ptmx") ? undefined : "no /dev/ptmx";
 	if (need === "ia32") return lackOf32Bit();
+	if (need === "multilib") return existsSync("/usr/lib32/libc.so.6") ? undefined : "no 32-bit C library (gcc-multilib)";
 	if (need === "musl") return Bun.which("musl-gcc") === null ? "no musl-gcc" : undefined;
 	if (need.startsWith("cap:")) return lackOfCapability(need.slice(4));
 	if (need.startsWith("cpu:")) return lackOfCpuFlag(need.slice(4));

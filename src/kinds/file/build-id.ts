@@ -8,7 +8,11 @@ import { openAt, readAt, scopedFd } from "../../sys/file.ts";
 
 const ELF_MAGIC = 0x464c457f;
 const HEADER_SIZE = 64;
-const PH_SIZE = 56;
+/** Where things lie in files of class 64 and of class 32, by the byte behind the magic: words are of that size. */
+const CLASSES: ReadonlyMap<number | undefined, ElfClass> = new Map([
+	[1, { word: 4, table: 0x1c, entrySize: 0x2a, entry: 32, offset: 4, size: 0x10 }],
+	[2, { word: 8, table: 0x20, entrySize: 0x36, entry: 56, offset: 8, size: 0x20 }],
+]);
 const MAX_HEADERS = 512;
 const PT_NOTE = 4;
 const NT_GNU_BUILD_ID = 3;
@@ -16,6 +20,17 @@ const NT_GNU_BUILD_ID = 3;
 const MAX_NOTES = 64 * 1024;
 const MAX_ID = 64;
 const GNU = 0x00554e47;
+
+interface ElfClass {
+	readonly word: 4 | 8;
+	/** In the header: where the program headers are, and how large one is, with their number behind it. */
+	readonly table: number;
+	readonly entrySize: number;
+	/** Size of a program header, and in it the offset and the size of what it's about. */
+	readonly entry: number;
+	readonly offset: number;
+	readonly size: number;
+}
 
 function align4(value: number): number {
 	return (value + 3) & ~3;
@@ -46,17 +61,19 @@ export function readBuildIdFd(fd: number, read: Read = readAt): Uint8Array | und
 	const header = read(fd, HEADER_SIZE, 0n);
 	if (header.length < HEADER_SIZE) return undefined;
 	const view = new DataView(header.buffer, header.byteOffset, header.length);
-	const isElf64 = view.getUint32(0, true) === ELF_MAGIC && header[4] === 2 && header[5] === 1;
-	if (!isElf64 || view.getUint16(0x36, true) !== PH_SIZE) return undefined;
-	const count = view.getUint16(0x38, true);
+	const elf = view.getUint32(0, true) === ELF_MAGIC && header[5] === 1 ? CLASSES.get(header[4]) : undefined;
+	if (elf === undefined || view.getUint16(elf.entrySize, true) !== elf.entry) return undefined;
+	const count = view.getUint16(elf.entrySize + 2, true);
 	if (count > MAX_HEADERS) return undefined;
-	const table = read(fd, count * PH_SIZE, view.getBigUint64(0x20, true) & ((1n << 62n) - 1n));
+	const wordAt = (from: DataView, at: number) =>
+		elf.word === 8 ? from.getBigUint64(at, true) & ((1n << 62n) - 1n) : BigInt(from.getUint32(at, true));
+	const table = read(fd, count * elf.entry, wordAt(view, elf.table));
 	const headers = new DataView(table.buffer, table.byteOffset, table.length);
-	for (let at = 0; at + PH_SIZE <= table.length; at += PH_SIZE) {
+	for (let at = 0; at + elf.entry <= table.length; at += elf.entry) {
 		if (headers.getUint32(at, true) !== PT_NOTE) continue;
-		const size = headers.getBigUint64(at + 0x20, true);
+		const size = wordAt(headers, at + elf.size);
 		if (size > BigInt(MAX_NOTES)) continue;
-		const found = findBuildIdNote(read(fd, Number(size), headers.getBigUint64(at + 8, true) & ((1n << 62n) - 1n)));
+		const found = findBuildIdNote(read(fd, Number(size), wordAt(headers, at + elf.offset)));
 		if (found !== undefined) return found;
 	}
 	return undefined;
