@@ -12,6 +12,7 @@
 //   FX (64-aligned)│ x87 header, XSAVE image      │
 //                  └──────────────────────────────┘
 
+import { Sigcontext32 } from "../kernel/abi/sigframe.x86_64.ts";
 import { USER_DS, USER32_CS } from "../kernel/abi/user-regs.x86_64.ts";
 import {
 	ALL_SIGNALS,
@@ -30,7 +31,7 @@ import { frameFeatures } from "./xsave.x86_64.ts";
 /** Behind pretcode, signal, two pointers and a siginfo of 128 bytes. */
 const UC = 144;
 const SIGCONTEXT = UC + 20;
-const SIGMASK = SIGCONTEXT + 88;
+const SIGMASK = SIGCONTEXT + Sigcontext32.size;
 const FRAME_SIZE = SIGMASK + 8;
 /** The x87 state in the form of FSAVE, which lies before the XSAVE image. */
 const FSAVE_SIZE = 112;
@@ -39,26 +40,26 @@ const ENTRY_ROOM = 80;
 const WORD = 4;
 const SYS_munmap = 11;
 
-/** Offsets in `struct sigcontext_32`. */
-const CONTEXT = {
-	gs: 0,
-	fs: 4,
-	es: 8,
-	ds: 12,
-	di: 16,
-	si: 20,
-	bp: 24,
-	sp: 28,
-	bx: 32,
-	dx: 36,
-	cx: 40,
-	ax: 44,
-	ip: 56,
-	cs: 60,
-	flags: 64,
-	ss: 72,
-} as const;
-const FPSTATE = 76;
+const { offsets } = Sigcontext32;
+/** The registers that a frame keeps. Segments are written with the unused half behind them. */
+const KEPT = [
+	"gs",
+	"fs",
+	"es",
+	"ds",
+	"di",
+	"si",
+	"bp",
+	"sp",
+	"bx",
+	"dx",
+	"cx",
+	"ax",
+	"ip",
+	"cs",
+	"flags",
+	"ss",
+] as const;
 
 const align = (value: number, to: number) => Math.ceil(value / to) * to;
 const low = (value: bigint) => Number(value & 0xffffffffn);
@@ -89,9 +90,8 @@ function writeFrame32(
 	const words = returnWords(gadgets);
 	for (const [i, word] of words.entries()) view.setUint32(at + WORD * (i + 1 - words.length), low(word), true);
 	view.setInt32(at + UC + 12, SS_FLAGS_INVALID, true);
-	for (const [name, offset] of Object.entries(CONTEXT))
-		view.setUint32(at + SIGCONTEXT + offset, low(getReg(regs, REG[name as keyof typeof CONTEXT])), true);
-	view.setUint32(at + SIGCONTEXT + FPSTATE, low(fpstate), true);
+	for (const name of KEPT) view.setUint32(at + SIGCONTEXT + offsets[name], low(getReg(regs, REG[name])), true);
+	view.setUint32(at + SIGCONTEXT + offsets.fpstate, low(fpstate), true);
 	view.setBigUint64(at + SIGMASK, sigmask, true);
 }
 
@@ -139,7 +139,7 @@ export function buildChain32(request: ChainRequest, address: bigint): Chain {
 	writeFrame32(view, last, gadgets, resume, sigmask, fpstate);
 	writeFsave(bytes, fx - FSAVE_SIZE, xstate);
 	writeXstate(bytes, fx, xstate, FSAVE_SIZE);
-	const contextOf = (name: keyof typeof CONTEXT) => address + BigInt(last + SIGCONTEXT + CONTEXT[name]);
+	const contextOf = (name: "ax" | "ip") => address + BigInt(last + SIGCONTEXT + offsets[name]);
 	const lastSigreturnSp = address + BigInt(last + WORD);
 	return {
 		address,

@@ -27,8 +27,13 @@ static void check_own(long i)
 static void sleep_shortly(void)
 {
 	struct timespec length = { 0, 700000000 };
-	if (nanosleep(&length, &length))
-		fail("nanosleep, wanted its end, got errno %d", errno);
+	// As a C library does it, but with one place for the request and the rest, which makes it repeatable.
+	long ret;
+	asm volatile("movl %[nr], %%eax\n\tcall *%%gs:0x10"
+		     : "=a"(ret)
+		     : [nr] "i"(SYS_nanosleep), "b"(&length), "c"(&length)
+		     : "memory", "cc");
+	expect("nanosleep", 0, ret);
 }
 
 static void block(long i)

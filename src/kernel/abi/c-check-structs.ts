@@ -39,7 +39,7 @@ import { Ifinfomsg } from "./rtnetlink.ts";
 import { CloneArgs, SchedAttr } from "./sched.ts";
 import { SockFilter, SockFprog } from "./seccomp.ts";
 import { KernelSigaction, Sigevent, StackT } from "./sigaction.x86_64.ts";
-import { FpxSwBytes, RtSigframe, Sigcontext64, Ucontext } from "./sigframe.x86_64.ts";
+import { FpxSwBytes, RtSigframe, Sigcontext32, Sigcontext64, Ucontext } from "./sigframe.x86_64.ts";
 import { Siginfo } from "./siginfo.ts";
 import * as diag from "./sock-diag.ts";
 import { Cmsghdr, Iovec, Linger, Msghdr, SockaddrUn, Ucred } from "./socket.ts";
@@ -154,7 +154,7 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 	bpfAttr(bpf.BpfMapFreeze),
 	kernel(Sigevent),
 	kernel(Siginfo),
-	...[FpxSwBytes, Sigcontext64, Ucontext].map((s) => kernel(s)),
+	...[FpxSwBytes, Sigcontext32, Sigcontext64, Ucontext].map((s) => kernel(s)),
 	{ struct: RtSigframe, headers: "kernel", type: "struct cr_rt_sigframe" },
 	...[Iovec, SockaddrUn, StatxTimestamp, Stat, Termios, Termios2, Winsize].map((s) => kernel(s)),
 	kernel(Statx, { newer: { stx_subvol: "defined(STATX_SUBVOL)" } }),

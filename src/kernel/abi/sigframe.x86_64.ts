@@ -51,6 +51,33 @@ export const Sigcontext64 = defineStruct("sigcontext_64", 256, {
 });
 export type Sigcontext64 = StructValue<typeof Sigcontext64>;
 
+/** The same of a frame of 32-bit code. Segments have 16 bits that count, and 16 that don't. */
+export const Sigcontext32 = defineStruct("sigcontext_32", 88, {
+	gs: ["u16", 0],
+	fs: ["u16", 4],
+	es: ["u16", 8],
+	ds: ["u16", 12],
+	di: ["u32", 16],
+	si: ["u32", 20],
+	bp: ["u32", 24],
+	sp: ["u32", 28],
+	bx: ["u32", 32],
+	dx: ["u32", 36],
+	cx: ["u32", 40],
+	ax: ["u32", 44],
+	trapno: ["u32", 48],
+	err: ["u32", 52],
+	ip: ["u32", 56],
+	cs: ["u16", 60],
+	flags: ["u32", 64],
+	sp_at_signal: ["u32", 68],
+	ss: ["u16", 72],
+	fpstate: ["u32", 76],
+	oldmask: ["u32", 80],
+	cr2: ["u32", 84],
+});
+export type Sigcontext32 = StructValue<typeof Sigcontext32>;
+
 /** Software bytes of the fxsave area; tell the kernel of state beyond it. */
 export const FpxSwBytes = defineStruct("_fpx_sw_bytes", 48, {
 	magic1: ["u32", 0],

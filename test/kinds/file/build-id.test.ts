@@ -5,7 +5,9 @@ import { findBuildIdNote, packBuildId, readBuildId } from "../../../src/kinds/fi
 import { TempDir } from "./fixtures.ts";
 
 const hex = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString("hex");
-const programs = ["/bin/true", "/bin/bash", "/lib/x86_64-linux-gnu/libc.so.6"].filter((path) => existsSync(path));
+const programs = ["/bin/true", "/bin/bash", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib32/libc.so.6"].filter((path) =>
+	existsSync(path),
+);
 
 describe("the build-id of a file", () => {
 	test.each(programs)("is the one that readelf shows for %s", (path) => {

@@ -2,6 +2,7 @@
 // Functions of a vdso: those of the real one, and any bytes.
 
 import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
 import { readHostVdso } from "../../../src/kinds/mm/vdso.x86_64.ts";
 import { readVdsoSymbols } from "../../../src/kinds/mm/vdso-symbols.ts";
 import { makeRandom } from "../../images/random-message.ts";
@@ -13,6 +14,15 @@ const damaged = (change: (view: DataView) => void): Uint8Array => {
 	change(new DataView(bytes.buffer));
 	return bytes;
 };
+
+test.skipIf(!existsSync("/usr/lib32/libdl.so.2"))("readVdsoSymbols finds the functions of a 32-bit library", () => {
+	const symbols = readVdsoSymbols(readFileSync("/usr/lib32/libdl.so.2"));
+	const shown = Bun.spawnSync(["nm", "-D", "--defined-only", "/usr/lib32/libdl.so.2"]).stdout.toString();
+	const functions = [...shown.matchAll(/^([0-9a-f]+) T (\w+)/gm)];
+	expect(functions.length).toBeGreaterThan(0);
+	for (const [, at = "", name = ""] of functions)
+		expect([name, symbols?.get(name)]).toEqual([name, Number.parseInt(at, 16)]);
+});
 
 describe.skipIf(host.length === 0)("readVdsoSymbols", () => {
 	test("finds the functions of this kernel's vdso", () => {
