@@ -66,7 +66,7 @@ export const featureProbes: Readonly<Record<FeatureName, Probe>> = {
 	cgroupns: host.probeCgroupNs,
 	autofs: links.probeAutofs,
 	tcp_half_closed: objects.probeTcpHalfClosed,
-	compat_cr: () => "this version of criu is built without support for 32-bit programs",
+	compat_cr: task.probeIa32,
 	uffd: host.probeUserfault,
 	"uffd-noncoop": host.probeUserfaultEvents,
 	can_map_vdso: host.probeMapVdso,

@@ -57,7 +57,9 @@ export const features = [
 		remedy:
 			"bring the loopback interface up (ip link set lo up) and run criu with CAP_NET_ADMIN: connections need it that one side has closed",
 	}),
-	feature("compat_cr", "32-bit programs", "experimental", { remedy: "run 64-bit builds of programs" }),
+	feature("compat_cr", "32-bit programs", "experimental", {
+		remedy: "use a kernel with CONFIG_IA32_EMULATION that isn't switched off (ia32_emulation=1): 32-bit programs need it",
+	}),
 	feature("uffd", "userfaultfd", "extra", { remedy: "use a kernel with CONFIG_USERFAULTFD: lazy restores need it" }),
 	feature("uffd-noncoop", "userfaultfd events for fork and remapping", "extra", {
 		remedy: "use a kernel with CONFIG_USERFAULTFD and run criu as root: lazy restores of programs that fork need it",

@@ -2,6 +2,7 @@
 // Probes that need another process: a child that only waits, is asked, and killed.
 
 import { readFileSync } from "node:fs";
+import { askIa32Process } from "../agent/ia32-process.ts";
 import { errnoName } from "../kernel/abi/errno.ts";
 import { PTRACE_SECCOMP_GET_FILTER } from "../kernel/abi/ptrace.ts";
 import { SYS_ptrace } from "../kernel/abi/syscalls.x86_64.ts";
@@ -54,6 +55,9 @@ export const probeSuspendSeccomp: Probe = () =>
 		ptrace(PTRACE_SETOPTIONS, tid, 0, PTRACE_O_EXITKILL | PTRACE_O_SUSPEND_SECCOMP);
 		return undefined;
 	});
+
+export const probeIa32: Probe = () =>
+	askIa32Process(() => true) === true ? undefined : "this kernel runs no 32-bit programs";
 
 /** A task without filters answers EINVAL (or ENOENT), a kernel without the request EIO. */
 export const probeSeccompFilters: Probe = () =>
