@@ -58,7 +58,8 @@ export const features = [
 			"bring the loopback interface up (ip link set lo up) and run criu with CAP_NET_ADMIN: connections need it that one side has closed",
 	}),
 	feature("compat_cr", "32-bit programs", "experimental", {
-		remedy: "use a kernel with CONFIG_IA32_EMULATION that isn't switched off (ia32_emulation=1): 32-bit programs need it",
+		remedy:
+			"use a kernel with CONFIG_IA32_EMULATION that isn't switched off (ia32_emulation=1): 32-bit programs need it",
 	}),
 	feature("uffd", "userfaultfd", "extra", { remedy: "use a kernel with CONFIG_USERFAULTFD: lazy restores need it" }),
 	feature("uffd-noncoop", "userfaultfd events for fork and remapping", "extra", {

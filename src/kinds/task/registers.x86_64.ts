@@ -33,7 +33,7 @@ import type {
 } from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
 import { checkIa32, decodeRegs32, encodeRegs32, findCodeBlockers, isCompat, isCompatTask } from "./registers.ia32.ts";
-import { dumpTls, planTls } from "./tls-segments.ts";
+import { askForLdt, dumpTls, planTls } from "./tls-segments.ts";
 import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
 
 /** CF PF AF ZF SF TF DF OF NT RF AC ID: what user space may change. */
@@ -194,6 +194,7 @@ function planRegisters(image: ThreadImage, plan: ThreadPlan, context: RestoreCon
 export const registers: TaskKind = {
 	name: "registers",
 	findBlockers: findRegisterBlockers,
+	dump: (task, _draft, ask) => askForLdt(task, ask),
 	dumpThread: dumpRegisters,
 	planThread: planRegisters,
 };

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Thread-local segments (set_thread_area): three slots of the table of segments, which 32-bit threads libraries use. 64-bit programs
-// may have some, too. Source: set_thread_area(2), arch/x86/kernel/tls.c. Images: core-PID.img, thread_info_x86.tls.
+// may have some, too. And the table of a program's own (modify_ldt). Source: set_thread_area(2), modify_ldt(2), arch/x86/kernel/tls.c. Images: core-PID.img, thread_info_x86.tls.
 
+import type { Program } from "../../agent/program.ts";
+import { UnsupportedError } from "../../errors.ts";
 import { type user_desc_t, user_desc_tSchema } from "../../images/gen/core_pb.ts";
 import { create } from "../../images/index.ts";
+import { SYS_modify_ldt } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { UserDesc } from "../../kernel/abi/user-regs.x86_64.ts";
 import { getThreadArea } from "../../sys/ptrace.ts";
-import type { ThreadImage, ThreadPlan } from "../kind.ts";
+import type { Completion, DumpedTask, ThreadImage, ThreadPlan } from "../kind.ts";
 import { corruptCore } from "./image-checks.ts";
 
 /** Source: arch/x86/include/asm/segment.h. */
@@ -15,6 +18,7 @@ const SLOTS = 3;
 const RPL = 3n;
 /** read_exec_only and seg_not_present alone: what the kernel says of an empty slot. */
 const EMPTY_FLAGS = 0x28;
+const READ_LDT = 0;
 const LIMIT_MAX = 1 << 20;
 
 /** Selectors of the slots. */
@@ -27,6 +31,20 @@ const EMPTY: Omit<UserDesc, "entry_number"> = { base_addr: 0, limit: 0, flags: E
 
 /** False once a kernel has shown that it has no such segments. */
 let hasSegments = true;
+
+/** Looks for a table of segments of the program's own, which isn't kept. @throws UnsupportedError LDT, by the completion */
+export function askForLdt({ pid }: DumpedTask, ask: Program): Completion {
+	const found = ask.syscall("look for a table of segments", SYS_modify_ldt, [READ_LDT, ask.out(8), 8], {
+		check: "any",
+	});
+	return (answers) => {
+		// Kernels without modify_ldt(2) have no such tables, and nothing comes of an empty one.
+		if (answers.result(found) > 0n)
+			throw new UnsupportedError("LDT", `pid ${pid} has segments of its own (modify_ldt), which aren't kept`, {
+				remedy: "run it without old 16-bit code, or with a C library that doesn't need them",
+			});
+	};
+}
 
 /** The slots of a stopped thread, as images have them. */
 export function dumpTls(tid: number): user_desc_t[] {
