@@ -5,10 +5,12 @@ import { checkThreadRoom } from "../agent/ask-threads.ts";
 import { findGadgets, type Gadgets, holdsGadgets, looksLikeIa32 } from "../agent/gadgets.ts";
 import { collectInjectionFacts, type InjectionFacts } from "../agent/injected.ts";
 import { isIa32 } from "../agent/registers.x86_64.ts";
+import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { readExecutableMaps } from "../kernel/procfs/maps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
+import { findCodeBlockers } from "../kinds/task/registers.ia32.ts";
 import { isDispatched } from "../sys/ptrace.ts";
 import type { Timings } from "./timings.ts";
 import type { DumpStats } from "./types.ts";
@@ -24,6 +26,14 @@ function refuseDispatched({ threads }: DumpedTask): void {
 			);
 }
 
+/** A 32-bit task that is refused only because threads of it are still in the agent of an earlier dump, which is 64-bit code. */
+function findLeaving32({ pid, vmas, stat, threads }: DumpedTask): InjectionFacts[] {
+	if (!looksLikeIa32(vmas)) return [];
+	const facts = collectInjectionFacts(pid, vmas, stat.startStack, true);
+	const stopped = threads.map((thread) => thread.stopped);
+	return isLeavingAgent(facts, stopped) ? [facts] : [];
+}
+
 /** What injection needs for each task; the reasons of those that can't have the agent in them go to `blockers`. */
 export function collectFacts(
 	tasks: readonly DumpedTask[],
@@ -37,6 +47,12 @@ export function collectFacts(
 		const { pid, vmas, stat } = task;
 		try {
 			refuseDispatched(task);
+			const refused = findCodeBlockers(task);
+			if (refused.length > 0) {
+				blockers.push(...refused);
+				facts.push(...findLeaving32(task));
+				continue;
+			}
 			const is32 = isIa32(task.thread.regs);
 			const fitting = hints.find((gadgets) => gadgets.isIa32 === is32 && holdsGadgets(pid, vmas, gadgets));
 			const collected = collectInjectionFacts(pid, vmas, stat.startStack, is32, fitting);

@@ -160,7 +160,7 @@ export type FreezeOptions = Pick<Options, "timeoutSec" | "freezeCgroup">;
  * Seizes a tree and reads all that can be seen of it from outside. `onStop` is called when all of it stands still. What was
  * `seen` of mappings before is made use of.
  *
- * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE, COMPAT_TASK; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError
+ * @throws UsageError FREEZE_CGROUP; CriuError FREEZE_TIMEOUT, FREEZE_CGROUP, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError
  */
 export function freezeTree(
 	root: number,

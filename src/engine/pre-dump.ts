@@ -54,7 +54,9 @@ function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timin
 				const own = facts.get(task.pid);
 				return own !== undefined && isLeavingAgent(own, threadsOf(task));
 			};
-			if (round === CURE_ROUNDS || !fresh.some(isLeaving)) return { frozen, owners, facts };
+			const leaving = fresh.filter(isLeaving);
+			if (round === CURE_ROUNDS) for (const { pid } of leaving) facts.delete(pid);
+			if (round === CURE_ROUNDS || leaving.length === 0) return { frozen, owners, facts };
 		} catch (error) {
 			frozen[Symbol.dispose]();
 			throw error;

@@ -32,7 +32,7 @@ import type {
 	ThreadPlan,
 } from "../kind.ts";
 import { corruptCore, getTaskCore, getThreadCore } from "./image-checks.ts";
-import { checkIa32, decodeRegs32, encodeRegs32, findCodeBlockers, isCompat, isCompatTask } from "./registers.ia32.ts";
+import { checkIa32, decodeRegs32, encodeRegs32, isCompat, isCompatTask } from "./registers.ia32.ts";
 import { askForLdt, dumpTls, planTls } from "./tls-segments.ts";
 import { decodeXstate, describeXstateHost, encodeXstate, findUnkeptComponents } from "./xstate.x86_64.ts";
 
@@ -64,7 +64,7 @@ const PLAIN = [
 ] as const;
 
 function findRegisterBlockers(task: DumpedTask): CriuError[] {
-	return [...findCodeBlockers(task), ...task.threads.flatMap(findThreadBlockers)];
+	return task.threads.flatMap(findThreadBlockers);
 }
 
 function findThreadBlockers({ tid, stopped }: DumpedThread): CriuError[] {
