@@ -4,6 +4,7 @@
 // @needs ia32 multilib
 // @cflags -m32 -pthread
 // @busy threads
+// @skip-mode peer-ours the original has calls end with EINTR that have a restart block, such as poll
 // @peer-may-differ fd/\d+/flags the original, being 64-bit, opens files with O_LARGEFILE
 #include "threads.h"
 #include <poll.h>
