@@ -8,6 +8,7 @@ import { isIa32 } from "../agent/registers.x86_64.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
 import { CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { readExecutableMaps } from "../kernel/procfs/maps.ts";
+import { readSysctl } from "../kernel/procfs/sysctl.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import type { PagesWritten } from "../kinds/mm/mm-dump.ts";
 import { findCodeBlockers } from "../kinds/task/registers.ia32.ts";
@@ -24,6 +25,21 @@ function refuseDispatched({ threads }: DumpedTask): void {
 				`task ${tid} has its system calls handed back to it (PR_SET_SYSCALL_USER_DISPATCH): one that criu asks of it would be its end`,
 				{ remedy: "let the program turn that off first" },
 			);
+}
+
+/** Mappings that are few by any setting of vm.max_map_count. */
+const FEW_MAPPINGS = 1024;
+
+/** The kernel maps nothing into a process with more than vm.max_map_count. Source: mm/mmap.c. @throws UnsupportedError MAP_COUNT */
+function refuseFull({ pid, vmas }: DumpedTask): void {
+	if (vmas.length <= FEW_MAPPINGS) return;
+	const most = readSysctl("vm/max_map_count");
+	// The page for vsyscalls doesn't count.
+	const count = vmas.filter(({ start }) => start < 1n << 63n).length;
+	if (count > most)
+		throw new UnsupportedError("MAP_COUNT", `pid ${pid} has ${count} mappings, which leaves no room for criu's`, {
+			remedy: `raise the limit for a moment: sysctl vm.max_map_count=${count + 1} or more (it's ${most})`,
+		});
 }
 
 /** A 32-bit task that is refused only because threads of it are still in the agent of an earlier dump, which is 64-bit code. */
@@ -47,6 +63,7 @@ export function collectFacts(
 		const { pid, vmas, stat } = task;
 		try {
 			refuseDispatched(task);
+			refuseFull(task);
 			const refused = findCodeBlockers(task);
 			if (refused.length > 0) {
 				blockers.push(...refused);

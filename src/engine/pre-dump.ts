@@ -56,7 +56,7 @@ function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timin
 			};
 			const leaving = fresh.filter(isLeaving);
 			if (round === CURE_ROUNDS) for (const { pid } of leaving) facts.delete(pid);
-			if (round === CURE_ROUNDS || leaving.length === 0) return { frozen, owners, facts };
+			if (round === CURE_ROUNDS || leaving.length === 0) return { frozen, owners, facts, problems };
 		} catch (error) {
 			frozen[Symbol.dispose]();
 			throw error;
@@ -114,7 +114,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 	using memory = MemoryRun.open(options, dir, true);
 	const prepared: Prepared[] = [];
 	try {
-		const { frozen: tree, owners, facts } = freeze(pid, options, memory, timings, control);
+		const { frozen: tree, owners, facts, problems } = freeze(pid, options, memory, timings, control);
 		using frozen = tree;
 		timings.lap("facts");
 		removeOldImages(dir);
@@ -130,7 +130,7 @@ export function preDump(options: Options, control: RunControl = FREE_RUN): DumpR
 		} catch (error) {
 			throw nameLoss(error, owners);
 		}
-		if (prepared.length === 0) throw noTracking();
+		if (prepared.length === 0) throw problems[0] ?? noTracking();
 		faultPoint("pre-dump:marked");
 		frozen.release(false);
 		timings.lap("release");

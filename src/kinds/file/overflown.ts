@@ -3,18 +3,17 @@
 // puts it there when a queue is full: so it's filled with events of a file that nobody else sees, which are read again.
 // Source: inotify(7), fs/notify/notification.c (fsnotify_insert_event), fs/notify/inotify/inotify_fsnotify.c (inotify_merge).
 
-import { readFileSync } from "node:fs";
 import { CriuError, KernelError } from "../../errors.ts";
 import { IN_CLOEXEC, IN_MODIFY, IN_NONBLOCK, InotifyEvent } from "../../kernel/abi/event-files.ts";
 import { F_SETFL, O_CLOEXEC, O_CREAT, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import { INOTIFY_IOC_SETNEXTWD } from "../../kernel/abi/ioctl.ts";
 import { FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC } from "../../kernel/abi/mount.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { readSysctl } from "../../kernel/procfs/sysctl.ts";
 import { closeFd, openAt, scopedFd, toCString } from "../../sys/file.ts";
 import { mustSyscall, rewrite } from "../../sys/host.ts";
 import { countUnread } from "./unread.ts";
 
-const LIMIT_FILE = "/proc/sys/fs/inotify/max_queued_events";
 /** A second's work, and 64 MiB of the kernel's memory for that time. */
 const MOST_EVENTS = 1 << 20;
 const CHUNK = 1 << 20;
@@ -53,8 +52,8 @@ function drain(fd: number): void {
  * @throws KernelError, CriuError when the queue is too long to be filled
  */
 export function makeOverflown(flags: number): number {
-	const events = Number(readFileSync(LIMIT_FILE, "latin1"));
-	if (!(events <= MOST_EVENTS))
+	const events = readSysctl("fs/inotify/max_queued_events");
+	if (events > MOST_EVENTS)
 		throw new CriuError("LONG_QUEUE", `the sysctl fs.inotify.max_queued_events is ${events}`, {
 			remedy: `lower it to ${MOST_EVENTS} or less for the restore`,
 		});

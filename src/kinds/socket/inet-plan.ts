@@ -9,7 +9,7 @@ import type { inet_sk_entry, sk_opts_entry } from "../../images/gen/socket_pb.ts
 import * as inet from "../../kernel/abi/inet.ts";
 import * as so from "../../kernel/abi/socket.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import { readProcFile } from "../../kernel/procfs/reader.ts";
+import { readSysctl } from "../../kernel/procfs/sysctl.ts";
 import { checkFlags, planFlags, planSignals } from "../file/anon-inode.ts";
 import { checkInner, corruptImage } from "../file/image-checks.ts";
 import type { FileFinish, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
@@ -101,18 +101,13 @@ function checkEntry(file: file_entry, context: RestoreContext): CheckedInet {
 	};
 }
 
-function readNumber(name: string, otherwise: number): number {
-	const value = Number(new TextDecoder().decode(readProcFile(`/proc/sys/net/ipv4/${name}`)).trim());
-	return Number.isInteger(value) ? value : otherwise;
-}
-
 /** What new sockets have on this host. @throws KernelError */
 function readDefaults(context: RestoreContext): IpDefaults {
 	return context.once("ip-defaults", () => ({
-		ttl: readNumber("ip_default_ttl", 0),
-		keepcnt: readNumber("tcp_keepalive_probes", 0),
-		keepidle: readNumber("tcp_keepalive_time", 0),
-		keepintvl: readNumber("tcp_keepalive_intvl", 0),
+		ttl: readSysctl("net/ipv4/ip_default_ttl"),
+		keepcnt: readSysctl("net/ipv4/tcp_keepalive_probes"),
+		keepidle: readSysctl("net/ipv4/tcp_keepalive_time"),
+		keepintvl: readSysctl("net/ipv4/tcp_keepalive_intvl"),
 	}));
 }
 
