@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pages that a restore has to see before it does anything (the vdso, heads of rings), sent ahead of all pages in a stream of images.
-// Image: pages-early-PID (ours), of records [u64 address] [u64 length] bytes.
+// Image: early-pages-PID (ours), of records [u64 address] [u64 length] bytes.
 
 import { ImageError } from "../errors.ts";
 import { type ImageDir, type ImageKind, imageFileName } from "../images/index.ts";
@@ -8,7 +8,7 @@ import { readAt, scopedFd, statFd } from "../sys/file.ts";
 
 export const EARLY_PAGES: ImageKind = {
 	name: "PAGES_EARLY",
-	file: "pages-early-%u",
+	file: "early-pages-%u",
 	magic: 0,
 	common: "none",
 	framing: "raw",
