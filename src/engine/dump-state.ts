@@ -53,7 +53,8 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 		about(
 			() => `pid ${task.pid}`,
 			() => {
-				found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid)));
+				const parent = task.parent && context.namespacesOf(task.parent.pid);
+				found.push(...findNamespaceBlockers(task.pid, context.ownNamespaces, context.namespacesOf(task.pid), parent));
 				found.push(...findTimeNamespaceBlockers(task, context));
 				for (const kind of TASK_KINDS) found.push(...(kind.findBlockers?.(task, context) ?? []));
 			},

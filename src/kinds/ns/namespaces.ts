@@ -67,23 +67,29 @@ export function namespaceIds(
 	return ids;
 }
 
-/** A task in namespaces of its own, other than time, can't be dumped by this version. */
+/** Namespaces in which tasks can't be dumped by this version: all that aren't ours, but for time. */
+function listForeign(own: ReadonlyMap<Kind, bigint>, task: ReadonlyMap<Kind, bigint>): Kind[] {
+	return ORDER.filter((kind) => kind !== "time" && task.get(kind) !== own.get(kind));
+}
+
+/** Refuses a task in namespaces of its own, once for all of them; where it shares them with its parent that one's refusal tells. */
 export function findNamespaceBlockers(
 	pid: number,
 	own: ReadonlyMap<Kind, bigint>,
 	task: ReadonlyMap<Kind, bigint>,
-	ignored: ReadonlySet<Kind> = new Set(),
+	parent: ReadonlyMap<Kind, bigint> = own,
 ): CriuError[] {
-	return ORDER.filter((kind) => kind !== "time" && !ignored.has(kind) && task.get(kind) !== own.get(kind)).map(
-		(kind) =>
-			new UnsupportedError(
-				"UNSUPPORTED_NAMESPACE",
-				`pid ${pid} is in a ${kind} namespace of its own, which this version doesn't dump`,
-				{
-					remedy: `run criu inside that namespace: nsenter --${kind === "mnt" ? "mount" : kind} --target ${pid} criu dump …`,
-				},
-			),
-	);
+	const foreign = listForeign(own, task);
+	if (foreign.every((kind) => task.get(kind) === parent.get(kind))) return [];
+	const options = foreign.map((kind) => `--${kind === "mnt" ? "mount" : kind}`).join(" ");
+	const places = foreign.length === 1 ? `a ${foreign[0]} namespace` : `${foreign.join(", ")} namespaces`;
+	return [
+		new UnsupportedError(
+			"UNSUPPORTED_NAMESPACE",
+			`pid ${pid} is in ${places} of its own, which this version doesn't dump`,
+			{ remedy: `run criu in there: nsenter ${options} --target ${pid} criu dump …` },
+		),
+	];
 }
 
 /** @throws UnsupportedError when images hold a task in namespaces of its own, other than time */
