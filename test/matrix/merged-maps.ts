@@ -28,7 +28,8 @@ function readSpan(snapshot: Snapshot, prefix: string, start: string, end: string
 	const field = (name: string) => snapshot.get(`${prefix}maps/${start}-${end}/${name}`) ?? "";
 	const flags = snapshot.get(`${prefix}smaps/${start}-${end}/VmFlags`) ?? "";
 	const path = field("path").replace(/^\/memfd:/, "");
-	const kind = [field("perms"), path, flags.replace(/ ?\b(ac|sd)\b/g, "").trim()].join(" ");
+	// Flags that keep no neighbours apart: what the kernel joins has those of both (gu: seen on Linux 6.18.44).
+	const kind = [field("perms"), path, flags.replace(/ ?\b(ac|sd|gu)\b/g, "").trim()].join(" ");
 	const size = Number.parseInt(end, 16) - Number.parseInt(start, 16);
 	const next = field("inode") === "0" ? 0 : Number.parseInt(field("offset"), 16) + size;
 	return { prefix, start, end, next, offset: field("offset"), kind, parts: [`${prefix}${start}-${end}`] };
