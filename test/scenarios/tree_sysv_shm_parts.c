@@ -42,18 +42,19 @@ int main(int argc, char **argv)
 	char *holed = must(shmat(id, NULL, SHM_RDONLY));
 	char *moved = must(shmat(id, NULL, 0));
 	fill(whole, SIZE - PAGE, 9);
-	must(munmap(holed + 2 * PAGE, 2 * PAGE));
 	char *place = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must_be(place != MAP_FAILED);
 	must_be(mremap(moved + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place);
-	must(munmap(moved, PAGE));
-	must(munmap(moved + 2 * PAGE, (PAGES - 2) * PAGE));
 	must(shmctl(id, IPC_RMID, NULL));
 
 	int code = must(shmget(IPC_PRIVATE, PAGE, 0700));
 	unsigned char *function = must(shmat(code, NULL, SHM_EXEC));
 	memcpy(function, "\xb8\x2a\0\0\0\xc3", 6); // mov $42, %eax; ret
 	must(shmctl(code, IPC_RMID, NULL));
+	// Holes come last: what is mapped behind them may fill them.
+	must(munmap(holed + 2 * PAGE, 2 * PAGE));
+	must(munmap(moved, PAGE));
+	must(munmap(moved + 2 * PAGE, (PAGES - 2) * PAGE));
 	int parts = 4;
 	expect_info(parts);
 
