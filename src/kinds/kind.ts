@@ -227,6 +227,8 @@ export interface TaskPlan extends ThreadPlan {
 	readonly numbers: FdNumbers;
 	/** The agent's own memory in the new process, [start, end). */
 	readonly area: { readonly start: bigint; readonly end: bigint };
+	/** The tree has 32-bit tasks: the area lies where calls of theirs reach it. */
+	readonly hasCalls32: boolean;
 	/** Start of a large range of addresses that nothing of the task will use: room for mappings that one thing needs while it's made. */
 	readonly scratch: bigint;
 	/** The same for mappings that stay while files are made, each at an offset of its own (`LASTING`). */

@@ -275,7 +275,10 @@ function takeTurns(tasks: readonly PlannedTask[]): void {
 	}
 }
 
-type SharedParts = Pick<TaskPlan, "area" | "scratch" | "lasting" | "temporaryPaths" | "undo" | "orphanMasters">;
+type SharedParts = Pick<
+	TaskPlan,
+	"area" | "hasCalls32" | "scratch" | "lasting" | "temporaryPaths" | "undo" | "orphanMasters"
+>;
 
 /** A plan with room for programs of that size, whether all of them fit or not. */
 function planWithin(programs: number, context: Restore, images: DumpImages): PlannedTree {
@@ -294,6 +297,7 @@ function planWithin(programs: number, context: Restore, images: DumpImages): Pla
 	const lasting = ((is32 ? hole : end) + SCRATCH_ALIGN) & ~(SCRATCH_ALIGN - 1n);
 	const shared: SharedParts = {
 		area: { start, end },
+		hasCalls32: is32,
 		lasting,
 		scratch: lasting + LASTING_ROOM,
 		temporaryPaths: [],

@@ -8,19 +8,18 @@ import { SYS_openat } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { TaskPlan } from "../kind.ts";
 
 const SYS32_openat = 295;
-const LIMIT_32 = 1n << 32n;
 
-/** Adds what opens a path with the flags that a description is to have. The paths of 32-bit tasks are where 32-bit calls find them. */
+/** Adds what opens a path with the flags that a description is to have. */
 export function planOpenCall(
 	program: Program,
 	what: What,
 	path: Arg,
 	flags: number,
-	plan: Pick<TaskPlan, "area">,
+	plan: Pick<TaskPlan, "hasCalls32">,
 	options?: OpOptions,
 ): OpRef {
 	const args = [AT_FDCWD, path, flags, 0];
-	return (flags & (O_LARGEFILE | O_PATH)) !== 0 || plan.area.end > LIMIT_32
-		? program.syscall(what, SYS_openat, args, options)
-		: program.syscall32(what, SYS32_openat, args, options);
+	return plan.hasCalls32 && (flags & (O_LARGEFILE | O_PATH)) === 0
+		? program.syscall32(what, SYS32_openat, args, options)
+		: program.syscall(what, SYS_openat, args, options);
 }

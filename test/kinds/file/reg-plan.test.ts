@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { OP_SYSCALL, OP_SYSCALL32 } from "../../../src/agent/layout.ts";
 import { Program } from "../../../src/agent/program.ts";
 import type { file_entry } from "../../../src/images/gen/fdinfo_pb.ts";
 import { remap_file_path_entrySchema, remap_type } from "../../../src/images/gen/file_pb.ts";
@@ -51,6 +52,21 @@ describe("a regular file", () => {
 		writeFileSync(dir.at("file"), "content");
 		const { ops } = plan(regEntry(1, dir.at("file"), { pos, flags }), dir);
 		expect(ops.map((op) => op.nr)).toEqual(seeks ? [SYS_openat, SYS_lseek] : [SYS_openat]);
+	});
+
+	test.each([
+		["as 32-bit code opens it, where the tree has such and the flags say so", true, 0, OP_SYSCALL32],
+		["as 64-bit code does it, of which O_LARGEFILE shows", true, fcntl.O_LARGEFILE, OP_SYSCALL],
+		["as 64-bit code does it for a handle", true, fcntl.O_PATH, OP_SYSCALL],
+		["as 64-bit code does it, where the tree has no other", false, 0, OP_SYSCALL],
+	])("is opened %s", (_, hasCalls32, flags, code) => {
+		using dir = new TempDir();
+		writeFileSync(dir.at("file"), "content");
+		const program = new Program();
+		const entry = regEntry(1, dir.at("file"), { flags });
+		const context = fileRestore(dir.images, [entry]);
+		regFile.plan(entry, { program, plan: { ...filePlan(), hasCalls32 }, context, image: imageOf(100) });
+		expect(program.ops.map((op) => op.code)).toEqual([code]);
 	});
 
 	test.each([

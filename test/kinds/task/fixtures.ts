@@ -137,6 +137,7 @@ export function emptyPlan(): TaskPlan & { beforeDetach: OutsideStep[]; outside: 
 		numbers: { reserve: () => 1000, pass: () => 1001 },
 		final: {},
 		area: { start: 0n, end: 0n },
+		hasCalls32: false,
 		scratch: 0n,
 		lasting: 0n,
 		temporaryPaths: [],
