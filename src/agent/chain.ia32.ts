@@ -21,9 +21,10 @@ import {
 	FRAME_SIZE as FRAME_SIZE_64,
 	SS_FLAGS_INVALID,
 	writeContext,
+	writeFrame,
 	writeXstate,
 } from "./chain.x86_64.ts";
-import { type Gadgets, returnWords } from "./gadgets.x86_64.ts";
+import { returnWords } from "./gadgets.x86_64.ts";
 import { call32 } from "./ia32-calls.ts";
 import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { frameFeatures } from "./xsave.x86_64.ts";
@@ -78,17 +79,8 @@ export function chainSize32(request: ChainRequest): number {
 	return layOut(request).size;
 }
 
-/** The words below a frame, its return address among them, and its content. */
-function writeFrame32(
-	view: DataView,
-	at: number,
-	gadgets: Gadgets,
-	regs: Registers,
-	sigmask: bigint,
-	fpstate: bigint,
-): void {
-	const words = returnWords(gadgets);
-	for (const [i, word] of words.entries()) view.setUint32(at + WORD * (i + 1 - words.length), low(word), true);
+/** The content of a frame, as rt_sigreturn of 32-bit code takes it. */
+function writeContext32(view: DataView, at: number, regs: Registers, sigmask: bigint, fpstate: bigint): void {
 	view.setInt32(at + UC + 12, SS_FLAGS_INVALID, true);
 	for (const name of KEPT) view.setUint32(at + SIGCONTEXT + offsets[name], low(getReg(regs, REG[name])), true);
 	view.setUint32(at + SIGCONTEXT + offsets.fpstate, low(fpstate), true);
@@ -132,11 +124,11 @@ export function buildChain32(request: ChainRequest, address: bigint): Chain {
 			sp: lastSp,
 			flags: getReg(resume, REG.flags) & ~0x40500n, // TF, DF, AC
 		});
-		writeFrame32(view, first, gadgets, leave, ALL_SIGNALS, fpstate);
+		writeFrame(writeContext32, view, first, gadgets, leave, ALL_SIGNALS, fpstate);
 		// Without x87 and vector state, which the last frame has.
 		writeContext(view, agents, leave, ALL_SIGNALS, 0n);
 	}
-	writeFrame32(view, last, gadgets, resume, sigmask, fpstate);
+	writeFrame(writeContext32, view, last, gadgets, resume, sigmask, fpstate);
 	writeFsave(bytes, fx - FSAVE_SIZE, xstate);
 	writeXstate(bytes, fx, xstate, FSAVE_SIZE);
 	const contextOf = (name: "ax" | "ip") => address + BigInt(last + SIGCONTEXT + offsets[name]);

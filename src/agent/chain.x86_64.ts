@@ -9,7 +9,7 @@
 //   FX (64-aligned)│ XSAVE image of the task      │
 //                  └──────────────────────────────┘
 
-import { type Gadgets, returnRegisters, returnWords } from "./gadgets.x86_64.ts";
+import { type Gadgets, returnRegisters, returnWords, wordSize } from "./gadgets.x86_64.ts";
 import { getReg, REG, type Registers, withRegs } from "./registers.x86_64.ts";
 import { frameFeatures } from "./xsave.x86_64.ts";
 
@@ -106,17 +106,25 @@ export function chainSize64(request: ChainRequest): number {
 	return layoutChain(request).size;
 }
 
-function writeFrame(
+/** Writes a frame's content, its registers and what comes with them, at its place. */
+type ContentWriter = (view: DataView, at: number, regs: Registers, sigmask: bigint, fpstate: bigint) => void;
+
+/** The words below a frame, its return address among them, and its content, as code of that sort takes it. */
+export function writeFrame(
+	write: ContentWriter,
 	view: DataView,
 	at: number,
 	gadgets: Gadgets,
-	regs: Registers,
-	sigmask: bigint,
-	fpstate: bigint,
+	...content: [regs: Registers, sigmask: bigint, fpstate: bigint]
 ): void {
 	const words = returnWords(gadgets);
-	for (const [i, word] of words.entries()) view.setBigUint64(at + 8 * (i + 1 - words.length), word, true);
-	writeContext(view, at, regs, sigmask, fpstate);
+	const size = wordSize(gadgets);
+	for (const [i, word] of words.entries()) {
+		const place = at + size * (i + 1 - words.length);
+		if (size === 4) view.setUint32(place, Number(BigInt.asUintN(32, word)), true);
+		else view.setBigUint64(place, word, true);
+	}
+	write(view, at, ...content);
 }
 
 /** The content of a frame, as rt_sigreturn of 64-bit code takes it, whatever code it leads to. */
@@ -166,9 +174,9 @@ export function buildChain64(request: ChainRequest, address: bigint): Chain {
 			sp: lastSp,
 			flags: getReg(request.resume, REG.flags) & ~0x40500n, // TF, DF, AC
 		});
-		writeFrame(view, first, gadgets, leave, ALL_SIGNALS, fpstate);
+		writeFrame(writeContext, view, first, gadgets, leave, ALL_SIGNALS, fpstate);
 	}
-	writeFrame(view, last, gadgets, request.resume, request.sigmask, fpstate);
+	writeFrame(writeContext, view, last, gadgets, request.resume, request.sigmask, fpstate);
 	writeXstate(bytes, fx, request.xstate);
 	const contextOf = (name: (typeof CONTEXT_ORDER)[number]) =>
 		address + BigInt(last + SIGCONTEXT + 8 * CONTEXT_ORDER.indexOf(name));
