@@ -29,7 +29,7 @@ import {
 	findHole,
 	InjectedAgent,
 	type InjectionFacts,
-	LIMIT_32,
+	PLACE_LIMIT_32,
 	removeAreas,
 	requestChain,
 } from "./injected.ts";
@@ -90,7 +90,7 @@ class Infection {
 
 	constructor(private readonly target: Target) {
 		const { facts, thread } = target;
-		this.area = findHole(facts.vmas, AREA_LENGTH, facts.gadgets.isIa32 ? LIMIT_32 : undefined);
+		this.area = findHole(facts.vmas, AREA_LENGTH, facts.gadgets.isIa32 ? PLACE_LIMIT_32 : undefined);
 		const { request, restartBlock } = requestChain(facts, thread, this.area);
 		this.restartBlock = restartBlock;
 		warnOfWindow(facts, thread);

@@ -5,6 +5,7 @@
 import { BugError, CriuError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import { TASK_SIZE } from "../kernel/abi/task-size.x86_64.ts";
 import type { VmaFacts } from "../kernel/procfs/maps.ts";
 import type { Mapping } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
@@ -31,9 +32,8 @@ export interface InjectionFacts extends StackFacts {
 
 const hex = (value: bigint) => `0x${value.toString(16)}`;
 
-/** Where addresses end that 32-bit code can name; the kernel uses none of the last pages. */
-export const LIMIT_32 = 0xffff0000n;
-const TASK_SIZE = 0x7ffffffff000n;
+/** Below it places are looked for that 32-bit code can reach: not in the last pages, some of which the kernel keeps free. */
+export const PLACE_LIMIT_32 = 0xffff0000n;
 
 /** The middle of the largest gap of an address space, below `limit`: the kernel never picks that itself. */
 export function findHole(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // From images to a plan: which operations the agents run at each stage, which descriptors they get, where they live.
 
-import { findHole, LIMIT_32 } from "../agent/injected.ts";
+import { findHole, PLACE_LIMIT_32 } from "../agent/injected.ts";
 import { PAGE_SIZE } from "../agent/layout.ts";
 import { type OpRef, Program, sizeProgram } from "../agent/program.ts";
 import { layOutSite, type SiteLayout, shrinkSite } from "../agent/site.ts";
@@ -290,7 +290,7 @@ function planWithin(programs: number, context: Restore, images: DumpImages): Pla
 	const hole = findCommonHole(images, room);
 	// Calls of 32-bit code take addresses that it can name; other temporary mappings needn't lie there, and have no room.
 	const is32 = images.tasks.some(isCompatTask);
-	const start = is32 ? findCommonHole(images, room, LIMIT_32) : hole;
+	const start = is32 ? findCommonHole(images, room, PLACE_LIMIT_32) : hole;
 	const end = start + BigInt(layout.areaLength);
 	const restored = images.tasks.flatMap(({ fds }) => fds.map(({ fd }) => fd));
 	const table = new FdNumberTable([...restored, ...listWatchedNumbers(images.files.values())]);

@@ -6,7 +6,7 @@ import { buildChain, chainSize } from "../../src/agent/chain.ts";
 import { findGadgets, type Gadgets, looksLikeIa32 } from "../../src/agent/gadgets.ts";
 import { restorerAt } from "../../src/agent/gadgets.x86_64.ts";
 import { call32 } from "../../src/agent/ia32-calls.ts";
-import { findHole, LIMIT_32 } from "../../src/agent/injected.ts";
+import { findHole, PLACE_LIMIT_32 } from "../../src/agent/injected.ts";
 import {
 	mendInterruption,
 	nameRestartedCall,
@@ -133,10 +133,10 @@ describe("injection into 32-bit code", () => {
 			{ start: 0xfff00000n, end: 0xffffe000n },
 			{ start: 0xffffffffff600000n, end: 0xffffffffff601000n },
 		];
-		const hole = findHole(vmas, 0x28000, LIMIT_32);
+		const hole = findHole(vmas, 0x28000, PLACE_LIMIT_32);
 		expect(hole).toBe(((0x8050000n + 0xf7000000n) / 2n) & ~0xfffffn);
 		const full = [{ start: 0x10000n, end: 0xffff0000n }];
-		expect(() => findHole(full, 0x28000, LIMIT_32)).toThrow(expect.objectContaining({ code: "NO_HOLE" }));
+		expect(() => findHole(full, 0x28000, PLACE_LIMIT_32)).toThrow(expect.objectContaining({ code: "NO_HOLE" }));
 	});
 
 	test("is for programs all of whose mappings lie there", () => {

@@ -5,11 +5,11 @@
 import type { OpRef, Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
-
 import { F_SEAL_WRITE, O_RDWR } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { PR_SET_MM, PR_SET_MM_MAP, PrctlMmMap } from "../../kernel/abi/prctl.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
+import { TASK_SIZE } from "../../kernel/abi/task-size.x86_64.ts";
 import type { RestoreContext, TaskImage, TaskPlan } from "../kind.ts";
 import { memoryOwner, takesMemory } from "../task/sharing.ts";
 import { EARLY_ADVICE, planAdvice } from "./advice.ts";
@@ -34,7 +34,6 @@ import { planVdsoInPlace, planVdsoProxy } from "./vdso.x86_64.ts";
 import * as v from "./vma.ts";
 
 const PAGE = 4096n;
-const TASK_SIZE = (1n << 47n) - PAGE;
 const MAX_VMAS = 1 << 20;
 const HUGE_BITS = 0x3f << 26;
 const MAP_BITS =

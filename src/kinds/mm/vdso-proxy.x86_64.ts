@@ -4,6 +4,7 @@
 // one had its data (vvar) there are pages of zeros: code of the old vdso that still runs finds a clock that it can't read
 // and makes a system call instead. Source: vdso(7), lib/vdso/gettimeofday.c.
 
+import { TASK_SIZE } from "../../kernel/abi/task-size.x86_64.ts";
 import type { AddressRange } from "./inherit.ts";
 import type { VdsoSymbols } from "./vdso-symbols.ts";
 
@@ -17,7 +18,6 @@ const REACH = (1n << 31n) - (1n << 20n);
 const MARGIN = 16n * PAGE;
 /** Room that a stack may want to grow down into, and a heap up. */
 const GROWTH = 1n << 28n;
-const TASK_SIZE = (1n << 47n) - PAGE;
 const MIN_ADDRESS = 0x10000n;
 
 /** Functions whose code does without the kernel's data or asks the kernel when those are zeros. */

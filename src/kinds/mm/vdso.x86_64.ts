@@ -3,7 +3,7 @@
 // dumped one had, when both are alike, otherwise near it (vdso-proxy). Source: vdso(7), arch_prctl(ARCH_MAP_VDSO_64).
 
 import { askIa32Process } from "../../agent/ia32-process.ts";
-import { LIMIT_32 } from "../../agent/injected.ts";
+import { PLACE_LIMIT_32 } from "../../agent/injected.ts";
 import type { Program } from "../../agent/program.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { vma_entry } from "../../images/gen/mm_pb.ts";
@@ -167,7 +167,7 @@ export function planVdsoProxy(
 	if (old === undefined || own === undefined) throw foreign("its vdso is no library");
 	const { jumps, kept, problem } = pairFunctions(old, own, image.bytes.length);
 	if (problem !== undefined) throw foreign(`its vdso can't be led to this one: ${problem}`);
-	const limit = isCompatTask(task) ? LIMIT_32 : undefined;
+	const limit = isCompatTask(task) ? PLACE_LIMIT_32 : undefined;
 	const place = findPlaceNear(layout.vdsoStart, hostLength(host.layout), listTaken(mappings, plan), limit);
 	if (place === undefined) throw foreign("the program has no room near its vdso for this one's");
 	const ownStart = place + (host.layout.vdsoStart - host.layout.vvarStart);

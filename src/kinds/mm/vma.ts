@@ -7,6 +7,7 @@ import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { vma_entrySchema } from "../../images/gen/mm_pb.ts";
 import { create } from "../../images/index.ts";
 import * as mman from "../../kernel/abi/mman.ts";
+import { TASK_SIZE } from "../../kernel/abi/task-size.x86_64.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
 import type { PrivateRange } from "../../pages/pagemap.ts";
 import type { Ranges } from "../../pages/ranges.ts";
@@ -28,8 +29,6 @@ export const VMA_AREA_AIORING = 0x2000;
 export const VMA_AREA_MEMFD = 0x4000;
 export const VMA_AREA_SHSTK = 0x8000;
 export const VMA_AREA_GUARD = 0x10000;
-
-const TASK_SIZE = (1n << 47n) - 4096n;
 
 /** What a VMA shows. */
 export type VmaClass =
