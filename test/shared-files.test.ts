@@ -2,7 +2,7 @@
 // Real programs that share files with others: watched files, locks, shared memory by name. They wait in the middle of their
 // work, go through a dump and a restore of ours, and end it.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import {
 	appendFileSync,
 	existsSync,
@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeAsRoot } from "./as-root.ts";
 import { Stage, showEnding } from "./matrix/stage.ts";
 import { closeMatrix, openHost } from "./matrix.ts";
 
@@ -172,10 +173,11 @@ async function goThrough(sharer: Sharer, dir: string): Promise<void> {
 
 afterAll(closeMatrix, 30_000);
 
-describe.skipIf(process.getuid?.() !== 0)("a program that shares files", () => {
-	for (const sharer of sharers)
-		test.skipIf(Bun.which(sharer.needs) === null)(
-			sharer.name,
+describeAsRoot("a program that shares files", () => {
+	for (const sharer of sharers) {
+		const lack = Bun.which(sharer.needs) === null ? ` (skipped: no ${sharer.needs})` : "";
+		test.skipIf(lack !== "")(
+			sharer.name + lack,
 			async () => {
 				const dir = mkdtempSync(join(tmpdir(), "criu-sharer-"));
 				await goThrough(sharer, dir).catch((error: unknown) => {
@@ -185,4 +187,5 @@ describe.skipIf(process.getuid?.() !== 0)("a program that shares files", () => {
 			},
 			120_000,
 		);
+	}
 });

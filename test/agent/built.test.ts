@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Processes under construction: an init and the task below it.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { BuiltProcess } from "../../src/agent/built.ts";
 import { CrCtl, PAGE_SIZE } from "../../src/agent/layout.ts";
 import { Program } from "../../src/agent/program.ts";
@@ -10,12 +10,12 @@ import { interruptThread } from "../../src/agent/tracee.ts";
 import { detachInit, NEW_PIDNS_FLAGS } from "../../src/engine/new-pidns.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { __WALL, futexWake, P_PID, sendSignal, WEXITED, WNOHANG, waitId } from "../../src/sys/process.ts";
+import { describeAsRoot } from "../as-root.ts";
 
 const SIGKILL = 9;
 const FUTEX_OWNER_DIED = 0x4000_0000;
 const TIMEOUT_MS = 10_000;
 const PID = 1234;
-const isRoot = process.getuid?.() === 0;
 
 function startInit(): BuiltProcess {
 	return BuiltProcess.start({
@@ -39,7 +39,7 @@ async function awaitEnd(pid: number) {
 	return undefined;
 }
 
-describe.skipIf(!isRoot)("an init", () => {
+describeAsRoot("an init", () => {
 	test("makes a task with the pid asked for", () => {
 		const init = startInit();
 		try {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Several agents in one area: children of an infected process, waiting for each other, and what happens when one is killed.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { AgentChannel } from "../../src/agent/channel.ts";
 import type { InjectedAgent } from "../../src/agent/injected.ts";
 import { AREA_CTL, CrCtl } from "../../src/agent/layout.ts";
@@ -12,6 +12,7 @@ import { CloneArgs } from "../../src/kernel/abi/sched.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { listChildren } from "../../src/kernel/procfs/tasks.ts";
 import { __WALL, futexWake, sendSignal } from "../../src/sys/process.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { freezeOne } from "../frozen.ts";
 import { areaOf, infect, Patient, withAgent } from "./patient.ts";
 
@@ -24,7 +25,6 @@ const CHILD_STACK = 88 * KIB;
 const STACK_SIZE = 8 * KIB;
 const SIGKILL = 9;
 const SIGCHLD = 17n;
-const isRoot = process.getuid?.() === 0;
 
 /** Address of the area in the process. */
 function areaAddress(agent: InjectedAgent): bigint {
@@ -58,7 +58,7 @@ function startExit(child: AgentChannel, code: number): void {
 	detachThread(child.tid);
 }
 
-describe.skipIf(!isRoot)("an agent's child", () => {
+describeAsRoot("an agent's child", () => {
 	test("runs programs of its own in its own memory and is reaped by its parent", async () => {
 		await using patient = await Patient.start("busy");
 		const { pid } = patient;
@@ -115,7 +115,7 @@ describe.skipIf(!isRoot)("an agent's child", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("the engine", () => {
+describeAsRoot("the engine", () => {
 	test("wakes an agent that waits for a word", async () => {
 		await using patient = await Patient.start("busy");
 		const value = withAgent(patient.pid, (agent) => {

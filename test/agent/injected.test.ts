@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { findHole } from "../../src/agent/injected.ts";
 import { Program } from "../../src/agent/program.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { VICTIMS } from "../faults/victim.ts";
 import { freezeOne } from "../frozen.ts";
 import { infect, lookAt, Patient } from "./patient.ts";
 
 const SIGUSR1 = "SIGUSR1";
-const isRoot = process.getuid?.() === 0;
 const modes = VICTIMS.filter(({ stopped, storm }) => !stopped && !storm);
 const startOf = ({ mode, linkStatic }: (typeof modes)[number]) =>
 	Patient.start(mode, linkStatic ? "target-static" : "target");
@@ -32,7 +32,7 @@ describe("the agent's place", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("infect and cure leave registers, mask, stack and mappings as they were", () => {
+describeAsRoot("infect and cure leave registers, mask, stack and mappings as they were", () => {
 	for (const kind of modes)
 		for (const restorer of [true, false])
 			test(`of a program ${kind.name}${restorer ? "" : ", without a restorer in it"}`, async () => {
@@ -71,7 +71,7 @@ async function infectAndDie(pid: number, restorer: boolean, end: "hang" | "throw
 	await child.exited;
 }
 
-describe.skipIf(!isRoot)("an agent whose engine dies takes itself out", () => {
+describeAsRoot("an agent whose engine dies takes itself out", () => {
 	for (const kind of modes)
 		test.each([true, false])(
 			`of a program ${kind.name} (restorer in it: %p)`,

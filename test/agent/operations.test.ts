@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Every operation of the agent, run in a process of the test's own.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { O_RDWR } from "../../src/kernel/abi/fcntl.ts";
 import { PROT_READ } from "../../src/kernel/abi/mman.ts";
 import * as nr from "../../src/kernel/abi/syscalls.x86_64.ts";
 import { toCString } from "../../src/sys/file.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { Patient, withAgent } from "./patient.ts";
 
 const PAGE = 4096;
@@ -57,7 +58,7 @@ function addPages(program: Program, pages: number) {
 const open = (program: Program, path: string, flags = 0) =>
 	program.syscall(`open ${path}`, nr.SYS_open, [toCString(path), flags, 0]);
 
-describe.skipIf(!isRoot)("the agent", () => {
+describeAsRoot("the agent", () => {
 	test("makes system calls in the process, later ones with the results of earlier ones", () => {
 		const program = new Program();
 		const pid = program.syscall("pid", nr.SYS_getpid, []);

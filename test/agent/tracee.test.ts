@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Letting go of tracees in whatever state they are: what the kernel calls ESRCH may be one that runs or one that is dead.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { detachThread, interruptThread, seizeThread, waitStop } from "../../src/agent/tracee.ts";
 import { readStatus } from "../../src/kernel/procfs/status.ts";
 import { sendSignal } from "../../src/sys/process.ts";
+import { describeAsRoot } from "../as-root.ts";
 
 const SIGKILL = 9;
-const isRoot = process.getuid?.() === 0;
 const soon = () => performance.now() + 10_000;
 
 /** A shell that waits for a child of its own, which dies with it, and tells how that ended. */
@@ -47,7 +47,7 @@ class Family {
 	}
 }
 
-describe.skipIf(!isRoot)("letting go of a thread", () => {
+describeAsRoot("letting go of a thread", () => {
 	test("that stands still lets it run", async () => {
 		await using family = await Family.start();
 		seizeThread(family.child, 0);

@@ -2,7 +2,7 @@
 // Pids, directories and images that no dump or restore can do anything with, beyond those of refused-input.test.ts: every
 // image cut at any place or with forged sizes, foreign ones, and what must not be touched or left behind.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { CriuError } from "../../src/errors.ts";
 import { core_entry_march } from "../../src/images/gen/core_pb.ts";
 import { ImageDir, KINDS } from "../../src/images/index.ts";
 import { defaultOptions } from "../../src/options.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { Counter, CRIU, criu, expectRefusal, isRoot } from "./counter.ts";
 
 let dir: string;
@@ -57,7 +58,7 @@ function codeOf(imagesDir: string): string {
 /** All images that a restore of the counter reads as messages. */
 const imageNames = () => readdirSync(images).filter((name) => name.endsWith(".img") && !/^(pages-|seccomp)/.test(name));
 
-describe.skipIf(!isRoot)("dump refuses", () => {
+describeAsRoot("dump refuses", () => {
 	const dump = (pid: number | string) => criu("dump", "-t", String(pid), "-D", dir, "-o", "/dev/null");
 
 	test("criu itself", () => {
@@ -103,7 +104,7 @@ describe.skipIf(!isRoot)("dump refuses", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("a directory that holds images of another pid", () => {
+describeAsRoot("a directory that holds images of another pid", () => {
 	test("holds a whole dump of the new one afterwards", async () => {
 		const to = damage();
 		await using other = new Counter();
@@ -115,7 +116,7 @@ describe.skipIf(!isRoot)("a directory that holds images of another pid", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("restore refuses", () => {
+describeAsRoot("restore refuses", () => {
 	const restore = (from: string, ...more: string[]) => criu("restore", "-d", "-D", from, "-o", "/dev/null", ...more);
 
 	test.each([[], ["--dry-run"]])("directories without images (%p)", (...more) => {

@@ -2,7 +2,7 @@
 // Images whose vdso isn't this kernel's: a program goes on calling its functions, at the addresses that it knows, and they
 // tell the right time. The images are real ones with another vdso put in.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,9 +14,10 @@ import { VMA_AREA_VDSO } from "../../src/kinds/mm/vma.ts";
 import { collectRuns } from "../../src/pages/pagemap.ts";
 import { mustSyscall } from "../../src/sys/host.ts";
 import { P_PID, WEXITED, waitId } from "../../src/sys/process.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { findLack } from "../matrix/machine.ts";
 import { buildScenario, listScenarios } from "../matrix/scenario.ts";
-import { criu, end, isRoot } from "./counter.ts";
+import { criu, end } from "./counter.ts";
 
 const SYM_SIZE = 24;
 const PROXY = /its vdso is another kernel's: \d+ functions lead to this one's/;
@@ -168,7 +169,7 @@ async function playForged(
 	}
 }
 
-describe.skipIf(!isRoot)("a program with the vdso of another kernel", () => {
+describeAsRoot("a program with the vdso of another kernel", () => {
 	test("goes on at the addresses that it knows, though nothing of the old code works", () => {
 		const change = (vdso: Buffer) => {
 			hideFunction(vdso, "__vdso_clock_getres");
@@ -188,7 +189,7 @@ describe.skipIf(!isRoot)("a program with the vdso of another kernel", () => {
 	test("gets this kernel's in place when only the code differs", () => playForged("kept", breakCode, undefined));
 
 	test.skipIf(lackOf32Bit !== undefined)(
-		`goes on if it's a 32-bit one, whose system calls go through the vdso${lackOf32Bit === undefined ? "" : ` (${lackOf32Bit})`}`,
+		`goes on if it's a 32-bit one, whose system calls go through the vdso${lackOf32Bit === undefined ? "" : ` (skipped: ${lackOf32Bit})`}`,
 		async () => {
 			const scenario = listScenarios().find(({ name }) => name === "ia32_state");
 			if (scenario === undefined) throw new Error("no such scenario");

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Counter, criu, end, isRoot } from "./counter.ts";
+import { describeAsRoot } from "../as-root.ts";
+import { Counter, criu, end } from "./counter.ts";
 
 function restoreCopy(counter: Counter, images: string, name: string): number {
 	const pidfile = join(counter.dir, name);
@@ -11,7 +12,7 @@ function restoreCopy(counter: Counter, images: string, name: string): number {
 	return Number(readFileSync(pidfile, "latin1"));
 }
 
-describe.skipIf(!isRoot)("restore --new-pidns", () => {
+describeAsRoot("restore --new-pidns", () => {
 	test("lets copies live beside the original, with the same pid inside, and they can be dumped again", async () => {
 		await using counter = new Counter();
 		await counter.counts(0);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What dump and restore refuse of pids, directories and images; more of it in bad-input.test.ts.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { describeAsRoot } from "../as-root.ts";
 import { Counter, criu, expectRefusal, isRoot } from "./counter.ts";
 
 let dir: string;
@@ -30,7 +31,7 @@ function findFreePid(): number {
 	for (let pid = 4_000_000; ; pid--) if (!readdirSync("/proc").includes(String(pid))) return pid;
 }
 
-describe.skipIf(!isRoot)("dump refuses", () => {
+describeAsRoot("dump refuses", () => {
 	const dump = (pid: number, to = dir) => criu("dump", "-t", String(pid), "-D", to, "-o", "/dev/null");
 
 	test("a pid that doesn't exist", () => expectRefusal(dump(findFreePid()), "doesn't exist"));
@@ -75,7 +76,7 @@ function isKernelThread(pid: string): boolean {
 	}
 }
 
-describe.skipIf(!isRoot)("a dump directory that held other images", () => {
+describeAsRoot("a dump directory that held other images", () => {
 	test("holds only the new ones as far as they matter", () => {
 		const other = join(dir, "other");
 		mkdirSync(other);
@@ -87,7 +88,7 @@ describe.skipIf(!isRoot)("a dump directory that held other images", () => {
 	});
 });
 
-describe.skipIf(!isRoot)("restore refuses", () => {
+describeAsRoot("restore refuses", () => {
 	let damaged: string;
 	let round = 0;
 	const copy = () => {

@@ -2,15 +2,15 @@
 // Processes whose first thread has ended before the others: criu dies, or fails, at each fault point of a dump and at those of
 // a restore that are special for them. Nobody is harmed, nothing is left, and the next try works.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { FAULT_POINTS } from "../../src/fault.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { stateOf } from "../matrix/snapshot.ts";
 import { waitForNone } from "../matrix/tree.ts";
 import { limitJobs } from "../matrix.ts";
 import { type CriuRun, Victim, type VictimKind } from "./victim.ts";
 
-const isRoot = process.getuid?.() === 0;
 const inTurn = limitJobs(2);
 const kind: VictimKind = { name: "without its first thread", mode: "leader", restless: true };
 const done: CriuRun = { ending: { how: "exit", code: 0 }, output: "" };
@@ -33,7 +33,7 @@ function listPids(victim: Victim): string[] {
 
 const code = (action: string) => (action === "kill" ? { how: "signal", code: 9 } : { how: "exit", code: 1 });
 
-describe.skipIf(!isRoot)("a process without its first thread", () => {
+describeAsRoot("a process without its first thread", () => {
 	for (const action of ["error", "kill"])
 		test.concurrent(
 			`isn't harmed when criu meets ${action} during a dump`,

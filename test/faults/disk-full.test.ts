@@ -2,12 +2,13 @@
 // Images directories that take less than a dump needs: every write of an image, and the creation of every file, fails in
 // turn on a small tmpfs. The target must not notice.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { readImages } from "../../src/engine/images.ts";
 import { ImageError } from "../../src/errors.ts";
 import { ImageDir } from "../../src/images/index.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { showEnding } from "../matrix/stage.ts";
 import { Victim } from "./victim.ts";
 
@@ -81,7 +82,7 @@ async function expectFullOrWhole(tmpfs: string, options: readonly string[]): Pro
 	return !complete;
 }
 
-describe.skipIf(!isRoot)("a dump whose images directory", () => {
+describeAsRoot("a dump whose images directory", () => {
 	test("has no room for the memory fails and leaves the target as it is", async () => {
 		for (const share of [0, 0.25, 0.5, 0.9])
 			for (const options of [[], ["-R"]])
@@ -133,7 +134,7 @@ describe.skipIf(!isRoot)("a dump whose images directory", () => {
 	}, 60_000);
 });
 
-describe.skipIf(!isRoot)("a restore whose work directory", () => {
+describeAsRoot("a restore whose work directory", () => {
 	test("has no room for the statistics succeeds all the same, or leaves no process", async () => {
 		await using other = await Victim.start({ name: "computing", mode: "busy" });
 		const images = other.makeImages();

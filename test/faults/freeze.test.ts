@@ -2,9 +2,10 @@
 // Freezing what doesn't keep still: trees that fork, make threads, execute programs and die meanwhile (restless.c), tasks that
 // somebody kills or stops during a dump. No dump hangs, none fails without a reason, nothing escapes, nobody is harmed.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { describeAsRoot } from "../as-root.ts";
 import { makeRandom } from "../images/random-message.ts";
 import { stateOf } from "../matrix/snapshot.ts";
 import { listOthers, waitForNone } from "../matrix/tree.ts";
@@ -48,7 +49,7 @@ async function expectNoneEscapes(victim: Victim): Promise<void> {
 	await victim.expectProgress("restore");
 }
 
-describe.skipIf(!isRoot)("a tree is frozen as a whole while", () => {
+describeAsRoot("a tree is frozen as a whole while", () => {
 	for (const [mode, what, excuse] of [
 		["forks", "it forks as fast as it can", undefined],
 		["threads", "its threads come and go", undefined],
@@ -75,7 +76,7 @@ describe.skipIf(!isRoot)("a tree is frozen as a whole while", () => {
 		);
 });
 
-describe.skipIf(!isRoot)("a dump is refused, with the reason and no harm, of a tree", () => {
+describeAsRoot("a dump is refused, with the reason and no harm, of a tree", () => {
 	test.concurrent(
 		"with a process that waits in vfork",
 		() =>
@@ -124,7 +125,7 @@ async function dumpDisturbed(victim: Victim, random: () => number, disturb: () =
 const LOST =
 	/^error: (task|pid) \d+ (ended while|was ended by|isn't a child of|doesn't exist|\(target\) is dead)|^error: a pipe holds/;
 
-describe.skipIf(!isRoot)("a dump ends soon, with the reason, and does the others no harm when somebody", () => {
+describeAsRoot("a dump ends soon, with the reason, and does the others no harm when somebody", () => {
 	const [threads, , tree] = CROWDS as readonly [VictimKind, VictimKind, VictimKind];
 	for (const [kind, which] of [
 		[threads, 0],

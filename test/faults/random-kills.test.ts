@@ -2,7 +2,8 @@
 // criu ended by signals at random instants of dumps, a few rounds per target: no target may notice. `npm run soak` plays
 // thousands. CRIU_SEED repeats a run.
 
-import { describe, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
+import { describeAsRoot } from "../as-root.ts";
 import { makeRandom } from "../images/random-message.ts";
 import { limitJobs } from "../matrix.ts";
 import { playKills, playRestoreKills } from "./kills.ts";
@@ -15,7 +16,7 @@ const isRoot = process.getuid?.() === 0;
 const seed = Number(process.env["CRIU_SEED"] ?? Date.now() % 1_000_000);
 if (isRoot) console.log(`random kills: CRIU_SEED=${seed}`);
 
-describe.skipIf(!isRoot)("a target goes on unharmed when criu gets", () => {
+describeAsRoot("a target goes on unharmed when criu gets", () => {
 	for (const [i, kind] of [...VICTIMS, ...CROWDS].entries())
 		test.concurrent(
 			`SIGKILL at random instants of its dump: target ${kind.name}`,
@@ -46,7 +47,7 @@ describe.skipIf(!isRoot)("a target goes on unharmed when criu gets", () => {
 		);
 });
 
-describe.skipIf(!isRoot)("a restore", () => {
+describeAsRoot("a restore", () => {
 	test.concurrent(
 		"leaves no process when it is killed at a random instant",
 		() => inTurn(async () => void (await playRestoreKills(RESTORE_ROUNDS, makeRandom(seed)))),

@@ -2,10 +2,11 @@
 // criu dies, or fails, at each fault point of a restore: no process, pid file or other file is left, and a second restore
 // of the same images works.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { FAULT_POINTS } from "../../src/fault.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { stateOf } from "../matrix/snapshot.ts";
 import { CROWDS, type CriuRun, Victim } from "./victim.ts";
 
@@ -102,7 +103,7 @@ async function endTree(): Promise<void> {
 	await untilNobodyIsLeft(tree);
 }
 
-describe.skipIf(!isRoot)("a restore", () => {
+describeAsRoot("a restore", () => {
 	for (const options of [[], ["--new-pidns"]])
 		for (const action of ["error", "kill"])
 			for (const point of restorePoints.filter((point) => !LAST.includes(point) && !OF_TREES.includes(point)))

@@ -3,14 +3,14 @@
 // program survives, even where its filters forbid what the way back would take. Likewise programs without a C library, whose
 // way back leads over instructions that happen to be there.
 
-import { describe, test } from "bun:test";
+import { test } from "bun:test";
+import { describeAsRoot } from "../as-root.ts";
 import { findLack } from "../matrix/machine.ts";
 import { listScenarios } from "../matrix/scenario.ts";
 import { limitJobs } from "../matrix.ts";
 import { type FaultCase, playScenarioFaults } from "./scenario-faults.ts";
 
 const inTurn = limitJobs(Number(process.env["CRIU_TEST_JOBS"] ?? "3"));
-const isRoot = process.getuid?.() === 0;
 
 const CASES: readonly FaultCase[] = [
 	{ name: "seccomp_filter" },
@@ -37,7 +37,7 @@ function lackOf(name: string): string | undefined {
 	return needs.map(findLack).find((lack) => lack !== undefined);
 }
 
-describe.skipIf(!isRoot)("a program survives when criu", () => {
+describeAsRoot("a program survives when criu", () => {
 	for (const one of CASES) {
 		const lack = lackOf(one.name);
 		for (const [action, how] of [
@@ -45,7 +45,7 @@ describe.skipIf(!isRoot)("a program survives when criu", () => {
 			["error", "fails"],
 		] as const)
 			test.skipIf(lack !== undefined).concurrent(
-				`${how} at any point of its dump: ${one.name}${lack === undefined ? "" : ` (${lack})`}`,
+				`${how} at any point of its dump: ${one.name}${lack === undefined ? "" : ` (skipped: ${lack})`}`,
 				() => inTurn(() => playScenarioFaults(one, action)),
 				1_800_000, // they wait for their turn
 			);

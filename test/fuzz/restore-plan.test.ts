@@ -2,12 +2,13 @@
 // Damaged images of a real dump through reading, checking and planning, as --dry-run does: a plan or one typed error with
 // a remedy come out, soon, and no descriptor stays open.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { planRestore } from "../../src/engine/restore.ts";
 import { CriuError } from "../../src/errors.ts";
 import { defaultOptions } from "../../src/options.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { makeRandom } from "../images/random-message.ts";
 import { Hoard } from "./hoard.ts";
 import { below, type Damage, Mutator } from "./mutate.ts";
@@ -54,7 +55,7 @@ function planDamaged({ files, what }: Damage, round: number): string {
 	}
 }
 
-describe.skipIf(!isRoot)("planning damaged images", () => {
+describeAsRoot("planning damaged images", () => {
 	test("gives a plan or a typed error, soon", () => {
 		const random = below(makeRandom(SEED));
 		expect(planDamaged({ what: "nothing", files: new Map() }, -1)).toBe("plan");

@@ -2,12 +2,13 @@
 // Damaged images restored in earnest, each time in namespaces of its own where nothing but the test's folder can be written
 // to: criu succeeds, or fails with exit code 1 and one clear error, and leaves no process and no changed file.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { siginfo_entrySchema } from "../../src/images/gen/core_pb.ts";
 import { type reg_file_entry, remap_type } from "../../src/images/gen/file_pb.ts";
 import { create, ImageDir, KINDS } from "../../src/images/index.ts";
+import { describeAsRoot } from "../as-root.ts";
 import { makeRandom } from "../images/random-message.ts";
 import { Cage, type Outcome } from "./cage.ts";
 import { CRIU, HOARDER_PID, Hoard } from "./hoard.ts";
@@ -104,7 +105,7 @@ function nameOf(reg: reg_file_entry | undefined): string {
 	return Buffer.from(reg?.name ?? []).toString("latin1");
 }
 
-describe.skipIf(!isRoot)("restoring damaged images", () => {
+describeAsRoot("restoring damaged images", () => {
 	test("ends well or with one clear error, and leaves nothing", () => {
 		const random = below(makeRandom(SEED));
 		expect(restore("undamaged")).toMatchObject({ code: 0, alive: [HOARDER_PID], output: "" });

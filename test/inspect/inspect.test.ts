@@ -137,7 +137,7 @@ describe("the page", () => {
 
 	const lack = lackOfBrowser();
 	test.skipIf(lack !== undefined)(
-		`fits a phone and paper, light and dark, in a browser${lack === undefined ? "" : ` (${lack})`}`,
+		`fits a phone and paper, light and dark, in a browser${lack === undefined ? "" : ` (skipped: ${lack})`}`,
 		async () => {
 			const path = join(dir, "shown.html");
 			await Bun.write(path, toPage(inspection));

@@ -9,7 +9,9 @@ import { Urgency } from "../../src/sys/urgency.ts";
 
 const nice = () => 20 - syscall(SYS_getpriority, PRIO_PROCESS, 0);
 
-test.skipIf(process.getuid?.() !== 0)("the nice value is the lowest in between, and comes back however it ends", () => {
+const notRoot = process.getuid?.() === 0 ? "" : " (skipped: needs root)";
+
+test.skipIf(notRoot !== "")(`the nice value is the lowest in between, and comes back however it ends${notRoot}`, () => {
 	loadHost();
 	const before = nice();
 	syscall(SYS_setpriority, PRIO_PROCESS, 0, 5);

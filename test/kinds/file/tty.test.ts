@@ -22,9 +22,8 @@ import { decodeTermios, encodeTermios, readInfos, readSettings } from "../../../
 import { encodeData, feedSlave, peekQueue, readTtyData } from "../../../src/kinds/file/tty-queue.ts";
 import { toCString } from "../../../src/sys/file.ts";
 import { mustSyscall } from "../../../src/sys/host.ts";
+import { describeAsRoot } from "../../as-root.ts";
 import { bytesOf, codeOf, fileRestore, OwnFds, planEntry, regEntry, TempDir } from "./fixtures.ts";
-
-const isRoot = process.getuid?.() === 0;
 
 function makePty(fds: OwnFds): { master: number; slave: number } {
 	const master = fds.make(SYS_openat, AT_FDCWD, toCString("/dev/ptmx"), O_RDWR | O_NOCTTY | O_CLOEXEC, 0);
@@ -44,7 +43,7 @@ function infoOf(id: number, fields: Partial<tty_info_entry> = {}): tty_info_entr
 	return create(tty_info_entrySchema, { id, type: TtyType.PTY, pty, ...base, ...rest });
 }
 
-describe.skipIf(!isRoot)("what waits in a terminal", () => {
+describeAsRoot("what waits in a terminal", () => {
 	test("is told line by line, and stays", () => {
 		using fds = new OwnFds();
 		const { master, slave } = makePty(fds);

@@ -15,16 +15,21 @@ const damaged = (change: (view: DataView) => void): Uint8Array => {
 	return bytes;
 };
 
-test.skipIf(!existsSync("/usr/lib32/libdl.so.2"))("readVdsoSymbols finds the functions of a 32-bit library", () => {
-	const symbols = readVdsoSymbols(readFileSync("/usr/lib32/libdl.so.2"));
-	const shown = Bun.spawnSync(["nm", "-D", "--defined-only", "/usr/lib32/libdl.so.2"]).stdout.toString();
+const LIBRARY_32 = "/usr/lib32/libdl.so.2";
+const no32Bit = existsSync(LIBRARY_32) ? "" : ` (skipped: no ${LIBRARY_32})`;
+
+test.skipIf(no32Bit !== "")(`readVdsoSymbols finds the functions of a 32-bit library${no32Bit}`, () => {
+	const symbols = readVdsoSymbols(readFileSync(LIBRARY_32));
+	const shown = Bun.spawnSync(["nm", "-D", "--defined-only", LIBRARY_32]).stdout.toString();
 	const functions = [...shown.matchAll(/^([0-9a-f]+) T (\w+)/gm)];
 	expect(functions.length).toBeGreaterThan(0);
 	for (const [, at = "", name = ""] of functions)
 		expect([name, symbols?.get(name)]).toEqual([name, Number.parseInt(at, 16)]);
 });
 
-describe.skipIf(host.length === 0)("readVdsoSymbols", () => {
+const noVdso = host.length > 0 ? "" : " (skipped: this kernel gives no vdso)";
+
+describe.skipIf(noVdso !== "")(`readVdsoSymbols${noVdso}`, () => {
 	test("finds the functions of this kernel's vdso", () => {
 		const symbols = readVdsoSymbols(host);
 		for (const name of ["clock_gettime", "gettimeofday", "time", "getcpu"]) {

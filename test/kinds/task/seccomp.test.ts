@@ -14,6 +14,7 @@ import { SYS_seccomp } from "../../../src/kernel/abi/syscalls.x86_64.ts";
 import type { RestoreContext, TaskImage, ThreadImage } from "../../../src/kinds/kind.ts";
 import { asksSupervisor, encodeSeccomp, seccomp } from "../../../src/kinds/task/seccomp.ts";
 import { PTRACE_O_SUSPEND_SECCOMP } from "../../../src/sys/ptrace.ts";
+import { describeAsRoot } from "../../as-root.ts";
 import { freezeOne } from "../../frozen.ts";
 import { dumpContext, emptyDraft, emptyPlan, imageOf, restoreContext } from "./fixtures.ts";
 
@@ -332,7 +333,7 @@ const constants = (filters: readonly seccomp_filter[]) =>
 		prev: hasField(entry, "prev") ? entry.prev : undefined,
 	}));
 
-describe.skipIf(process.getuid?.() !== 0)("a dump", () => {
+describeAsRoot("a dump", () => {
 	test("tells filters that all threads have by the leader alone, newest first, for all threads", async () => {
 		const { cores, filters } = await dumpTarget("same");
 		expect(constants(filters)).toEqual([

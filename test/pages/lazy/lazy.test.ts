@@ -221,7 +221,10 @@ describeAsRoot("lazy memory", () => {
 
 	test("comes from images elsewhere to the peer's daemon", async () => {
 		const peer = findPeer();
-		if ("missing" in peer) return;
+		if ("missing" in peer) {
+			console.log(`(skipped: ${peer.missing})`);
+			return;
+		}
 		const { ended, port } = await startGiver(["page-server", "--lazy-pages", "-D", at("images")], "server2.log");
 		await checkElsewhere(port, await wrapPeer(peer.criu));
 		expect(await ended).toEqual(WELL);
