@@ -39,7 +39,7 @@ export const PLACE_LIMIT_32 = 0xffff0000n;
 export function findHole(
 	vmas: ReadonlyArray<{ start: bigint; end: bigint }>,
 	length: number,
-	limit = TASK_SIZE,
+	limit: bigint = TASK_SIZE,
 ): bigint {
 	let best = { start: 0n, size: 0n };
 	let at = 0x10000n;
