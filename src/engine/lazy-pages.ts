@@ -8,7 +8,7 @@ import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { LazyGuard } from "../pages/lazy/guard.ts";
 import { LAZY_SOCKET, listenForRestore, RestoreConnection } from "../pages/lazy/protocol.ts";
-import { RemoteSource } from "../pages/lazy/remote-source.ts";
+import { RemoteSource, tellLoss } from "../pages/lazy/remote-source.ts";
 import { LazyServer } from "../pages/lazy/server.ts";
 import { LocalSource, type PageSource } from "../pages/lazy/source.ts";
 import { listLazy } from "../pages/pagemap.ts";
@@ -60,7 +60,8 @@ function serve(options: Options, sockets: readonly number[], link?: PageLink): v
 	try {
 		serveRestore(options, sockets);
 	} catch (error) {
-		throw link?.explain(error) ?? error;
+		const told = tellLoss(error);
+		throw link?.explain(told) ?? told;
 	} finally {
 		for (const fd of sockets.slice(1)) closeFd(fd);
 		link?.[Symbol.dispose]();

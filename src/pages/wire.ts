@@ -2,7 +2,7 @@
 // What dumps and page servers say to each other: fixed headers, and pages behind them. CRIU 4.2 has headers of 32 bytes, earlier
 // ones of 24; the first message tells which.
 
-import { CriuError, KernelError } from "../errors.ts";
+import { CriuError, isErrno, KernelError } from "../errors.ts";
 import { MSG_NOSIGNAL, MSG_PEEK, MSG_WAITALL } from "../kernel/abi/socket.ts";
 import { SYS_poll, SYS_recvfrom, SYS_sendto } from "../kernel/abi/syscalls.x86_64.ts";
 import { syscall } from "../sys/host.ts";
@@ -90,7 +90,8 @@ export function plainLink(fd: number): PageLink {
 
 /** The error for a connection that ends, or doesn't get on, in the middle. */
 export function cutConnection(cause?: unknown): CriuError {
-	return new CriuError("PAGE_CONNECTION", "the connection between dump and page server was cut", {
+	const what = isErrno(cause, "EAGAIN") ? "stood still for too long" : "was cut";
+	return new CriuError("PAGE_CONNECTION", `the connection between dump and page server ${what}`, {
 		cause,
 		remedy: "look into the log of the other side; nothing of this dump counts: dump again",
 	});

@@ -3,10 +3,11 @@
 
 import { KernelError, UsageError } from "../errors.ts";
 import { errnoNumber } from "../kernel/abi/errno.ts";
-import { IPPROTO_TCP, TCP_NODELAY } from "../kernel/abi/inet.ts";
+import { IPPROTO_TCP, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY } from "../kernel/abi/inet.ts";
 import {
 	AF_INET,
 	AF_INET6,
+	SO_KEEPALIVE,
 	SO_RCVTIMEO_OLD,
 	SO_REUSEADDR,
 	SO_SNDTIMEO_OLD,
@@ -60,11 +61,20 @@ function openSocket(address: Uint8Array): number {
 	return mustSyscall("for TCP", nr.SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-/** A connection that is stuck for long counts as cut; what is small isn't held back. */
+/** What is small isn't held back. Who waits for as long as the other side likes hears within two minutes that its host is gone. */
+const OPTIONS = [
+	[IPPROTO_TCP, TCP_NODELAY, 1],
+	[SOL_SOCKET, SO_KEEPALIVE, 1],
+	[IPPROTO_TCP, TCP_KEEPIDLE, STUCK_SEC / 2],
+	[IPPROTO_TCP, TCP_KEEPINTVL, STUCK_SEC / 12],
+	[IPPROTO_TCP, TCP_KEEPCNT, 6],
+] as const;
+
+/** A connection that is stuck for long counts as cut. */
 export function setTimeouts(fd: number): void {
 	const time = new BigInt64Array([BigInt(STUCK_SEC), 0n]);
 	for (const name of [SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD]) syscall(nr.SYS_setsockopt, fd, SOL_SOCKET, name, time, 16);
-	syscall(nr.SYS_setsockopt, fd, IPPROTO_TCP, TCP_NODELAY, new Int32Array([1]), 4);
+	for (const [level, name, value] of OPTIONS) syscall(nr.SYS_setsockopt, fd, level, name, new Int32Array([value]), 4);
 }
 
 /** Connects. The caller closes the descriptor. Blocks. @throws UsageError, KernelError */

@@ -3,11 +3,10 @@
 // in one line, the program goes on and can be dumped again, into the same directories, and what's there is no whole dump to anybody.
 
 import { expect, test } from "bun:test";
-import { cpSync, existsSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { cpSync } from "node:fs";
 import { describeAsRoot } from "../as-root.ts";
-import { until } from "../until.ts";
-import { Churn, type CriuRun, criu } from "./churn.ts";
+import { Churn, type CriuRun } from "./churn.ts";
+import { type Loss, serveLossily } from "./lossy.ts";
 
 const TIMEOUT = 300_000;
 /** 16 MiB. */
@@ -20,29 +19,12 @@ const ONE_LINE =
 const KILLED = { how: "signal", code: 9 } as const;
 const DONE = { how: "exit", code: 0 } as const;
 
-let runs = 0;
-
-/** A dump of the program through a server of its own; `cut`: what happens after some MiB. */
-async function dump(churn: Churn, images: string, pages: string, cut: "connection" | "server" | "nothing") {
-	const name = join(churn.dir, `server${runs++}`);
-	const [log, wire, pidfile] = [`${name}.log`, `${name}.wire`, `${name}.pid`] as const;
-	const dirs = ["-D", pages, "-W", churn.dir, "-v4", "-o", basename(log)];
-	const serving = churn.stage.run(`${name}.out`, churn.dir, [
-		...["sh", "-c", 'echo $$ >"$0"; exec "$@"', pidfile],
-		...[criu, "page-server", ...dirs, "--address", "127.0.0.1"],
-	]);
-	const find = (path: string, pattern: RegExp) =>
-		until(path, () => (existsSync(path) ? pattern.exec(readFileSync(path, "utf8"))?.[1] : undefined));
-	const port = await find(log, /port (\d+)\n/);
-	const victim = cut === "server" ? [readFileSync(pidfile, "latin1").trim()] : [];
-	const side = cut === "nothing" ? "none" : "dump";
-	const program = ["python3", join(import.meta.dir, "cut-wire.py"), `${port}`, side, `${CUT_AT}`, ...victim];
-	const wiring = churn.stage.run(wire, churn.dir, program);
-	const to = ["--page-server", "--address", "127.0.0.1", "--port", `${await find(wire, /^(\d+)\n/)}`];
+/** A dump of the program through a server of its own. */
+async function dump(churn: Churn, images: string, pages: string, loss: Loss) {
+	const server = await serveLossily(churn, ["page-server", "-D", pages], loss, { side: "dump", bytes: CUT_AT });
+	const to = ["--page-server", "--address", "127.0.0.1", "--port", `${server.port}`];
 	const client = await churn.criu(churn.arguments("dump", images, undefined, ...to));
-	const server = { ending: await serving, output: readFileSync(log, "utf8") };
-	await wiring;
-	return { client, server };
+	return { client, server: await server.ended };
 }
 
 /** What a restore says to images and pages in one directory. */
@@ -55,14 +37,14 @@ async function restoreTogether(churn: Churn, ...parts: string[]): Promise<CriuRu
 describeAsRoot("a dump that loses its page server in the middle", () => {
 	test.each(["connection", "server"] as const)(
 		"by the loss of the %s",
-		async (cut) => {
+		async (loss) => {
 			await using churn = await Churn.start(PAGES);
 			const [images, pages] = [churn.makeImages(), churn.makeImages()];
 			const lose = async (when: string) => {
-				const { client, server } = await dump(churn, images, pages, cut);
+				const { client, server } = await dump(churn, images, pages, loss);
 				expect(client.ending, when).toEqual(FAILED);
 				expect(client.output, when).toMatch(ONE_LINE);
-				expect(server.ending, when).toEqual(cut === "server" ? KILLED : FAILED);
+				expect(server, when).toEqual(loss === "server" ? KILLED : FAILED);
 				await churn.expectIntact(when);
 				const refused = await restoreTogether(churn, images, pages);
 				expect(refused.ending, when).toEqual(FAILED);
@@ -71,7 +53,7 @@ describeAsRoot("a dump that loses its page server in the middle", () => {
 			await lose("the loss");
 			await churn.command("write", 20);
 			const again = await dump(churn, images, pages, "nothing");
-			expect([again.client, again.server.ending]).toEqual([{ ending: DONE, output: "" }, DONE]);
+			expect([again.client, again.server]).toEqual([{ ending: DONE, output: "" }, DONE]);
 			await churn.stage.died(churn.pid);
 			churn.checkImages(pages);
 			expect((await restoreTogether(churn, images, pages)).ending).toEqual(DONE);

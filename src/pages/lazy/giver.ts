@@ -28,6 +28,18 @@ function refuse(problem: string): CriuError {
 	});
 }
 
+function lostDaemon(cause?: unknown): CriuError {
+	return new CriuError(
+		"PAGE_CONNECTION",
+		"the lazy-pages daemon, or the connection to it, ended before it had all pages",
+		{
+			cause,
+			remedy:
+				"look into its log; the processes that it served have ended, so the dump or page server can be started again",
+		},
+	);
+}
+
 export class PageGiver {
 	private size: wire.HeaderSize | undefined;
 	/** Pages that were given. */
@@ -47,16 +59,20 @@ export class PageGiver {
 	 * @throws CriuError PAGE_CONNECTION, PAGE_STREAM
 	 */
 	run(): void {
+		try {
+			this.serve();
+		} catch (error) {
+			throw error instanceof CriuError && error.code === "PAGE_CONNECTION" ? lostDaemon(error.cause) : error;
+		}
+	}
+
+	private serve(): void {
 		for (;;) {
 			// A daemon may wait for a restore as long as it likes.
 			do this.check();
 			while (pollFds([{ fd: this.fd, events: POLLIN }], -1)[0] === 0);
 			const message = this.next();
-			if (message === undefined)
-				throw new CriuError("PAGE_CONNECTION", "the lazy-pages daemon ended before it had all pages", {
-					remedy:
-						"look into its log; the processes that it served have ended, so the dump or page server can be started again",
-				});
+			if (message === undefined) throw lostDaemon();
 			if (message.command === wire.PS_GET) this.give(message);
 			else if (message.command === wire.PS_PARENT) wire.send(this.fd, new Uint8Array(4));
 			else if (message.command === wire.PS_CLOSE || message.command === wire.PS_FORCE_CLOSE) {

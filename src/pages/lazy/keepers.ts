@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Who has the pages that a lazy-pages daemon asks for: images, or processes that stand still.
 
-import { isErrno } from "../../errors.ts";
+import { isErrno, KernelError } from "../../errors.ts";
 import { type ImageDir, KINDS } from "../../images/index.ts";
 import { closeFd } from "../../sys/file.ts";
 import { addressOf, pump } from "../../sys/host.ts";
@@ -29,7 +29,8 @@ function sending(send: () => void): void {
 	try {
 		send();
 	} catch (error) {
-		throw isErrno(error, "EPIPE", "ECONNRESET", "ETIMEDOUT", "EAGAIN") ? wire.cutConnection(error) : error;
+		if (!isErrno(error, "EPIPE", "ECONNRESET", "ETIMEDOUT", "EAGAIN")) throw error;
+		throw wire.cutConnection(new KernelError(error.syscall, error.errno, "of pages to the connection"));
 	}
 }
 

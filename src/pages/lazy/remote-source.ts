@@ -39,6 +39,16 @@ function refuse(problem: string): CriuError {
 	});
 }
 
+/** An error of a daemon that has lost its connection, as what that means there; any other as it is. */
+export function tellLoss(error: unknown): unknown {
+	if (!(error instanceof CriuError) || error.code !== "PAGE_CONNECTION") return error;
+	return new CriuError("PAGE_CONNECTION", "the connection was lost by which missing pages come", {
+		cause: error.cause,
+		remedy:
+			"look into the log of the other side; start the page server there again, or dump the program again, which goes on there, and restore again",
+	});
+}
+
 export class RemoteSource implements PageSource {
 	private readonly asked: Asked[] = [];
 	private answer: Answer | undefined;

@@ -57,12 +57,15 @@ export class LazyServer {
 	private chunk = CHUNK_MIN;
 	private childRounds = 0;
 	private hungry = 0;
+	/** When something came last of what is on its way, or the first of it was asked for. */
+	private movedAt = 0;
 	/** All pages may be brought, not only those that are waited for. */
 	private pushes = false;
 
 	constructor(
 		private readonly source: PageSource,
 		private readonly guard: LazyGuard,
+		private readonly patienceMs = STUCK_MS,
 	) {}
 
 	/** Takes on the memory of a task. `pid`: as we see it, 0 for one that we can't see; `imagePid`: in the images. */
@@ -129,9 +132,11 @@ export class LazyServer {
 		if (this.childRounds > 0) this.findChildren();
 		this.chunk = faults ? CHUNK_MIN : earlier(this.chunk * 2n, CHUNK_MAX);
 		for (let arrival = this.source.take(); arrival !== undefined; arrival = this.source.take()) {
+			this.movedAt = performance.now();
 			this.deliver(arrival);
 			if (this.source.fd !== undefined) break;
 		}
+		if (this.restMs <= 0) throw cutConnection(new Error(`nothing came for ${this.patienceMs / 1000} seconds`));
 		if (this.pushes) for (const space of [...this.spaces]) if (space.pending.isEmpty) this.drop(space);
 		return control !== undefined && ready.has(control);
 	}
@@ -147,7 +152,6 @@ export class LazyServer {
 		const { waitMs } = this;
 		const ret = syscall(SYS_poll, this.polled, length / 2, waitMs);
 		if (ret < 0 && ret !== -EINTR) throw new KernelError("poll", -ret, `of ${length / 2} descriptors`);
-		if (ret === 0 && waitMs === STUCK_MS) throw cutConnection();
 		const ready = new Set<number>();
 		// Results are the upper halves of the second words.
 		for (let at = 0; ret > 0 && at < length; at += 2)
@@ -159,7 +163,17 @@ export class LazyServer {
 		const unanswered = this.spaces.some(({ faults, pending }) => faults.length > 0 || (this.pushes && pending.isEmpty));
 		if (unanswered || (this.pushes && this.source.fd === undefined)) return 0;
 		if (this.childRounds > 0) return 1;
-		return this.source.inFlight > 0n ? STUCK_MS : -1;
+		return this.source.inFlight > 0n ? Math.max(0, Math.ceil(this.restMs)) : -1;
+	}
+
+	/** How long what is on its way may still take. Others' faults and changes, which end any wait, don't count for it. */
+	private get restMs(): number {
+		return this.source.inFlight > 0n ? this.movedAt + this.patienceMs - performance.now() : this.patienceMs;
+	}
+
+	private ask(origin: Origin, from: bigint, bytes: bigint): void {
+		if (this.source.inFlight === 0n) this.movedAt = performance.now();
+		this.source.ask(origin.pid, from, bytes);
 	}
 
 	private listen(space: Space): boolean {
@@ -219,7 +233,7 @@ export class LazyServer {
 		const start = from > wanted.start ? from : wanted.start;
 		const end = to < wanted.end ? to : wanted.end;
 		origin.unasked.take(start, end);
-		this.source.ask(origin.pid, start, end - start);
+		this.ask(origin, start, end - start);
 	}
 
 	/** Memory that the images have no page of. */
@@ -251,7 +265,7 @@ export class LazyServer {
 			}
 			const bytes = earlier(range.end - range.start, left);
 			space.origin.unasked.take(range.start, range.start + bytes);
-			this.source.ask(space.origin.pid, range.start, bytes);
+			this.ask(space.origin, range.start, bytes);
 			left -= bytes;
 			pieces++;
 		}

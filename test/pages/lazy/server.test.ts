@@ -7,3 +7,10 @@ test("a lazy server asks for what is left although nothing is on its way that wo
 	const run = Bun.spawnSync(words, { timeout: 30_000, killSignal: "SIGKILL" });
 	expect([run.stdout.toString(), run.stderr.toString()]).toEqual(["7 0x10000 12288\n", ""]);
 }, 60_000);
+
+test("a source that gives nothing for long counts as lost, whatever the program does meanwhile", () => {
+	const words = [process.execPath, join(import.meta.dir, "silent.ts")];
+	const run = Bun.spawnSync(words, { timeout: 30_000, killSignal: "SIGKILL" });
+	const told = "the connection between dump and page server was cut: nothing came for 0.3 seconds\n";
+	expect([run.stdout.toString(), run.stderr.toString()]).toEqual([told, ""]);
+}, 60_000);
