@@ -32,7 +32,12 @@ const EMPTY: Omit<UserDesc, "entry_number"> = { base_addr: 0, limit: 0, flags: E
 /** False once a kernel has shown that it has no such segments. */
 let hasSegments = true;
 
-/** Looks for a table of segments of the program's own, which isn't kept. @throws UnsupportedError LDT, by the completion */
+/**
+ * Looks for a table of segments of the program's own, which isn't kept. What registers name of it was refused before the task was
+ * touched (findCodeBlockers); the rest neither /proc nor ptrace shows, only the call in the task itself.
+ *
+ * @throws UnsupportedError LDT, by the completion
+ */
 export function askForLdt({ pid }: DumpedTask, ask: Program): Completion {
 	const found = ask.syscall("look for a table of segments", SYS_modify_ldt, [READ_LDT, ask.out(8), 8], {
 		check: "any",
