@@ -190,6 +190,8 @@ struct cr_pipe_peek {
 	uint32_t size;       /* out: capacity of the pipe */
 	uint32_t bytes;      /* out: how many wait in it */
 	uint32_t copied;     /* out: how many were read */
+	uint32_t packets;    /* out: 1 when packets (O_DIRECT) are seen among it */
+	uint32_t pad;
 };
 
 /* The queue of a terminal's end: what waits there to be read is read and put back. Addresses are of `struct termios` as of

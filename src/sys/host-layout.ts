@@ -183,7 +183,7 @@ export const CrFds = defineStruct("cr_fds", 80, {
 });
 
 /** Mirrors `struct cr_pipe_peek` (cparts/host/host.h). */
-export const CrPipePeek = defineStruct("cr_pipe_peek", 40, {
+export const CrPipePeek = defineStruct("cr_pipe_peek", 48, {
 	data: ["u64", 0],
 	capacity: ["u32", 8],
 	fd: ["i32", 12],
@@ -193,6 +193,7 @@ export const CrPipePeek = defineStruct("cr_pipe_peek", 40, {
 	size: ["u32", 28],
 	bytes: ["u32", 32],
 	copied: ["u32", 36],
+	packets: ["u32", 40],
 });
 
 /** Mirrors `struct cr_requeue` (cparts/host/host.h). */

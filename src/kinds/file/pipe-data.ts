@@ -136,9 +136,9 @@ export function dumpPipeData(
 	inPackets = false,
 ): void {
 	context.once(`pipe-data:${store.file}:${pipeId}`, () => {
-		const { size, bytes, data } = lookIntoPipe(fd, context);
+		const { size, bytes, data, hasPackets } = lookIntoPipe(fd, context);
 		const writer = sharedWriter(store.kind, context);
-		const packets = inPackets ? packetsOf(pipeId, fd, store, context) : [];
+		const packets = inPackets || hasPackets ? packetsOf(pipeId, fd, store, context) : [];
 		writer.write(create(pipe_data_entrySchema, { pipeId, bytes, size, packets: packets ?? [] }));
 		if (data.length === bytes) writer.writePayload(data);
 		else writeContent(writer, store, duplicateContent(fd, size, bytes), bytes);

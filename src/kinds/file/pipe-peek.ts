@@ -13,6 +13,17 @@ import type { DumpContext } from "../kind.ts";
 /** What is read in one go: all that a pipe of the usual size can hold. */
 const ROOM = 65536;
 
+/** What a pipe holds. */
+export interface PipeLook {
+	/** Its capacity. */
+	readonly size: number;
+	readonly bytes: number;
+	/** Valid until the next look; shorter than `bytes` when that is more than 64 KiB, or packets. */
+	readonly data: Uint8Array;
+	/** Packets are seen among it, in whatever mode its ends are now; such of one byte can be overlooked. */
+	readonly hasPackets: boolean;
+}
+
 /** Looks into one pipe after the other. */
 class PipePeeker {
 	private readonly ends = new Int32Array(2);
@@ -27,14 +38,15 @@ class PipePeeker {
 		this.view = viewOf(this.block);
 	}
 
-	/** `data` is valid until the next look, and shorter than `bytes` when it isn't all. @throws KernelError */
-	look(fd: number): { size: number; bytes: number; data: Uint8Array } {
+	/** @throws KernelError */
+	look(fd: number): PipeLook {
 		this.view.setInt32(CrPipePeek.offsets.fd, fd, true);
 		const ret = peekPipe(this.block);
 		if (ret < 0) throw new KernelError("tee", -ret, `of the pipe of fd ${fd}`);
 		const word = (offset: number) => this.view.getUint32(offset, true);
-		const { size, bytes, copied } = CrPipePeek.offsets;
-		return { size: word(size), bytes: word(bytes), data: this.room.subarray(0, word(copied)) };
+		const { size, bytes, copied, packets } = CrPipePeek.offsets;
+		const data = this.room.subarray(0, word(copied));
+		return { size: word(size), bytes: word(bytes), data, hasPackets: word(packets) !== 0 };
 	}
 
 	close(): void {
@@ -43,8 +55,8 @@ class PipePeeker {
 	}
 }
 
-/** Capacity of a pipe, how much it holds, and the content unless that's more than 64 KiB; `fd` is a read end. @throws KernelError */
-export function lookIntoPipe(fd: number, context: DumpContext): { size: number; bytes: number; data: Uint8Array } {
+/** What a pipe holds; `fd` is a read end. @throws KernelError */
+export function lookIntoPipe(fd: number, context: DumpContext): PipeLook {
 	const peeker = context.once("pipe-peeker", () => {
 		const made = new PipePeeker();
 		context.files.atEnd(() => made.close());

@@ -9,11 +9,12 @@ import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { fd_types, type file_entry, file_entrySchema } from "../../images/gen/fdinfo_pb.ts";
 import { type pipe_entry, pipe_entrySchema } from "../../images/gen/file_pb.ts";
 import { create } from "../../images/index.ts";
+import { EPOLLERR } from "../../kernel/abi/event-files.ts";
 import * as fcntl from "../../kernel/abi/fcntl.ts";
 import { S_IFIFO, S_IFMT } from "../../kernel/abi/stat.ts";
 import { SYS_fcntl, SYS_openat, SYS_pipe2 } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
-import { showPath } from "../../sys/file.ts";
+import { openAt, scopedFd, showPath } from "../../sys/file.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext, TaskPlan } from "../kind.ts";
 import { isExternal } from "./external.ts";
 import { startsWith } from "./file-path.ts";
@@ -23,29 +24,63 @@ import { keptFilesOf, keptPath, ownFdPath, planShare } from "./kept-files.ts";
 import { collectFds, readPoll } from "./open-files.ts";
 import { findHoldersOf, showHolders } from "./outside-holders.ts";
 import { dumpPipeData, PIPES, type PipeStore, packetsOf, planPipeContent } from "./pipe-data.ts";
+import { lookIntoPipe } from "./pipe-peek.ts";
 
 const PIPE_LINK = new TextEncoder().encode("pipe:[");
+const O_ASYNC = 0o20000;
 /** Flags that F_SETFL changes. */
-const SETTABLE = fcntl.O_APPEND | fcntl.O_NONBLOCK | fcntl.O_NOATIME | fcntl.O_DIRECT | 0o20000;
+const SETTABLE = fcntl.O_APPEND | fcntl.O_NONBLOCK | fcntl.O_NOATIME | fcntl.O_DIRECT | O_ASYNC;
+const WRITE_END = 2;
+const BOTH_ENDS = 3;
 
 function matches(file: FdFacts): boolean {
 	return (file.stat.mode & S_IFMT) === S_IFIFO && startsWith(file.link, PIPE_LINK);
 }
 
-/** Inodes of pipes some end of which is in packet mode. */
-function packetPipes(context: DumpContext): ReadonlySet<bigint> {
-	return context.once("packet-pipes", () => {
+/** Inodes of pipes some end of which in the tree has a flag. */
+function pipesWith(flag: number, context: DumpContext): ReadonlySet<bigint> {
+	return context.once(`pipes-with-${flag}`, () => {
 		const found = new Set<bigint>();
 		for (const task of context.tasks)
 			for (const { stat, info } of collectFds(task, context))
-				if ((info.flags & fcntl.O_DIRECT) !== 0 && (stat.mode & S_IFMT) === S_IFIFO) found.add(stat.ino);
+				if ((info.flags & flag) !== 0 && (stat.mode & S_IFMT) === S_IFIFO) found.add(stat.ino);
 		return found;
 	});
 }
 
-/** True when some end of the pipe keeps the borders of what is written. */
+/** True when the pipe keeps the borders of what is written, or has done so while something that still waits was written. */
 export function isInPackets(file: FdFacts, context: DumpContext): boolean {
-	return packetPipes(context).has(file.stat.ino);
+	if (pipesWith(fcntl.O_DIRECT, context).has(file.stat.ino)) return true;
+	return context.once(`holds-packets:${file.stat.ino}`, () => lookIntoPipe(file.ownFd, context).hasPackets);
+}
+
+/** Which ends of its pipe the tree has. */
+function endsOf({ stat: { ino } }: FdFacts, context: DumpContext): number {
+	const ends = context.once("pipe-ends", () => {
+		const found = new Map<bigint, number>();
+		for (const task of context.tasks)
+			for (const { stat, info } of collectFds(task, context)) {
+				if ((stat.mode & S_IFMT) !== S_IFIFO || (info.flags & fcntl.O_PATH) !== 0) continue;
+				const access = info.flags & fcntl.O_ACCMODE;
+				found.set(stat.ino, (found.get(stat.ino) ?? 0) | (access === fcntl.O_RDWR ? BOTH_ENDS : access + 1));
+			}
+		return found;
+	});
+	return ends.get(ino) ?? 0;
+}
+
+/** True for the end of a pipe that nobody has open for reading, which the program may come back to through /proc. */
+function isUnread(file: FdFacts, context: DumpContext): boolean {
+	if ((file.info.flags & fcntl.O_PATH) !== 0 || endsOf(file, context) !== WRITE_END) return false;
+	if ((readPoll(file.ownFd, 0) & EPOLLERR) === 0) return false;
+	// The owner would get a signal when the reader that we are for an instant goes.
+	return !pipesWith(O_ASYNC, context).has(file.stat.ino);
+}
+
+/** The content of a pipe without readers, by one that is there for an instant. */
+function dumpUnread(file: FdFacts, pipeId: number, context: DumpContext): void {
+	using end = scopedFd(openAt(`/proc/self/fd/${file.ownFd}`, fcntl.O_RDONLY | fcntl.O_NONBLOCK));
+	dumpPipeData(pipeId, end.fd, context);
 }
 
 /** The pipe_id of an inode. */
@@ -74,18 +109,7 @@ export function findPacketBlockers(file: FdFacts, store: PipeStore, context: Dum
 
 /** Says, when all is done, who else has an end that the tree hasn't, when the kernel knows of such an end: the restored tree won't be joined to it. */
 function noteOutsideEnds(file: FdFacts, context: DumpContext): void {
-	const { ino } = file.stat;
-	const ends = context.once("pipe-ends", () => {
-		const found = new Map<bigint, number>();
-		for (const task of context.tasks)
-			for (const { stat, info } of collectFds(task, context)) {
-				if ((stat.mode & S_IFMT) !== S_IFIFO || (info.flags & fcntl.O_PATH) !== 0) continue;
-				const access = info.flags & fcntl.O_ACCMODE;
-				found.set(stat.ino, (found.get(stat.ino) ?? 0) | (access === fcntl.O_RDWR ? 3 : access + 1));
-			}
-		return found;
-	});
-	if (ends.get(ino) === 3 || readPoll(file.ownFd, 0) !== 0) return;
+	if (endsOf(file, context) === BOTH_ENDS || readPoll(file.ownFd, 0) !== 0) return;
 	const key = keyOfPipe(pipeIdOf(file));
 	if (isExternal(key, context) || isExternal(key.replace(":", ""), context)) return;
 	context
@@ -108,6 +132,7 @@ function tellOutsidePipes(pipes: ReadonlySet<string>, context: DumpContext): voi
 function dumpPipe(file: FdFacts, id: number, context: DumpContext): file_entry {
 	const pipeId = pipeIdOf(file);
 	if (isReadEnd(file)) dumpPipeData(pipeId, file.ownFd, context, PIPES, isInPackets(file, context));
+	else if (isUnread(file, context)) dumpUnread(file, pipeId, context);
 	noteOutsideEnds(file, context);
 	return create(file_entrySchema, {
 		type: fd_types.PIPE,
