@@ -8,11 +8,13 @@ import { mustSyscall, syscall } from "../../sys/host.ts";
 import { errnoNumber } from "../abi/errno.ts";
 import {
 	NETLINK_SOCK_DIAG,
+	NLM_F_ACK,
 	NLM_F_DUMP,
 	NLM_F_REQUEST,
 	NLMSG_DONE,
 	NLMSG_ERROR,
 	NLMSG_MIN_TYPE,
+	NLMSG_NOOP,
 	NLMSG_OVERRUN,
 } from "../abi/netlink.ts";
 import { SOCK_DIAG_BY_FAMILY } from "../abi/sock-diag.ts";
@@ -50,6 +52,10 @@ export class SockDiag {
 	 * @throws KernelError, CriuError NETLINK_PARSE
 	 */
 	dump(request: Uint8Array, each: (payload: Uint8Array) => void): boolean {
+		// The kernel makes its datagrams as long as the longest buffer that was read into before. In the first one of a
+		// connection there's room for a page only, and a socket that needs more (a unix one with a thousand waiting connections)
+		// would end the dump without a word.
+		if (this.seq === 0) this.ask(new Uint8Array(), NLM_F_ACK, () => undefined, NLMSG_NOOP);
 		return this.ask(request, NLM_F_DUMP, each) !== errnoNumber("ENOENT");
 	}
 
@@ -67,9 +73,14 @@ export class SockDiag {
 	}
 
 	/** Gives the errno of an answer that there is nothing (ENOENT), else 0. */
-	private ask(request: Uint8Array, flags: number, each: (payload: Uint8Array) => void): number {
+	private ask(
+		request: Uint8Array,
+		flags: number,
+		each: (payload: Uint8Array) => void,
+		type: number = SOCK_DIAG_BY_FAMILY,
+	): number {
 		const seq = ++this.seq;
-		const message = encodeMessage(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | flags, seq, request);
+		const message = encodeMessage(type, NLM_F_REQUEST | flags, seq, request);
 		mustSyscall("of a question about sockets", SYS_sendto, this.fd, message, message.length, 0, 0, 0);
 		for (;;) {
 			for (const { type, seq: of, payload } of parseMessages(this.receive())) {

@@ -2,6 +2,8 @@
 // All sockets of a network namespace as sock_diag tells of them: read once in a dump, and only when a task has such sockets.
 // Targets are in the namespace of this process: others are refused.
 
+import { KernelError } from "../../errors.ts";
+import { errnoNumber } from "../../kernel/abi/errno.ts";
 import { type InetDiag, inetDiagRequest, parseInetDiag } from "../../kernel/netlink/inet-diag.ts";
 import { type NetlinkDiag, netlinkDiagRequest, parseNetlinkDiag } from "../../kernel/netlink/netlink-diag.ts";
 import { type PacketDiag, packetDiagRequest, parsePacketDiag } from "../../kernel/netlink/packet-diag.ts";
@@ -41,6 +43,9 @@ export function tellsOfUnixSockets(context: Pick<DumpContext, "once">): boolean 
 	});
 }
 
+/** How often all sockets are read for one that can't be told alone. */
+const REREADS = 8;
+
 /**
  * A unix socket by its inode number, also one that the kernel passed over as others came and went.
  *
@@ -50,8 +55,18 @@ export function findUnixSocket(ino: number, context: Pick<DumpContext, "once">):
 	const known = unixSockets(context).get(ino);
 	if (known !== undefined) return known;
 	using diag = SockDiag.open();
-	const answer = diag.find(unixDiagRequest(ino));
-	return answer === undefined ? undefined : parseUnixDiag(answer);
+	try {
+		const answer = diag.find(unixDiagRequest(ino));
+		return answer === undefined ? undefined : parseUnixDiag(answer);
+	} catch (error) {
+		if (!(error instanceof KernelError && error.errno === errnoNumber("EMSGSIZE"))) throw error;
+		// The kernel has room for some 2000 waiting connections in an answer about one socket, for more in those about all.
+		for (let i = 0; i < REREADS; i++) {
+			const found = readUnixSockets().get(ino);
+			if (found !== undefined) return found;
+		}
+		throw error;
+	}
 }
 
 /** All bound internet sockets of a family and protocol. @throws KernelError, CriuError NETLINK_PARSE */
