@@ -190,6 +190,11 @@ static void set_owner(void)
 static void lock(void)
 {
 	int fd = random_fd();
+	char path[40], target[40] = "";
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	must(readlink(path, target, sizeof(target)));
+	if (!strncmp(target, "anon_inode", 10)) // one file for the whole host
+		return;
 	if (roll(2)) {
 		flock(fd, (roll(2) ? LOCK_SH : LOCK_EX) | LOCK_NB);
 		return;
