@@ -29,22 +29,29 @@ function oneLine(error: CriuError, message: string): string {
 	return `${makePrintable(message)}${causes.join("")}${remedy} [${error.code}]`;
 }
 
-/** `error:` with the one line, then each blocker where there are several, then what failed in cleaning up. */
-export function describeError(error: CriuError): string[] {
+/**
+ * `error:` with the one line, then each blocker where there are several, of many the first `most`, then what failed in
+ * cleaning up.
+ */
+export function describeError(error: CriuError, most = Number.POSITIVE_INFINITY): string[] {
 	const blockers = error instanceof BlockedError && error.blockers.length > 1 ? error.blockers : [];
+	const left = blockers.length - most;
 	return [
 		`error: ${describeInOneLine(error)}`,
-		...describeBlockers(blockers),
+		...describeBlockers(blockers, most),
+		...(left > 0 ? [`and ${left} more: criu check --pid PID lists them all`] : []),
 		...error.undo.map((undo) => `also: cleaning up failed: ${makePrintable(messageOf(undo))}`),
 	];
 }
 
-/** One entry per blocker: what stops the run, then its cause and remedy, indented. */
-export function describeBlockers(blockers: readonly CriuError[]): string[] {
-	return blockers.flatMap((blocker, index) => [
-		`blocker ${index + 1} of ${blockers.length} (${blocker.code}): ${makePrintable(blocker.message)}`,
-		...describeReasons(blocker).map((line) => `  ${line}`),
-	]);
+/** One entry for each of the first `most` blockers: what stops the run, then its cause and remedy, indented. */
+export function describeBlockers(blockers: readonly CriuError[], most = Number.POSITIVE_INFINITY): string[] {
+	return blockers
+		.slice(0, most)
+		.flatMap((blocker, index) => [
+			`blocker ${index + 1} of ${blockers.length} (${blocker.code}): ${makePrintable(blocker.message)}`,
+			...describeReasons(blocker).map((line) => `  ${line}`),
+		]);
 }
 
 /** The causes that the message doesn't tell already. */

@@ -38,6 +38,8 @@ export interface Surroundings {
 /** A mistake in how criu was called: the usage text follows. */
 class CallError extends UsageError {}
 
+/** Blockers that are shown to the user; a log file has all. */
+const MOST_BLOCKERS = 50;
 const REMOVED_EXIT_CODE = 255;
 /** As CRIU's, whatever the script's own code was. */
 const POST_DUMP_EXIT_CODE = 255;
@@ -207,7 +209,7 @@ function describeHost(): string {
 function reportFailure(error: CriuError, started: CommandSpec | undefined, around: Surroundings): void {
 	const [, ...details] = describeError(error);
 	if (error instanceof GetoptError) around.printError(`${around.program}: ${error.message}\n`);
-	else around.printError(`${describeError(error).join("\n")}\n`);
+	else around.printError(`${describeError(error, MOST_BLOCKERS).join("\n")}\n`);
 	if (!isLogOnStderr()) {
 		const where = describeWhere(error);
 		if (where !== "") log.info(`The failure was here: ${where}`);

@@ -49,6 +49,11 @@ describe("describeError", () => {
 		expect(describeError(new BlockedError("cannot dump pid 9", blockers.slice(0, 1)))).toEqual([
 			"error: cannot dump pid 9: fd 5 is odd; remedy: close it [A]",
 		]);
+		expect(describeError(new BlockedError("cannot dump pid 9", blockers), 1).slice(1)).toEqual([
+			"blocker 1 of 2 (A): fd 5 is odd",
+			"  remedy: close it",
+			"and 1 more: criu check --pid PID lists them all",
+		]);
 		expect(describeBlockers([])).toEqual([]);
 	});
 
