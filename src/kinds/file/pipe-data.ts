@@ -139,7 +139,16 @@ export function dumpPipeData(
 		const { size, bytes, data, hasPackets } = lookIntoPipe(fd, context);
 		const writer = sharedWriter(store.kind, context);
 		const packets = inPackets || hasPackets ? packetsOf(pipeId, fd, store, context) : [];
-		writer.write(create(pipe_data_entrySchema, { pipeId, bytes, size, packets: packets ?? [] }));
+		// Pipes in packet mode have been looked at before; in others nobody expects packets, and a look at each costs too much.
+		if (packets === undefined)
+			throw new CriuError(
+				"PIPE_PACKETS",
+				"a pipe holds packets (O_DIRECT) and a stream, whose borders the kernel doesn't tell",
+				{
+					remedy: "let the program read the pipe first",
+				},
+			);
+		writer.write(create(pipe_data_entrySchema, { pipeId, bytes, size, packets }));
 		if (data.length === bytes) writer.writePayload(data);
 		else writeContent(writer, store, duplicateContent(fd, size, bytes), bytes);
 		return true;

@@ -24,7 +24,6 @@ import { keptFilesOf, keptPath, ownFdPath, planShare } from "./kept-files.ts";
 import { collectFds, readPoll } from "./open-files.ts";
 import { findHoldersOf, showHolders } from "./outside-holders.ts";
 import { dumpPipeData, PIPES, type PipeStore, packetsOf, planPipeContent } from "./pipe-data.ts";
-import { lookIntoPipe } from "./pipe-peek.ts";
 
 const PIPE_LINK = new TextEncoder().encode("pipe:[");
 const O_ASYNC = 0o20000;
@@ -48,10 +47,9 @@ function pipesWith(flag: number, context: DumpContext): ReadonlySet<bigint> {
 	});
 }
 
-/** True when the pipe keeps the borders of what is written, or has done so while something that still waits was written. */
+/** True when some end of the pipe keeps the borders of what is written. */
 export function isInPackets(file: FdFacts, context: DumpContext): boolean {
-	if (pipesWith(fcntl.O_DIRECT, context).has(file.stat.ino)) return true;
-	return context.once(`holds-packets:${file.stat.ino}`, () => lookIntoPipe(file.ownFd, context).hasPackets);
+	return pipesWith(fcntl.O_DIRECT, context).has(file.stat.ino);
 }
 
 /** Which ends of its pipe the tree has. */
