@@ -266,10 +266,10 @@ afterAll(closeMatrix, 30_000);
 describe.skipIf(!isRoot)("a real program", () => {
 	for (const { program, alone } of allPrograms) {
 		const found = Bun.which(program.needs) !== null;
-		if (!found) console.log(`real programs: no ${program.needs} here, so "${program.name}" is skipped`);
+		const lack = found ? "" : ` (skipped: no ${program.needs} here)`;
 		for (const pairing of alone ? pairings.slice(0, 1) : pairings) {
 			test.concurrent.skipIf(!found)(
-				`${program.name} comes to the same result, ${pairing.name}`,
+				`${program.name} comes to the same result, ${pairing.name}${lack}`,
 				() =>
 					inTurn(async () => {
 						const host = await openHost();
