@@ -143,7 +143,7 @@ export function dumpPipeData(
 		if (packets === undefined)
 			throw new CriuError(
 				"PIPE_PACKETS",
-				"a pipe holds packets (O_DIRECT) and a stream, whose borders the kernel doesn't tell",
+				`the pipe with inode number ${pipeId} holds packets (O_DIRECT) and a stream, whose borders the kernel doesn't tell`,
 				{
 					remedy: "let the program read the pipe first",
 				},

@@ -72,7 +72,13 @@ function isUnread(file: FdFacts, context: DumpContext): boolean {
 	if ((file.info.flags & fcntl.O_PATH) !== 0 || endsOf(file, context) !== WRITE_END) return false;
 	if ((readPoll(file.ownFd, 0) & EPOLLERR) === 0) return false;
 	// The owner would get a signal when the reader that we are for an instant goes.
-	return !pipesWith(O_ASYNC, context).has(file.stat.ino);
+	if (pipesWith(O_ASYNC, context).has(file.stat.ino)) return false;
+	// Made by another user, for a criu without privileges: what nobody reads is no reason to refuse the program.
+	if (opensAsPipe(file.ownFd, fcntl.O_RDONLY)) return true;
+	log.warn(
+		`pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)}): what waits unread in it is another user's, and is left out`,
+	);
+	return false;
 }
 
 /** The content of a pipe without readers, by one that is there for an instant. */
