@@ -367,6 +367,8 @@ export interface UnsupportedFileKind {
 	readonly type: fd_types | undefined;
 	readonly unsupported: true;
 	matches(file: FdFacts): boolean;
+	/** What only a look at the file tells, behind the name. */
+	detail?(file: FdFacts): string;
 	/** Why, and what the user can do; the object is named by the caller. */
 	readonly reason: string;
 	readonly remedy: string;

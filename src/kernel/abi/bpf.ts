@@ -10,6 +10,44 @@ export const BPF_MAP_FREEZE = 22;
 export const BPF_MAP_LOOKUP_BATCH = 24;
 export const BPF_MAP_UPDATE_BATCH = 26;
 
+/** Sorts of map by their number, in words. Source: linux/bpf.h, enum bpf_map_type, of Linux 6.18. */
+export const BPF_MAP_TYPE_NAMES: readonly string[] = [
+	"map of no type",
+	"hash table",
+	"array",
+	"table of programs",
+	"table of perf events",
+	"hash table for each processor",
+	"array for each processor",
+	"table of stack traces",
+	"table of cgroups",
+	"hash table that forgets (LRU)",
+	"hash table for each processor that forgets (LRU)",
+	"tree of prefixes (LPM)",
+	"table of maps",
+	"hash table of maps",
+	"table of network devices",
+	"table of sockets",
+	"table of processors",
+	"table of XDP sockets",
+	"hash table of sockets",
+	"store for cgroups (deprecated)",
+	"table of sockets that share a port",
+	"store for cgroups and processors",
+	"queue",
+	"stack",
+	"store for sockets",
+	"hash table of network devices",
+	"table of operations (struct_ops)",
+	"ring buffer",
+	"store for inodes",
+	"store for tasks",
+	"Bloom filter",
+	"ring buffer written by user space",
+	"store for cgroups",
+	"arena",
+	"set of instructions",
+];
 export const BPF_MAP_TYPE_HASH = 1;
 export const BPF_MAP_TYPE_ARRAY = 2;
 

@@ -31,6 +31,8 @@ export const MQUEUE_MAGIC = 0x19800202;
 export const EXFAT_SUPER_MAGIC = 0x2011bab0;
 export const CRAMFS_MAGIC = 0x28cd3d45;
 export const BINFMTFS_MAGIC = 0x42494e4d;
+/** Since Linux 6.18. */
+export const GUEST_MEMFD_MAGIC = 0x474d454d;
 export const SMACK_MAGIC = 0x43415d53;
 export const DMA_BUF_MAGIC = 0x444d4142;
 export const DEVMEM_MAGIC = 0x454d444d;

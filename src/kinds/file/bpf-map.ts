@@ -102,6 +102,14 @@ function shownNumber(file: FdFacts, key: string): number | undefined {
 	return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
+/** What sort of map it is, in words. */
+function nameType(type: number | undefined): string {
+	const name = type === undefined ? undefined : bpf.BPF_MAP_TYPE_NAMES[type];
+	return name === undefined
+		? `of the unknown type ${type ?? ""}`.trimEnd()
+		: `${/^[aeio]/.test(name) ? "an" : "a"} ${name}`;
+}
+
 function findMapBlockers(file: FdFacts): CriuError[] {
 	const handle = findHandleBlockers(file);
 	if (handle.length > 0) return handle;
@@ -113,11 +121,7 @@ function findMapBlockers(file: FdFacts): CriuError[] {
 		return [refuseFd(file, "may hold more than images can (4 GiB)", CLOSE)];
 	}
 	return [
-		refuseFd(
-			file,
-			`is a bpf map of type ${type ?? "unknown"}; only hash tables (1) and arrays (2) show all of their state`,
-			CLOSE,
-		),
+		refuseFd(file, `is a bpf map, ${nameType(type)}: only plain hash tables and arrays show all of their state`, CLOSE),
 	];
 }
 

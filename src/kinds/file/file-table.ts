@@ -24,6 +24,12 @@ function nameFile({ task, fd, link }: FdFacts): string {
 	return `pid ${task.pid}: fd ${fd} (${showPath(link)})`;
 }
 
+/** What a file is and why that can't be kept; abbreviations are spelled. */
+function describe(kind: UnsupportedFileKind, file: FdFacts): string {
+	const article = /^([aeio]|[AEFHILMNORSX](?![a-z]))/.test(kind.name) ? "an" : "a";
+	return `${article} ${kind.name}${kind.detail?.(file) ?? ""}: ${kind.reason}`;
+}
+
 /** One for each dump. */
 export class FileTable implements FileRegistry {
 	/** Entries of files.img, in the order in which they were finished. */
@@ -103,10 +109,7 @@ export class FileTable implements FileRegistry {
 			this.unblocked.add(file);
 			return locks;
 		}
-		const what =
-			kind === undefined
-				? "is of an unknown kind"
-				: `is ${/^[aeio]/.test(kind.name) ? "an" : "a"} ${kind.name}: ${kind.reason}`;
+		const what = kind === undefined ? "is of an unknown kind" : `is ${describe(kind, file)}`;
 		const remedy = kind?.remedy ?? "close it in the program first";
 		return [new UnsupportedError("UNSUPPORTED_FILE", `${nameFile(file)} ${what}`, { remedy }), ...locks];
 	}
