@@ -10,7 +10,7 @@ import { readProcFile } from "../kernel/procfs/reader.ts";
 import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { readStatus } from "../kernel/procfs/status.ts";
 import { countThreads, listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
-import { tracedError } from "../kinds/task/refusals.ts";
+import { tracedError } from "../kinds/task/tracees.ts";
 import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
 import { seizeTogether } from "../sys/host.ts";
@@ -271,7 +271,7 @@ function seizeThreads({ pid, threads, pending }: StoppedProcess, tids: readonly 
 		if (tracer === process.pid && requestStop(tid)) pending.add(tid);
 		else if (tracer === 0 && certain) throw failure;
 		else if (tracer !== undefined && tracer !== 0 && tracer !== process.pid)
-			throw refuse(pid, tracedError(pid, tracer));
+			throw refuse(pid, tracedError(pid, tracer, tid));
 	}
 }
 

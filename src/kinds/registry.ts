@@ -32,9 +32,11 @@ import { stopNews } from "./task/stop-news.ts";
 import { threadSharing } from "./task/thread-sharing.ts";
 import { tidAddress } from "./task/tid-address.ts";
 import { timers } from "./task/timers.ts";
+import { tracees } from "./task/tracees.ts";
 
 export const TASK_KINDS: readonly TaskKind[] = [
 	refusals,
+	tracees,
 	registers,
 	session,
 	sharing,

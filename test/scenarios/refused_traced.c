@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A dump is refused for a process that a debugger outside of its tree traces, naming that debugger; it goes on unharmed.
 // @expect refused TRACED
+// @expect-text (refused_traced) is traced by pid
 // @expect-text debugger-name
 #include "scenario.h"
 #include <sys/prctl.h>

@@ -2,6 +2,7 @@
 // A dump is refused for a tree in which a process traces both threads of its child; the child is traced on, unharmed.
 // @cflags -pthread
 // @expect refused TRACED
+// @expect-text (refused_traced_) is traced by pid
 #include "threads.h"
 #include <sys/prctl.h>
 #include <sys/ptrace.h>

@@ -1,27 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Tasks that this version can't keep as a whole: traced ones, shadow stacks, the dead, the kernel's.
+// Tasks that this version can't keep as a whole: shadow stacks, the dead, the kernel's.
 
 import { type CriuError, UnsupportedError } from "../../errors.ts";
 import { core_entry_march } from "../../images/gen/core_pb.ts";
-import { readComm } from "../../kernel/procfs/task-files.ts";
 import type { DumpedTask, TaskImage, TaskKind } from "../kind.ts";
 
 const PF_KTHREAD = 0x00200000;
-
-function describeTracer(pid: number): string {
-	try {
-		return `pid ${pid} (${new TextDecoder().decode(readComm(pid))})`;
-	} catch {
-		return `pid ${pid}`;
-	}
-}
-
-/** The refusal of a task that somebody else traces. */
-export function tracedError(pid: number, tracer: number): CriuError {
-	return new UnsupportedError("TRACED", `pid ${pid} is traced by ${describeTracer(tracer)}`, {
-		remedy: "detach the debugger first",
-	});
-}
 
 /** The task is dead, or the kernel's own: nothing else counts then. */
 function findLifeBlocker(task: DumpedTask): CriuError | undefined {
@@ -43,7 +27,6 @@ function findRefusals(task: DumpedTask): CriuError[] {
 	const found: CriuError[] = [];
 	const refuse = (code: string, message: string, remedy: string) =>
 		found.push(new UnsupportedError(code, `pid ${pid} ${message}`, { remedy }));
-	if (status.tracerPid !== 0 && status.tracerPid !== process.pid) found.push(tracedError(pid, status.tracerPid));
 	if (task.leaderExit !== undefined && status.seccomp !== undefined && status.seccomp !== 0)
 		refuse(
 			"DEAD_LEADER",
