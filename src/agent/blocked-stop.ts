@@ -44,6 +44,12 @@ function findBorrower(tid: number): number | undefined {
 	}
 }
 
+/** True while a thread waits in vfork: only its child's end, or the program that this executes, lets it stop. */
+export function waitsInVfork(tid: number): boolean {
+	const call = findCall(tid);
+	return call !== undefined && waitsForChild(tid, call);
+}
+
 /** What keeps a task from stopping, with the task as the sentence's subject: "it sits in …". */
 export function whyRunning(tid: number): { why: string; until: string } {
 	const call = findCall(tid);

@@ -8,11 +8,12 @@ import { type ProcStat, readStat } from "../kernel/procfs/stat.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
 import { foldMapped } from "../kinds/mm/mapped.ts";
+import { log } from "../log.ts";
 import type { Options } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
 import { FreezerCgroup } from "./freeze-cgroup.ts";
 import { NOTHING_SEEN, readMappings, type SeenMappings } from "./seen-mappings.ts";
-import { type StoppedProcess, TreeFreezer } from "./stop-tree.ts";
+import { HeldByVfork, NOTICE_MS, type StoppedProcess, TreeFreezer, VFORK_PAUSE_MS } from "./stop-tree.ts";
 
 const SIGSTOP = 19;
 const SIGKILL = 9;
@@ -170,8 +171,30 @@ export function freezeTree(
 ): FrozenTree {
 	const { timeoutSec, freezeCgroup } = options;
 	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
+	let nextNotice = performance.now() + NOTICE_MS;
+	for (;;) {
+		try {
+			return freezeOnce(root, freezeCgroup, deadline, onStop, seen);
+		} catch (error) {
+			if (!(error instanceof HeldByVfork)) throw error;
+			if (performance.now() > nextNotice) {
+				nextNotice += NOTICE_MS;
+				log.info(error.message);
+			}
+		}
+		Bun.sleepSync(VFORK_PAUSE_MS);
+	}
+}
+
+function freezeOnce(
+	root: number,
+	freezeCgroup: string | undefined,
+	deadline: number,
+	onStop: () => void,
+	seen: SeenMappings,
+): FrozenTree {
 	const cgroup = freezeCgroup === undefined ? undefined : FreezerCgroup.open(freezeCgroup, deadline);
-	const freezer = new TreeFreezer(deadline);
+	const freezer = new TreeFreezer(deadline, freezeCgroup === undefined);
 	let attached = true;
 	const letGo = (until?: number) => {
 		if (!attached) return;
@@ -213,6 +236,7 @@ export function freezeTree(
 			[Symbol.dispose]: () => letGo(),
 		};
 	} catch (failure) {
+		const isHeld = failure instanceof HeldByVfork;
 		const error = nameLoss(
 			failure,
 			freezer.processes.map(({ pid, deputy }) => ({ pid: deputy ?? pid })),
@@ -226,7 +250,7 @@ export function freezeTree(
 		};
 		for (const process of freezer.processes) undo(() => mendRestarts(process));
 		// All of the time may be used up by now; one that still doesn't stop is let go when we end.
-		undo(() => letGo(deadline));
-		throw error;
+		undo(() => letGo(isHeld ? performance.now() : deadline));
+		throw isHeld ? failure : error;
 	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Stopping a tree that goes on meanwhile: it forks, makes threads, dies and executes programs until all of it stands still.
 
-import { stopTimeout, whyRunning } from "../agent/blocked-stop.ts";
+import { stopTimeout, waitsInVfork, whyRunning } from "../agent/blocked-stop.ts";
 import { backOff, checkInterrupt, detachThread, isDead, requestStop } from "../agent/tracee.ts";
 import { BlockedError, CriuError, isErrno, KernelError, UnsupportedError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
@@ -14,15 +14,19 @@ import { tracedError } from "../kinds/task/tracees.ts";
 import { log } from "../log.ts";
 import { closeFd } from "../sys/file.ts";
 import { seizeTogether } from "../sys/host.ts";
-import { openPidfd } from "../sys/process.ts";
+import { compareKernel, KCMP_VM, openPidfd } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 
 /** So many rounds take a millisecond. */
 const DOUBTFUL_ROUNDS = 24;
 /** About a quarter of a second. */
 const REPEAT_ROUNDS = 256;
+/** So long others stand still for a thread that waits in vfork: its child may wait for one of them. */
+const VFORK_HOLD_MS = 250;
+/** How long a tree runs on then. */
+export const VFORK_PAUSE_MS = 50;
 /** So often the log names what a dump waits for. */
-const NOTICE_MS = 1000;
+export const NOTICE_MS = 1000;
 const EPERM = 1;
 const ESRCH = 3;
 const EINVAL = 22;
@@ -38,6 +42,17 @@ export interface StoppedProcess {
 	readonly threads: Map<number, number>;
 	/** Threads that were asked to stop and haven't yet. */
 	readonly pending: Set<number>;
+}
+
+function describeWait(pid: number, tid: number): string {
+	return `freezing: pid ${pid}: still waiting for thread ${tid} to stop: ${whyRunning(tid).why}`;
+}
+
+/** A thread waits in vfork for longer than others are to stand still for it: they're to go on for `VFORK_PAUSE_MS`. */
+export class HeldByVfork extends CriuError {
+	constructor(pid: number, tid: number) {
+		super("HELD_BY_VFORK", describeWait(pid, tid), { remedy: "try again" });
+	}
 }
 
 /** What `read` gives; `gone` when the task that it looks at isn't there any more. */
@@ -62,9 +77,13 @@ export class TreeFreezer {
 	/** Threads by process that were seized and asked to stop while their cgroup was frozen. */
 	private readonly ahead = new Map<number, Set<number>>();
 
-	constructor(private readonly deadline: number) {}
+	/** `goesOnForVfork`: the tree may be let go for a moment where a vfork takes long. */
+	constructor(
+		private readonly deadline: number,
+		private readonly goesOnForVfork = false,
+	) {}
 
-	/** @throws CriuError FREEZE_TIMEOUT, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError */
+	/** @throws HeldByVfork; CriuError FREEZE_TIMEOUT, TASK_GONE; BlockedError STOP_TIMEOUT, TRACED, DEAD_LEADER; KernelError */
 	freezeAll(root: number): void {
 		if (!this.stop(root, undefined))
 			throw new CriuError("TASK_GONE", `task ${root} ended while it was being frozen`, {
@@ -92,7 +111,9 @@ export class TreeFreezer {
 			const results = seizeFreely(pid, free, []);
 			const seized = free.filter((tid) => results.get(tid) === 0 && requestStop(tid));
 			if (seized.length > 0) this.ahead.set(pid, new Set(seized));
-			for (const tid of tids) pids.push(...unlessGone(() => listThreadChildren(pid, tid), []));
+			// Who has its parent's memory may be what a vfork waits for: it has to run until its parent stands still.
+			for (const tid of tids)
+				pids.push(...unlessGone(() => listThreadChildren(pid, tid), []).filter((child) => !hasMemoryOf(pid, child)));
 			this.checkTime(`the tree has too many processes (${i + 1} seized)`);
 		}
 	}
@@ -186,6 +207,9 @@ export class TreeFreezer {
 	private awaitStops(process: StoppedProcess): void {
 		const { pid, threads, pending } = process;
 		let nextNotice = performance.now() + NOTICE_MS;
+		// Towards the deadline it's the last try.
+		const holdUntil = performance.now() + VFORK_HOLD_MS;
+		let mayGoOn = this.goesOnForVfork && holdUntil + VFORK_PAUSE_MS + NOTICE_MS < this.deadline;
 		for (let round = 0; pending.size > 0; round++) {
 			for (const tid of pending) {
 				const state = checkInterrupt(tid);
@@ -203,9 +227,13 @@ export class TreeFreezer {
 			if (round % REPEAT_ROUNDS === REPEAT_ROUNDS - 1) for (const tid of pending) requestStop(tid);
 			const [late] = pending;
 			if (late !== undefined && performance.now() > this.deadline) throw refuse(pid, stopTimeout(late));
+			if (late !== undefined && mayGoOn && performance.now() > holdUntil) {
+				if (waitsInVfork(late)) throw new HeldByVfork(pid, late);
+				mayGoOn = false;
+			}
 			if (late !== undefined && performance.now() > nextNotice) {
 				nextNotice += NOTICE_MS;
-				log.info(`freezing: pid ${pid}: still waiting for thread ${late} to stop: ${whyRunning(late).why}`);
+				log.info(describeWait(pid, late));
 			}
 			if (pending.size > 0) backOff(round);
 		}
@@ -239,6 +267,10 @@ export class TreeFreezer {
 	close(): void {
 		for (const { pidfd } of this.processes) closeFd(pidfd);
 	}
+}
+
+function hasMemoryOf(pid: number, child: number): boolean {
+	return unlessGone(() => compareKernel(pid, child, KCMP_VM) === 0, false);
 }
 
 /** True when a thread may have been in a group stop when it was frozen: its state is hidden, but not where it waits. */

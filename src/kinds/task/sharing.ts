@@ -2,7 +2,7 @@
 // Which kernel objects tasks share: memory, descriptor table, directories, signal handlers. Equal numbers in ids-PID.img
 // mean the same object. Source: kcmp(2), clone(2) CLONE_VM, CLONE_FILES, CLONE_FS, CLONE_SIGHAND.
 
-import { type CriuError, ImageError, isErrno, UnsupportedError } from "../../errors.ts";
+import { type CriuError, ImageError, isErrno, PassingError, UnsupportedError } from "../../errors.ts";
 import { compareKernel, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_VM } from "../../sys/process.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 
@@ -72,8 +72,6 @@ function refuse(task: DumpedTask, other: { pid: number }, what: string, remedy: 
 	});
 }
 
-const WAIT_FOR_VFORK = "wait until its vfork(2) or posix_spawn(3) is over, or dump its parent's tree";
-
 /** The root's parent, if that has lent it its memory: it stands outside of the tree. */
 function findLender({ pid, isRoot, stat }: DumpedTask): { pid: number } | undefined {
 	if (!isRoot || stat.ppid === 0) return undefined;
@@ -89,7 +87,12 @@ function findLender({ pid, isRoot, stat }: DumpedTask): { pid: number } | undefi
 function findSharingBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
 	const found: CriuError[] = [];
 	const lender = findLender(task);
-	if (lender !== undefined) found.push(refuse(task, lender, "memory", WAIT_FOR_VFORK));
+	if (lender !== undefined)
+		found.push(
+			new PassingError("SHARED_BY_TASKS", `pid ${task.pid} has its memory from its parent, pid ${lender.pid}, as yet`, {
+				remedy: "wait until its vfork(2) or posix_spawn(3) is over, or dump its parent's tree",
+			}),
+		);
 	for (const [kind, what] of [
 		["vm", "memory"],
 		["sighand", "signal handlers"],
