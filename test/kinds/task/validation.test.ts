@@ -23,6 +23,7 @@ import { session } from "../../../src/kinds/task/session.ts";
 import { sigactions } from "../../../src/kinds/task/sigactions.ts";
 import { sigaltstack } from "../../../src/kinds/task/sigaltstack.ts";
 import { timers } from "../../../src/kinds/task/timers.ts";
+import { tracees } from "../../../src/kinds/task/tracees.ts";
 import {
 	dumpContext,
 	emptyDraft,
@@ -334,8 +335,8 @@ describe("refusals", () => {
 		const task = lookLive(sleeper.pid, (found) => found);
 		expect(refusals.findBlockers?.(task, dumpContext())).toEqual([]);
 		const status = { ...task.status, tracerPid: 1, threadFeatures: ["shstk"] };
-		const codes = refusals.findBlockers?.({ ...task, status }, dumpContext()).map(({ code }) => code);
-		expect(codes).toEqual(["TRACED", "UNSUPPORTED_SHSTK"]);
+		const found = [refusals, tracees].flatMap((kind) => kind.findBlockers?.({ ...task, status }, dumpContext()) ?? []);
+		expect(found.map(({ code }) => code)).toEqual(["UNSUPPORTED_SHSTK", "TRACED"]);
 		const dead = { ...task, stat: { ...task.stat, state: "Z" } };
 		expect(refusals.findBlockers?.(dead, dumpContext()).map(({ code }) => code)).toEqual(["UNSUPPORTED_ZOMBIE"]);
 	});
