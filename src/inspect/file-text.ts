@@ -24,6 +24,7 @@ const KIND_NAMES: Readonly<Record<string, string>> = {
 	EXT: "external",
 	EVENTPOLL: "epoll",
 	BPFMAP: "bpf map",
+	POSIX_MQ: "message queue",
 };
 
 export interface FileText {
@@ -97,6 +98,7 @@ export class FileNames {
 		if (file.efd !== undefined) return `counter ${file.efd.counter}`;
 		if (file.epfd !== undefined) return `watches ${file.epfd.tfd.length}`;
 		if (file.ify !== undefined) return `watches ${file.ify.wd.length}`;
+		if (file.mqueue !== undefined) return `/${textOfName(file.mqueue.name)}`;
 		if (file.pidfd !== undefined) return `of pid ${file.pidfd.nspid}`;
 		return file.type === fd_types.TIMERFD && file.tfd !== undefined ? `clock ${file.tfd.clockid}` : "";
 	}
@@ -104,6 +106,12 @@ export class FileNames {
 
 function accessOf(file: file_entry): string {
 	const flags =
-		file.reg?.flags ?? file.pipe?.flags ?? file.tty?.flags ?? file.memfd?.flags ?? file.bpf?.flags ?? undefined;
+		file.reg?.flags ??
+		file.pipe?.flags ??
+		file.tty?.flags ??
+		file.memfd?.flags ??
+		file.bpf?.flags ??
+		file.mqueue?.flags ??
+		undefined;
 	return flags === undefined ? "" : (ACCESS[flags & O_ACCMODE] ?? "");
 }

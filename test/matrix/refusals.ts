@@ -37,6 +37,7 @@ export const refusalCodes: Readonly<Record<string, string>> = {
 	DEAD_LEADER: "DEAD_LEADER",
 	VFORK: "STOP_TIMEOUT",
 	TRACED: "TRACED",
+	MESSAGE_QUEUE: "UNSUPPORTED_FILE",
 	NO_GADGETS: "NO_GADGETS",
 	PIPE_PACKETS: "PIPE_PACKETS",
 };

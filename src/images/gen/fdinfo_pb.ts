@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "../descriptors.ts";
-import type { bpfmap_file_entry, eventfd_file_entry, eventpoll_file_entry, ext_file_entry, fifo_entry, memfd_file_entry, ns_file_entry, pidfd_entry, pipe_entry, reg_file_entry, signalfd_entry, timerfd_entry } from "./file_pb.ts";
+import type { bpfmap_file_entry, eventfd_file_entry, eventpoll_file_entry, ext_file_entry, fifo_entry, memfd_file_entry, mqueue_file_entry, ns_file_entry, pidfd_entry, pipe_entry, reg_file_entry, signalfd_entry, timerfd_entry } from "./file_pb.ts";
 import { file_file } from "./file_pb.ts";
 import type { fanotify_file_entry, inotify_file_entry } from "./fsnotify_pb.ts";
 import { file_fsnotify } from "./fsnotify_pb.ts";
@@ -27,10 +27,10 @@ export const file_fdinfo: GenFile = /*@__PURE__*/
     "fdinfo_entry":
       "id:1:!:uint32 flags:2:!:uint32 type:3:!:fd_types fd:4:!:uint32 xattr_security_selinux:5:?:string",
     "file_entry":
-      "type:1:!:fd_types id:2:!:uint32 reg:3:?:reg_file_entry isk:4:?:inet_sk_entry nsf:5:?:ns_file_entry psk:6:?:packet_sock_entry nlsk:7:?:netlink_sk_entry efd:8:?:eventfd_file_entry epfd:9:?:eventpoll_file_entry sgfd:10:?:signalfd_entry tunf:11:?:tunfile_entry tfd:12:?:timerfd_entry ify:13:?:inotify_file_entry ffy:14:?:fanotify_file_entry ext:15:?:ext_file_entry usk:16:?:unix_sk_entry fifo:17:?:fifo_entry pipe:18:?:pipe_entry tty:19:?:tty_file_entry memfd:20:?:memfd_file_entry bpf:21:?:bpfmap_file_entry pidfd:22:?:pidfd_entry",
+      "type:1:!:fd_types id:2:!:uint32 reg:3:?:reg_file_entry isk:4:?:inet_sk_entry nsf:5:?:ns_file_entry psk:6:?:packet_sock_entry nlsk:7:?:netlink_sk_entry efd:8:?:eventfd_file_entry epfd:9:?:eventpoll_file_entry sgfd:10:?:signalfd_entry tunf:11:?:tunfile_entry tfd:12:?:timerfd_entry ify:13:?:inotify_file_entry ffy:14:?:fanotify_file_entry ext:15:?:ext_file_entry usk:16:?:unix_sk_entry fifo:17:?:fifo_entry pipe:18:?:pipe_entry tty:19:?:tty_file_entry memfd:20:?:memfd_file_entry bpf:21:?:bpfmap_file_entry pidfd:22:?:pidfd_entry mqueue:4201:?:mqueue_file_entry",
   }, {
     "fd_types":
-      "UND=0 REG=1 PIPE=2 FIFO=3 INETSK=4 UNIXSK=5 EVENTFD=6 EVENTPOLL=7 INOTIFY=8 SIGNALFD=9 PACKETSK=10 TTY=11 FANOTIFY=12 NETLINKSK=13 NS=14 TUNF=15 EXT=16 TIMERFD=17 MEMFD=18 BPFMAP=19 PIDFD=20 CTL_TTY=65534 AUTOFS_PIPE=65535",
+      "UND=0 REG=1 PIPE=2 FIFO=3 INETSK=4 UNIXSK=5 EVENTFD=6 EVENTPOLL=7 INOTIFY=8 SIGNALFD=9 PACKETSK=10 TTY=11 FANOTIFY=12 NETLINKSK=13 NS=14 TUNF=15 EXT=16 TIMERFD=17 MEMFD=18 BPFMAP=19 PIDFD=20 POSIX_MQ=4201 CTL_TTY=65534 AUTOFS_PIPE=65535",
   });
 
 /**
@@ -183,6 +183,11 @@ export type file_entry = Message<"file_entry"> & {
    * @generated from field: optional pidfd_entry pidfd = 22;
    */
   pidfd?: pidfd_entry | undefined;
+
+  /**
+   * @generated from field: optional mqueue_file_entry mqueue = 4201;
+   */
+  mqueue?: mqueue_file_entry | undefined;
 };
 
 /**
@@ -300,6 +305,13 @@ export enum fd_types {
    * @generated from enum value: PIDFD = 20;
    */
   PIDFD = 20,
+
+  /**
+   * Ours.
+   *
+   * @generated from enum value: POSIX_MQ = 4201;
+   */
+  POSIX_MQ = 4201,
 
   /**
    * @generated from enum value: CTL_TTY = 65534;

@@ -44,6 +44,8 @@ export const file_file: GenFile = /*@__PURE__*/
       "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry inode_id:5:!:uint32",
     "memfd_inode_entry":
       "name:1:!:bytes::text uid:2:!:uint32 gid:3:!:uint32 size:4:!:uint64 shmid:5:!:uint32 seals:6:!:uint32::flags=seals.flags inode_id:7:!:uint64 hugetlb_flag:8:?:uint32 mode:9:?:uint32",
+    "mqueue_file_entry":
+      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry name:5:!:bytes::text maxmsg:6:!:uint64 msgsize:7:!:uint64 curmsgs:8:!:uint64 mode:9:!:uint32 uid:10:!:uint32 gid:11:!:uint32",
     "bpfmap_file_entry":
       "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry map_type:5:!:uint32 key_size:6:!:uint32 value_size:7:!:uint32 map_id:8:!:uint32 max_entries:9:!:uint32 map_flags:10:!:uint32 memlock:11:!:uint64 frozen:12:!:bool:false map_name:13:!:string ifindex:14:!:uint32:0 mnt_id:15:?:sint32:-1 map_extra:16:?:uint64",
     "bpfmap_data_entry":
@@ -677,6 +679,75 @@ export const memfd_inode_entrySchema: GenMessage<memfd_inode_entry> = /*@__PURE_
   messageDesc(file_file, 13);
 
 /**
+ * Ours. What waits in the queue stays in the kernel, under its name.
+ *
+ * @generated from message mqueue_file_entry
+ */
+export type mqueue_file_entry = Message<"mqueue_file_entry"> & {
+  /**
+   * @generated from field: required uint32 id = 1;
+   */
+  id: number;
+
+  /**
+   * @generated from field: required uint32 flags = 2;
+   */
+  flags: number;
+
+  /**
+   * @generated from field: required uint64 pos = 3;
+   */
+  pos: bigint;
+
+  /**
+   * @generated from field: required fown_entry fown = 4;
+   */
+  fown?: fown_entry | undefined;
+
+  /**
+   * @generated from field: required bytes name = 5;
+   */
+  name: Uint8Array;
+
+  /**
+   * @generated from field: required uint64 maxmsg = 6;
+   */
+  maxmsg: bigint;
+
+  /**
+   * @generated from field: required uint64 msgsize = 7;
+   */
+  msgsize: bigint;
+
+  /**
+   * @generated from field: required uint64 curmsgs = 8;
+   */
+  curmsgs: bigint;
+
+  /**
+   * @generated from field: required uint32 mode = 9;
+   */
+  mode: number;
+
+  /**
+   * @generated from field: required uint32 uid = 10;
+   */
+  uid: number;
+
+  /**
+   * @generated from field: required uint32 gid = 11;
+   */
+  gid: number;
+};
+
+/**
+ * Describes the message mqueue_file_entry.
+ * Use `create(mqueue_file_entrySchema)` to create a new message.
+ */
+export const mqueue_file_entrySchema: GenMessage<mqueue_file_entry> = /*@__PURE__*/
+  messageDesc(file_file, 14);
+
+/**
  * @generated from message bpfmap_file_entry
  */
 export type bpfmap_file_entry = Message<"bpfmap_file_entry"> & {
@@ -766,7 +837,7 @@ export type bpfmap_file_entry = Message<"bpfmap_file_entry"> & {
  * Use `create(bpfmap_file_entrySchema)` to create a new message.
  */
 export const bpfmap_file_entrySchema: GenMessage<bpfmap_file_entry> = /*@__PURE__*/
-  messageDesc(file_file, 14);
+  messageDesc(file_file, 15);
 
 /**
  * @generated from message bpfmap_data_entry
@@ -798,7 +869,7 @@ export type bpfmap_data_entry = Message<"bpfmap_data_entry"> & {
  * Use `create(bpfmap_data_entrySchema)` to create a new message.
  */
 export const bpfmap_data_entrySchema: GenMessage<bpfmap_data_entry> = /*@__PURE__*/
-  messageDesc(file_file, 15);
+  messageDesc(file_file, 16);
 
 /**
  * @generated from message fs_entry
@@ -825,7 +896,7 @@ export type fs_entry = Message<"fs_entry"> & {
  * Use `create(fs_entrySchema)` to create a new message.
  */
 export const fs_entrySchema: GenMessage<fs_entry> = /*@__PURE__*/
-  messageDesc(file_file, 16);
+  messageDesc(file_file, 17);
 
 /**
  * @generated from message file_lock_entry
@@ -867,7 +938,7 @@ export type file_lock_entry = Message<"file_lock_entry"> & {
  * Use `create(file_lock_entrySchema)` to create a new message.
  */
 export const file_lock_entrySchema: GenMessage<file_lock_entry> = /*@__PURE__*/
-  messageDesc(file_file, 17);
+  messageDesc(file_file, 18);
 
 /**
  * @generated from message timeval
@@ -889,7 +960,7 @@ export type timeval = Message<"timeval"> & {
  * Use `create(timevalSchema)` to create a new message.
  */
 export const timevalSchema: GenMessage<timeval> = /*@__PURE__*/
-  messageDesc(file_file, 18);
+  messageDesc(file_file, 19);
 
 /**
  * @generated from message ghost_file_entry
@@ -956,7 +1027,7 @@ export type ghost_file_entry = Message<"ghost_file_entry"> & {
  * Use `create(ghost_file_entrySchema)` to create a new message.
  */
 export const ghost_file_entrySchema: GenMessage<ghost_file_entry> = /*@__PURE__*/
-  messageDesc(file_file, 19);
+  messageDesc(file_file, 20);
 
 /**
  * @generated from message ghost_chunk_entry
@@ -978,7 +1049,7 @@ export type ghost_chunk_entry = Message<"ghost_chunk_entry"> & {
  * Use `create(ghost_chunk_entrySchema)` to create a new message.
  */
 export const ghost_chunk_entrySchema: GenMessage<ghost_chunk_entry> = /*@__PURE__*/
-  messageDesc(file_file, 20);
+  messageDesc(file_file, 21);
 
 /**
  * @generated from message remap_file_path_entry
@@ -1005,7 +1076,7 @@ export type remap_file_path_entry = Message<"remap_file_path_entry"> & {
  * Use `create(remap_file_path_entrySchema)` to create a new message.
  */
 export const remap_file_path_entrySchema: GenMessage<remap_file_path_entry> = /*@__PURE__*/
-  messageDesc(file_file, 21);
+  messageDesc(file_file, 22);
 
 /**
  * Ours: a folder above a file of a tmpfs, with which it has to be made where it's missing.
@@ -1039,7 +1110,7 @@ export type tmpfs_folder_entry = Message<"tmpfs_folder_entry"> & {
  * Use `create(tmpfs_folder_entrySchema)` to create a new message.
  */
 export const tmpfs_folder_entrySchema: GenMessage<tmpfs_folder_entry> = /*@__PURE__*/
-  messageDesc(file_file, 22);
+  messageDesc(file_file, 23);
 
 /**
  * Ours: a file of a tmpfs that nobody but the dumped tree uses; its content is in tmpfs-file-ID.
@@ -1068,7 +1139,7 @@ export type tmpfs_file_entry = Message<"tmpfs_file_entry"> & {
  * Use `create(tmpfs_file_entrySchema)` to create a new message.
  */
 export const tmpfs_file_entrySchema: GenMessage<tmpfs_file_entry> = /*@__PURE__*/
-  messageDesc(file_file, 23);
+  messageDesc(file_file, 24);
 
 /**
  * @generated from enum remap_type

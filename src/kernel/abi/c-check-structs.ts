@@ -18,7 +18,7 @@ import {
 	TcpRepairOpt,
 	TcpRepairWindow,
 } from "./inet.ts";
-import { Sembuf, SemidDs, Seminfo, ShmidDs } from "./ipc.ts";
+import { MqAttr, Sembuf, SemidDs, Seminfo, ShmidDs } from "./ipc.ts";
 import { KcmpEpollSlot } from "./kcmp.ts";
 import { MountAttr } from "./mount.ts";
 import { Nlattr, Nlmsghdr, SockaddrNl } from "./netlink.ts";
@@ -190,6 +190,7 @@ export const STRUCT_CHECKS: readonly StructCheck[] = [
 		),
 	}),
 	kernel(Sembuf),
+	kernel(MqAttr),
 	kernel(SemidDs, { members: { key: "sem_perm.key" } }),
 	kernel(Seminfo),
 	libc(Ifreq, { members: { ifr_name: "ifr_ifrn.ifrn_name", ifr_ifindex: "ifr_ifru.ifru_ivalue" } }),

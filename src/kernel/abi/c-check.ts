@@ -23,7 +23,7 @@ const HEADERS: Readonly<Record<HeaderSet, readonly string[]>> = {
 		linux/netlink_diag.h linux/packet_diag.h linux/if_packet.h linux/sockios.h linux/if_tun.h linux/termios.h linux/prctl.h linux/magic.h
 		linux/pidfd.h asm/prctl.h asm/stat.h asm/statfs.h asm/unistd_64.h asm/sigcontext.h asm/ucontext.h
 		asm/ldt.h asm/ioctls.h asm/socket.h sys/user.h linux/ipc.h linux/shm.h linux/sem.h linux/rtnetlink.h
-		linux/if_link.h linux/net_namespace.h linux/aio_abi.h linux/bpf.h
+		linux/if_link.h linux/net_namespace.h linux/aio_abi.h linux/bpf.h linux/mqueue.h
 	`),
 	libc: headerNames(`
 		stddef.h fcntl.h sys/socket.h netinet/in.h netinet/tcp.h net/if.h sys/epoll.h sys/eventfd.h sys/signalfd.h

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// System V IPC: permissions, commands, shared memory segments, semaphores.
-// Source: linux/ipc.h, linux/shm.h, linux/sem.h, asm-generic/ipcbuf.h, asm-generic/shmbuf.h, bits/shm.h.
+// System V IPC: permissions, commands, shared memory segments, semaphores; POSIX message queues.
+// Source: linux/ipc.h, linux/shm.h, linux/sem.h, asm-generic/ipcbuf.h, asm-generic/shmbuf.h, bits/shm.h, linux/mqueue.h.
 
 import { defineStruct, type StructValue } from "./struct.ts";
 
@@ -70,3 +70,12 @@ export const Sembuf = defineStruct("sembuf", 6, {
 	sem_flg: ["i16", 4],
 });
 export type Sembuf = StructValue<typeof Sembuf>;
+
+/** What mq_getsetattr(2) tells of a message queue. */
+export const MqAttr = defineStruct("mq_attr", 64, {
+	mq_flags: ["i64", 0],
+	mq_maxmsg: ["i64", 8],
+	mq_msgsize: ["i64", 16],
+	mq_curmsgs: ["i64", 24],
+});
+export type MqAttr = StructValue<typeof MqAttr>;

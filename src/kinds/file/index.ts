@@ -11,6 +11,7 @@ import { fanotify } from "./fanotify.ts";
 import { fifo } from "./fifo.ts";
 import { inotify } from "./inotify.ts";
 import { memfd } from "./memfd.ts";
+import { messageQueue } from "./message-queue.ts";
 import { nsFile } from "./ns-file.ts";
 import { pidfd } from "./pidfd.ts";
 import { pipe } from "./pipe.ts";
@@ -21,6 +22,7 @@ import { tty } from "./tty.ts";
 import { UNSUPPORTED_KINDS, unknownFile } from "./unsupported.ts";
 
 export const FILE_KINDS: readonly (FileKind | UnsupportedFileKind)[] = [
+	messageQueue,
 	regFile,
 	pipe,
 	fifo,
