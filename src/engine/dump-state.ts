@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What is shared by all stages of a dump, and what stands against one.
 
-import { about, CriuError } from "../errors.ts";
+import { about, BlockedError, CriuError } from "../errors.ts";
 import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { create, type ImageDir } from "../images/index.ts";
+import { findAccessJudges, findFileServers } from "../kinds/file/file-servers.ts";
 import { FileTable } from "../kinds/file/file-table.ts";
 import type { DeadTask, DumpContext, DumpedTask } from "../kinds/kind.ts";
 import { findNamespaceBlockers, readNamespaces } from "../kinds/ns/namespaces.ts";
@@ -43,11 +44,13 @@ export class DumpState implements DumpContext {
 	}
 }
 
-/** Everything that stops a dump of these tasks, from all kinds. */
+/** Everything that stops a dump of these tasks, from all kinds. @throws BlockedError where no more may be looked at, CriuError, KernelError */
 export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTask[], context: DumpState): CriuError[] {
 	const foreign = findForeignTasks(tasks, context.options);
 	// What isn't his can't even be looked at with his rights.
 	if (foreign.length > 0) return foreign;
+	expectNoServers(tasks, context);
+	refuseAll(tasks, findAccessJudges(tasks, context));
 	const found: CriuError[] = [];
 	for (const task of tasks)
 		about(
@@ -60,6 +63,18 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 			},
 		);
 	return found.concat(findShapeBlockers(tasks, dead));
+}
+
+/** Refuses a tree that has servers of file systems in it: nothing that touches a file may be done before. @throws BlockedError, KernelError */
+export function expectNoServers(tasks: readonly DumpedTask[], context: DumpState): void {
+	refuseAll(
+		tasks,
+		findFileServers(tasks, ({ pid }) => context.namespacesOf(pid).get("mnt")),
+	);
+}
+
+function refuseAll([root]: readonly DumpedTask[], blockers: readonly CriuError[]): void {
+	if (blockers.length > 0) throw new BlockedError(`pid ${root?.pid} can't be dumped as it is`, blockers);
 }
 
 /** Tasks that a user who is restricted to his own couldn't trace himself. */

@@ -261,8 +261,12 @@ export function preflight(pid: number, options: Options): CriuError[] {
 	using frozen = freezeTree(pid, options);
 	for (const tracker of hideTrackers(frozen.tasks, undefined)) tracker.close();
 	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);
-	const found = findBlockers(frozen.tasks, frozen.dead, context);
-	closeAllCopies(frozen.tasks, context);
+	let found: CriuError[];
+	try {
+		found = findBlockers(frozen.tasks, frozen.dead, context);
+	} finally {
+		closeAllCopies(frozen.tasks, context);
+	}
 	collectFacts(frozen.tasks, undefined, found);
 	return findRefusals(found);
 }

@@ -21,7 +21,7 @@ import { loadHost } from "../sys/host.ts";
 import { raiseFdLimit } from "../sys/limits.ts";
 import { FREE_RUN, type RunControl } from "./control.ts";
 import { addPages, CURE_ROUNDS, collectFacts, dumpStats, guessGadgets, NO_PAGES } from "./dump-facts.ts";
-import { DumpState } from "./dump-state.ts";
+import { DumpState, expectNoServers } from "./dump-state.ts";
 import { freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writePreDumpInventory } from "./inventory.ts";
 import { MemoryRun, noTracking } from "./memory-run.ts";
@@ -44,6 +44,7 @@ function freeze(pid: number, options: Options, memory: MemoryRun, timings: Timin
 			const { tasks, dead } = frozen;
 			memory.attach(tasks);
 			const context = new DumpState(options, undefined, tasks, dead);
+			expectNoServers(tasks, context);
 			const owners = tasks.filter((task) => !hasSharedMemory(task, context));
 			const fresh = owners.filter((task) => memory.wants(task));
 			const problems: CriuError[] = [];

@@ -270,7 +270,7 @@ export function planBind(file: FilePlan, fd: FdArg, model: UnixModel): void {
 		const key = nameKey(entry.name);
 		expectFree(shown, model, file, ({ name }) => name !== undefined && nameKey(name) === key);
 		planBindCall(file.program, fd, entry.name, shown);
-	} else if (entry.deleted) planBindHidden(file, fd, model, path);
+	} else if (entry.deleted && !hasField(entry, "filePath")) planBindHidden(file, fd, model, path);
 	else planBindPath(file, fd, model, path);
 }
 

@@ -2,10 +2,12 @@
 // Names of unix sockets, dump half: what a socket was bound to and where its file is now. The kernel keeps the name as the
 // program gave it, and hands out the file itself. Source: unix(7), net/unix/af_unix.c SIOCUNIXFILE.
 
+import { readdirSync } from "node:fs";
 import { KernelError } from "../../errors.ts";
 import { SIOCUNIXFILE } from "../../kernel/abi/socket.ts";
 import { SYS_ioctl } from "../../kernel/abi/syscalls.x86_64.ts";
 import type { UnixDiag } from "../../kernel/netlink/unix-diag.ts";
+import { log } from "../../log.ts";
 import { closeFd, type FileStat, readLinkAt, statFd, statPath } from "../../sys/file.ts";
 import { syscall } from "../../sys/host.ts";
 import { concatBytes, locateFile, rootPrefix } from "../file/file-path.ts";
@@ -13,13 +15,15 @@ import type { DumpContext, FdFacts } from "../kind.ts";
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
+/** More aren't looked at: tasks stand still meanwhile. */
+const MAX_NAMES = 10_000;
 const SEPARATOR = new Uint8Array([SLASH]);
 
 /** A name in the file system. */
 export interface SocketPath {
 	/** Of the socket's file. */
 	readonly stat: FileStat;
-	/** The file is gone. */
+	/** The file has lost the name by which it's known. */
 	readonly deleted: boolean;
 	/** Of a relative name: what it's relative to; undefined when that can't be told. */
 	readonly dir: Uint8Array | undefined;
@@ -95,11 +99,55 @@ function locatePath(
 	const base = { stat, deleted: false, dir: undefined, filePath: undefined, unreachable: false };
 	if (state === "unreachable") return { ...base, unreachable: true };
 	const cut = isAbsolute ? undefined : cutName(full, path);
-	// A file that has other names still, but not the one it was bound to, is as good as gone.
-	if (state !== "there") return { ...base, deleted: true, dir: isAbsolute ? undefined : (cut ?? dirname(full)) };
+	if (state !== "there") {
+		const dir = isAbsolute ? undefined : (cut ?? dirname(full));
+		return { ...base, deleted: true, dir, filePath: findOtherName(file, dirname(full), stat, context) };
+	}
 	const leads = isAbsolute ? leadsTo(path, file, stat, context) : cut !== undefined;
 	if (leads) return { ...base, dir: cut };
 	return { ...base, dir: isAbsolute ? undefined : dirname(full), filePath: full };
+}
+
+/**
+ * Another name of a file that has lost the one by which it's known, in the same directory: programs link a socket's file to its
+ * final name and remove the first one, so that it appears in one step. Elsewhere it isn't looked for.
+ */
+function findOtherName(
+	{ fd, task }: FdFacts,
+	dir: Uint8Array,
+	stat: FileStat,
+	context: DumpContext,
+): Uint8Array | undefined {
+	if (stat.nlink === 0) return undefined;
+	const base = dir.length === 1 ? dir : concatBytes(dir, SEPARATOR);
+	const prefix = rootPrefix(task, context);
+	for (const name of listNames(concatBytes(prefix, dir)).slice(0, MAX_NAMES)) {
+		const path = concatBytes(base, name);
+		if (isFile(concatBytes(prefix, path), stat)) return path;
+	}
+	log.warn(
+		`pid ${task.pid}: the file of socket fd ${fd} has ${stat.nlink} other names somewhere: none of them will lead to it after a restore`,
+	);
+	return undefined;
+}
+
+function listNames(dir: Uint8Array): Uint8Array[] {
+	try {
+		return readdirSync(Buffer.from(dir), { encoding: "buffer" }) as unknown as Uint8Array[];
+	} catch {
+		// Gone with all that was in it, or nobody's to read.
+		return [];
+	}
+}
+
+function isFile(path: Uint8Array, stat: FileStat): boolean {
+	try {
+		const found = statPath(path, { follow: false });
+		return found.ino === stat.ino && found.devMajor === stat.devMajor && found.devMinor === stat.devMinor;
+	} catch (error) {
+		if (error instanceof KernelError) return false;
+		throw error;
+	}
 }
 
 /** Whether an absolute name leads to the file, also through symbolic links. */
