@@ -4,7 +4,7 @@
 import { about, BlockedError, CriuError } from "../errors.ts";
 import { type pstree_entry, pstree_entrySchema } from "../images/gen/inventory_pb.ts";
 import { create, type ImageDir } from "../images/index.ts";
-import { findAccessJudges, findFileServers } from "../kinds/file/file-servers.ts";
+import { findFileServers } from "../kinds/file/file-servers.ts";
 import { FileTable } from "../kinds/file/file-table.ts";
 import type { DeadTask, DumpContext, DumpedTask } from "../kinds/kind.ts";
 import { findNamespaceBlockers, readNamespaces } from "../kinds/ns/namespaces.ts";
@@ -13,6 +13,7 @@ import type { Options } from "../options.ts";
 import { planTreeShape } from "../plan/tree-shape.ts";
 import { findForeignTask } from "./foreign-task.ts";
 import { isInNewPidns } from "./new-pidns.ts";
+import { describeProcess } from "./target.ts";
 
 /** What is shared by all tasks of one dump. */
 export class DumpState implements DumpContext {
@@ -50,7 +51,6 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 	// What isn't his can't even be looked at with his rights.
 	if (foreign.length > 0) return foreign;
 	expectNoServers(tasks, context);
-	refuseAll(tasks, findAccessJudges(tasks, context));
 	const found: CriuError[] = [];
 	for (const task of tasks)
 		about(
@@ -67,14 +67,10 @@ export function findBlockers(tasks: readonly DumpedTask[], dead: readonly DeadTa
 
 /** Refuses a tree that has servers of file systems in it: nothing that touches a file may be done before. @throws BlockedError, KernelError */
 export function expectNoServers(tasks: readonly DumpedTask[], context: DumpState): void {
-	refuseAll(
-		tasks,
-		findFileServers(tasks, ({ pid }) => context.namespacesOf(pid).get("mnt")),
-	);
-}
-
-function refuseAll([root]: readonly DumpedTask[], blockers: readonly CriuError[]): void {
-	if (blockers.length > 0) throw new BlockedError(`pid ${root?.pid} can't be dumped as it is`, blockers);
+	const [root] = tasks;
+	const servers = findFileServers(tasks, ({ pid }) => context.namespacesOf(pid).get("mnt"));
+	if (root !== undefined && servers.length > 0)
+		throw new BlockedError(`${describeProcess(root.stat)} can't be dumped as it is`, servers);
 }
 
 /** Tasks that a user who is restricted to his own couldn't trace himself. */

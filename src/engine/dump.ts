@@ -254,10 +254,20 @@ function dumpOnce(options: Options, control: RunControl): DumpResult {
  *
  * @throws CriuError when it can't even be looked at
  */
-export function preflight(pid: number, options: Options): CriuError[] {
+export function preflight(pid: number, options: Options): readonly CriuError[] {
 	loadHost();
 	raiseFdLimit();
 	readTarget(pid, options);
+	try {
+		return lookOnly(pid, options);
+	} catch (error) {
+		// What stands so much against it that no more can be looked at.
+		if (error instanceof BlockedError) return error.blockers;
+		throw error;
+	}
+}
+
+function lookOnly(pid: number, options: Options): CriuError[] {
 	using frozen = freezeTree(pid, options);
 	for (const tracker of hideTrackers(frozen.tasks, undefined)) tracker.close();
 	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);

@@ -61,7 +61,7 @@ export interface CheckLevel {
 export interface DumpEngine {
 	dump(options: Options, control?: RunControl): DumpResult;
 	/** Everything that would stop a dump of this tree; empty when nothing would. */
-	preflight(pid: number, options: Options): CriuError[];
+	preflight(pid: number, options: Options): readonly CriuError[];
 }
 
 export interface PreDumpEngine {

@@ -44,20 +44,14 @@ function findMount({ task }: FdFacts, mntId: number, context: DumpContext): Moun
 	return mounts.find((mount) => mount.mntId === mntId);
 }
 
-/** What stands against a dump before any file may be opened: a group that decides about accesses. */
-export function findPermissionBlockers(file: FdFacts): CriuError[] {
-	if (!marksOf(file).some(({ mask }) => (mask & PERMISSIONS) !== 0)) return [];
-	return [
-		refuseFd(
+function refuseMark(file: FdFacts, mark: FanotifyMark, context: DumpContext): CriuError | undefined {
+	const unmark = "let the program remove that mark first";
+	if ((mark.mask & PERMISSIONS) !== 0)
+		return refuseFd(
 			file,
 			"decides about accesses (permission events): while it stood still, so would all who open files, criu included",
 			"let the program remove its marks with permission events first",
-		),
-	];
-}
-
-function refuseMark(file: FdFacts, mark: FanotifyMark, context: DumpContext): CriuError | undefined {
-	const unmark = "let the program remove that mark first";
+		);
 	if (mark.on === "mntns") return refuseFd(file, "watches a mount namespace, which this version doesn't dump", unmark);
 	if (mark.on === "mount" && findMount(file, mark.mntId, context) === undefined)
 		return refuseFd(file, `watches mount ${mark.mntId}, which the task doesn't see`, unmark);
@@ -75,8 +69,7 @@ function refuseMark(file: FdFacts, mark: FanotifyMark, context: DumpContext): Cr
 function findFanotifyBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	const handle = findHandleBlockers(file);
 	if (handle.length > 0) return handle;
-	const judges = findPermissionBlockers(file);
-	const refused = judges.length > 0 ? judges : marksOf(file).flatMap((mark) => refuseMark(file, mark, context) ?? []);
+	const refused = marksOf(file).flatMap((mark) => refuseMark(file, mark, context) ?? []);
 	return [...refused, ...refuseUnread(file, "fanotify", context)];
 }
 

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Tasks that others wait for when they get at files: servers of FUSE, and who decides about accesses (fanotify). While they stand
-// still so would criu, for ever: they're looked for before anything touches a file. Source: fuse(4), fanotify(7).
+// Tasks that others wait for when they get at files: servers of FUSE. While they stand still so would criu, for ever: they're looked
+// for before anything touches a file. Source: fuse(4).
 
 import { about, type CriuError, isErrno, UnsupportedError } from "../../errors.ts";
 import { readFdLink } from "../../kernel/procfs/links.ts";
 import { readProcFile } from "../../kernel/procfs/reader.ts";
 import { listFds } from "../../kernel/procfs/tasks.ts";
-import type { DumpContext, DumpedTask } from "../kind.ts";
-import { findPermissionBlockers } from "./fanotify.ts";
-import { collectFds } from "./open-files.ts";
+import type { DumpedTask } from "../kind.ts";
 
 /** Types of file systems: fuse, fuseblk, fuse.NAME; the one that shows the kernel's connections has no server. */
 const FUSE_MOUNT = / - fuse(?!ctl)/;
@@ -56,14 +54,4 @@ export function findFileServers(
 			}),
 		];
 	});
-}
-
-/** Refuses those who decide about accesses; descriptors are looked at without opening a file. @throws KernelError */
-export function findAccessJudges(tasks: readonly DumpedTask[], context: DumpContext): CriuError[] {
-	return tasks.flatMap((task) =>
-		about(
-			() => `pid ${task.pid}`,
-			() => collectFds(task, context).flatMap(findPermissionBlockers),
-		),
-	);
 }
