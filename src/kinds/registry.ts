@@ -11,6 +11,7 @@ import { memoryMap } from "./mm/index.ts";
 import { packetRings } from "./mm/packet-ring.ts";
 import { affinity } from "./task/affinity.ts";
 import { comm } from "./task/comm.ts";
+import { cpuRights } from "./task/cpu-rights.x86_64.ts";
 import { creds } from "./task/creds.ts";
 import { outside } from "./task/outside.ts";
 import { pendingSignals } from "./task/pending-signals.ts";
@@ -66,5 +67,6 @@ export const TASK_KINDS: readonly TaskKind[] = [
 	seccomp,
 	creds,
 	prctlMisc,
+	cpuRights,
 	outside,
 ];

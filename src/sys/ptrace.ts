@@ -31,6 +31,7 @@ export const PTRACE_O_EXITKILL = 0x100000;
 export const PTRACE_O_SUSPEND_SECCOMP = 0x200000;
 export const PTRACE_EVENT_STOP = 128;
 
+export const NT_386_IOPERM = 0x201;
 export const NT_X86_XSTATE = 0x202;
 
 const NAMES = new Map([
@@ -72,6 +73,13 @@ export function getRegset(tid: number, type: number): Uint8Array {
 	iov[1] = BigInt(regsetRoom.length);
 	ptrace(PTRACE_GETREGSET, tid, type, addressOf(iov));
 	return regsetRoom.slice(0, Number(iov[1]));
+}
+
+/** True when a stopped tracee has a register set that others lack. */
+export function hasRegset(tid: number, type: number): boolean {
+	iov[0] = addressOf(regsetRoom);
+	iov[1] = BigInt(regsetRoom.length);
+	return syscall(SYS_ptrace, PTRACE_GETREGSET, tid, type, addressOf(iov)) >= 0;
 }
 
 /** Writes a register set; atomic against our own death once the buffer is resident. */

@@ -39,6 +39,7 @@ export const refusalCodes: Readonly<Record<string, string>> = {
 	VFORK: "STOP_TIMEOUT",
 	TRACED: "TRACED",
 	MESSAGE_QUEUE: "UNSUPPORTED_FILE",
+	IO_PORTS: "IO_PORTS",
 	NO_GADGETS: "NO_GADGETS",
 	PIPE_PACKETS: "PIPE_PACKETS",
 };

@@ -53,7 +53,7 @@ export const file_core: GenFile = /*@__PURE__*/
     "thread_sas_entry":
       "ss_sp:1:!:uint64 ss_size:2:!:uint64 ss_flags:3:!:uint32",
     "thread_core_entry":
-      "futex_rla:1:!:uint64 futex_rla_len:2:!:uint32 sched_nice:3:?:sint32 sched_policy:4:?:uint32 sched_prio:5:?:uint32 blk_sigset:6:?:uint64 sas:7:?:thread_sas_entry pdeath_sig:8:?:uint32 signals_p:9:?:signal_queue_entry creds:10:?:creds_entry seccomp_mode:11:?:seccomp_mode seccomp_filter:12:?:uint32 comm:13:?:bytes::text blk_sigset_extended:14:?:uint64 rseq_entry:15:?:rseq_entry cg_set:16:?:uint32 timer_slack_ns:4201:?:uint64 ioprio:4202:?:uint32 cpu_affinity:4203:?:bytes tsc_mode:4204:?:uint32 mce_kill_policy:4205:?:uint32",
+      "futex_rla:1:!:uint64 futex_rla_len:2:!:uint32 sched_nice:3:?:sint32 sched_policy:4:?:uint32 sched_prio:5:?:uint32 blk_sigset:6:?:uint64 sas:7:?:thread_sas_entry pdeath_sig:8:?:uint32 signals_p:9:?:signal_queue_entry creds:10:?:creds_entry seccomp_mode:11:?:seccomp_mode seccomp_filter:12:?:uint32 comm:13:?:bytes::text blk_sigset_extended:14:?:uint64 rseq_entry:15:?:rseq_entry cg_set:16:?:uint32 timer_slack_ns:4201:?:uint64 ioprio:4202:?:uint32 cpu_affinity:4203:?:bytes tsc_mode:4204:?:uint32 mce_kill_policy:4205:?:uint32 cpuid_faulting:4206:?:bool",
     "task_rlimits_entry":
       "rlimits:1:*:rlimit_entry",
     "core_entry":
@@ -1259,6 +1259,13 @@ export type thread_core_entry = Message<"thread_core_entry"> & {
    * @generated from field: optional uint32 mce_kill_policy = 4205;
    */
   mceKillPolicy: number;
+
+  /**
+   * Ours: CPUID is forbidden (ARCH_SET_CPUID).
+   *
+   * @generated from field: optional bool cpuid_faulting = 4206;
+   */
+  cpuidFaulting: boolean;
 };
 
 /**
