@@ -27,6 +27,7 @@ const OBJECTS: ReadonlyMap<number, Refusal> = new Map([
 		["UNSUPPORTED_FILE", "is memory of a virtual machine, which the kernel shows to nobody else", END_MACHINE],
 	],
 	[magic.DMA_BUF_MAGIC, ["UNSUPPORTED_FILE", "is a DMA buffer: it's memory of a device", UNMAP]],
+	[magic.MQUEUE_MAGIC, ["UNSUPPORTED_FILE", "is a handle of a POSIX message queue that has no name any more", CLOSE]],
 	[magic.DEVMEM_MAGIC, ["UNSUPPORTED_FILE", "is memory of a device", UNMAP]],
 	[
 		magic.BPF_FS_MAGIC,

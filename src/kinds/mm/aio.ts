@@ -8,13 +8,15 @@ import { CriuError, isErrno, KernelError, UnsupportedError } from "../../errors.
 import { type aio_ring_entry, aio_ring_entrySchema, type vma_entry } from "../../images/gen/mm_pb.ts";
 import { create } from "../../images/index.ts";
 import { AIO_RING_MAGIC, AioRing, IOCB_CMD_PREAD, Iocb, IoEvent } from "../../kernel/abi/aio.ts";
-import { O_RDONLY } from "../../kernel/abi/fcntl.ts";
+import { O_DIRECT, O_RDONLY } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import { log } from "../../log.ts";
 import type { PageRun } from "../../pages/pagemap.ts";
 import { openAt, readAt, scopedFd } from "../../sys/file.ts";
 import { mustSyscall, syscall } from "../../sys/host.ts";
+import { collectFds } from "../file/open-files.ts";
 import type { Completion, DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskPlan } from "../kind.ts";
 import { runsWithin } from "./inherit.ts";
 import { corruptMemory, readImagePages } from "./mm-pages.ts";
@@ -122,12 +124,43 @@ export function dumpRings(
 	return (answers) => {
 		for (const { entry, op } of asked) if (answers.result(op) === 0n) aios.push(entry);
 		headsOf(task, aios, context);
+		if (aios.length > 0)
+			log.warn(
+				`pid ${task.pid} does asynchronous I/O: requests that wait for events (IOCB_CMD_POLL), if there are any, aren't kept: ` +
+					"the kernel tells nobody of them",
+			);
 	};
 }
 
-/** The heads of a task's rings as they were when it was asked. */
-function headsOf({ pid }: DumpedTask, aios: readonly aio_ring_entry[], context: DumpContext): Uint8Array[] {
-	return context.once(`aio-heads:${pid}`, () => aios.map(({ id }) => readHead(pid, id)));
+/** So long no request may end before none is taken to be in flight: a disk's seek, and more. */
+const QUIET_MS = 20;
+const LONGEST_WAIT_MS = 500;
+
+/**
+ * Reads again and again until nothing has changed for a while, within bounds: nobody tells whether requests are in flight, but their
+ * program stands still and makes no more.
+ */
+export function readWhenQuiet(read: () => Uint8Array, pause: (ms: number) => void, now: () => number): Uint8Array {
+	const start = now();
+	let last = read();
+	for (let changed = start; now() - changed < QUIET_MS && now() - start < LONGEST_WAIT_MS; ) {
+		pause(1);
+		const next = read();
+		if (Buffer.compare(last, next) === 0) continue;
+		last = next;
+		changed = now();
+	}
+	return last;
+}
+
+/** The heads of a task's rings as they were when it was asked; what is on its way to disks past the page cache is waited for. */
+function headsOf(task: DumpedTask, aios: readonly aio_ring_entry[], context: DumpContext): Uint8Array {
+	const { pid } = task;
+	return context.once(`aio-heads:${pid}`, () => {
+		const read = () => Buffer.concat(aios.map(({ id }) => readHead(pid, id)));
+		const isDirect = aios.length > 0 && collectFds(task, context).some(({ info }) => (info.flags & O_DIRECT) !== 0);
+		return isDirect ? readWhenQuiet(read, Bun.sleepSync, () => performance.now()) : read();
+	});
 }
 
 /**
@@ -135,13 +168,16 @@ function headsOf({ pid }: DumpedTask, aios: readonly aio_ring_entry[], context: 
  * which are in flight. @throws UnsupportedError
  */
 export function checkRingsStill(task: DumpedTask, { mm: { aios } }: TaskDraft, context: DumpContext): void {
-	for (const [i, { id }] of aios.entries())
-		if (Buffer.compare(headsOf(task, aios, context)[i] ?? new Uint8Array(), readHead(task.pid, id)) !== 0)
+	const heads = headsOf(task, aios, context);
+	for (const [i, { id }] of aios.entries()) {
+		const before = heads.subarray(i * AioRing.size, (i + 1) * AioRing.size);
+		if (Buffer.compare(before, readHead(task.pid, id)) !== 0)
 			throw new UnsupportedError(
 				"AIO_IN_FLIGHT",
 				`pid ${task.pid}: a request of asynchronous I/O (ring ${hex(id)}) ended while the memory was copied`,
 				{ remedy: "try again, best when the program has no requests in flight" },
 			);
+	}
 }
 
 // ---- restore -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import {
 	leastRequestsOf,
 	parseRing,
 	planTurns,
+	readWhenQuiet,
 	requestsOf,
 } from "../../../src/kinds/mm/aio.ts";
 import { mapPrivate } from "../../../src/sys/memory.ts";
@@ -109,10 +110,38 @@ describe("checkRingsStill", () => {
 		const id = BigInt(here.address);
 		const draft = { mm: { aios: [create(aio_ring_entrySchema, { id, ringLen: 4096 })] } } as TaskDraft;
 		// What was seen when the task was asked.
-		const context = { once: () => [AioRing.encode({ ...GOOD, tail: before })] } as unknown as DumpContext;
+		const context = { once: () => AioRing.encode({ ...GOOD, tail: before }) } as unknown as DumpContext;
 		const check = () => checkRingsStill({ pid: process.pid } as DumpedTask, draft, context);
 		if (refused === undefined) check();
 		else expect(check).toThrow(refused);
 		here.unmap();
+	});
+});
+
+describe("rings are read when nothing has changed for a while", () => {
+	/** What is read at a time, of a ring that changes at these times. */
+	function readAt(changes: readonly number[]): { value: number; ms: number } {
+		let ms = 0;
+		const read = () => Uint8Array.of(changes.filter((at) => at <= ms).length);
+		const [value = -1] = readWhenQuiet(
+			read,
+			(pause) => {
+				ms += pause;
+			},
+			() => ms,
+		);
+		return { value, ms };
+	}
+
+	test.each([
+		["at once", [], 0, 20],
+		["after the last request", [3, 4, 19, 30], 4, 50],
+		["not for a late one", [60], 0, 20],
+	])("%s", (_, changes, value, ms) => {
+		expect(readAt(changes)).toEqual({ value, ms });
+	});
+
+	test("within half a second", () => {
+		expect(readAt(Array.from({ length: 1000 }, (_, i) => i * 5)).ms).toBe(500);
 	});
 });
