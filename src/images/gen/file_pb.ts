@@ -47,7 +47,7 @@ export const file_file: GenFile = /*@__PURE__*/
     "mqueue_file_entry":
       "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry name:5:!:bytes::text maxmsg:6:!:uint64 msgsize:7:!:uint64 curmsgs:8:!:uint64 mode:9:!:uint32 uid:10:!:uint32 gid:11:!:uint32",
     "bpfmap_file_entry":
-      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry map_type:5:!:uint32 key_size:6:!:uint32 value_size:7:!:uint32 map_id:8:!:uint32 max_entries:9:!:uint32 map_flags:10:!:uint32 memlock:11:!:uint64 frozen:12:!:bool:false map_name:13:!:string ifindex:14:!:uint32:0 mnt_id:15:?:sint32:-1 map_extra:16:?:uint64",
+      "id:1:!:uint32 flags:2:!:uint32::flags=rfile.flags pos:3:!:uint64 fown:4:!:fown_entry map_type:5:!:uint32 key_size:6:!:uint32 value_size:7:!:uint32 map_id:8:!:uint32 max_entries:9:!:uint32 map_flags:10:!:uint32 memlock:11:!:uint64 frozen:12:!:bool:false map_name:13:!:string ifindex:14:!:uint32:0 mnt_id:15:?:sint32:-1 map_extra:16:?:uint64 btf:4201:?:bytes btf_key_type_id:4202:?:uint32 btf_value_type_id:4203:?:uint32",
     "bpfmap_data_entry":
       "map_id:1:!:uint32 keys_bytes:2:!:uint32 values_bytes:3:!:uint32 count:4:!:uint32",
     "fs_entry":
@@ -830,6 +830,23 @@ export type bpfmap_file_entry = Message<"bpfmap_file_entry"> & {
    * @generated from field: optional uint64 map_extra = 16;
    */
   mapExtra: bigint;
+
+  /**
+   * Ours: the description of its types (BTF), in one entry of each map, and which of them keys and values are.
+   *
+   * @generated from field: optional bytes btf = 4201;
+   */
+  btf: Uint8Array;
+
+  /**
+   * @generated from field: optional uint32 btf_key_type_id = 4202;
+   */
+  btfKeyTypeId: number;
+
+  /**
+   * @generated from field: optional uint32 btf_value_type_id = 4203;
+   */
+  btfValueTypeId: number;
 };
 
 /**

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// bpf(2), as far as maps go. Source: linux/bpf.h.
+// bpf(2), as far as maps and descriptions of their types go. Source: linux/bpf.h.
 
 import { defineStruct, type StructValue } from "./struct.ts";
 
 export const BPF_MAP_CREATE = 0;
 export const BPF_MAP_GET_FD_BY_ID = 14;
 export const BPF_OBJ_GET_INFO_BY_FD = 15;
+export const BPF_BTF_LOAD = 18;
+export const BPF_BTF_GET_FD_BY_ID = 19;
 export const BPF_MAP_FREEZE = 22;
 export const BPF_MAP_LOOKUP_BATCH = 24;
 export const BPF_MAP_UPDATE_BATCH = 26;
@@ -75,6 +77,15 @@ export const BpfMapInfo = defineStruct("bpf_map_info", 88, {
 });
 export type BpfMapInfo = StructValue<typeof BpfMapInfo>;
 
+/** What BPF_OBJ_GET_INFO_BY_FD tells of a description of types. */
+export const BpfBtfInfo = defineStruct("bpf_btf_info", 32, {
+	btf: ["u64", 0],
+	btf_size: ["u32", 8],
+	id: ["u32", 12],
+	kernel_btf: ["u32", 28],
+});
+export type BpfBtfInfo = StructValue<typeof BpfBtfInfo>;
+
 // Parts of union bpf_attr, one for each group of commands.
 
 export const BpfMapCreate = defineStruct("bpf_map_create", 72, {
@@ -85,6 +96,9 @@ export const BpfMapCreate = defineStruct("bpf_map_create", 72, {
 	map_flags: ["u32", 16],
 	map_name: ["bytes", 28, 16],
 	map_ifindex: ["u32", 44],
+	btf_fd: ["u32", 48],
+	btf_key_type_id: ["u32", 52],
+	btf_value_type_id: ["u32", 56],
 	map_extra: ["u64", 64],
 });
 
@@ -111,3 +125,7 @@ export const BpfMapBatch = defineStruct("bpf_map_batch", 56, {
 });
 
 export const BpfMapFreeze = defineStruct("bpf_map_freeze", 4, { map_fd: ["u32", 0] });
+
+export const BpfBtfLoad = defineStruct("bpf_btf_load", 20, { btf: ["u64", 0], btf_size: ["u32", 16] });
+
+export const BpfBtfId = defineStruct("bpf_btf_id", 4, { btf_id: ["u32", 0] });

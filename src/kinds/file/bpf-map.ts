@@ -12,15 +12,16 @@ import {
 	type bpfmap_file_entry,
 	bpfmap_file_entrySchema,
 } from "../../images/gen/file_pb.ts";
-import { create, KINDS, type Payload } from "../../images/index.ts";
+import { create, hasField, KINDS, type Payload } from "../../images/index.ts";
 import * as bpf from "../../kernel/abi/bpf.ts";
 import { F_DUPFD, O_ACCMODE, O_RDONLY, O_WRONLY } from "../../kernel/abi/fcntl.ts";
 import { SYS_bpf, SYS_fcntl } from "../../kernel/abi/syscalls.x86_64.ts";
 import { log } from "../../log.ts";
 import { closeFd, readAt } from "../../sys/file.ts";
-import { addressOf, mustSyscall, syscall } from "../../sys/host.ts";
+import { addressOf, syscall } from "../../sys/host.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext } from "../kind.ts";
 import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, nameFd, planFlags, refuseFd } from "./anon-inode.ts";
+import { callBpf, MAX_BTF, readBtf, withBtf } from "./bpf-btf.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
 import { sharedWriter } from "./shared-writer.ts";
@@ -41,11 +42,6 @@ const decoder = new TextDecoder();
 
 // ---- bpf(2) ---------------------------------------------------------------------------------------------------------
 
-/** @throws KernelError with what went wrong with the map */
-function callBpf(what: string, command: number, attr: Uint8Array): number {
-	return mustSyscall(`${what} (bpf command ${command})`, SYS_bpf, command, attr, attr.length);
-}
-
 function readInfo(fd: number): bpf.BpfMapInfo {
 	const info = new Uint8Array(bpf.BpfMapInfo.size);
 	const attr = bpf.BpfGetInfo.encode({ bpf_fd: fd, info_len: info.length, info: addressOf(info) });
@@ -58,6 +54,8 @@ function openById(id: number, flags: number): number {
 	const attr = bpf.BpfGetFdById.encode({ map_id: id, open_flags: flags });
 	return callBpf(`open bpf map ${id}`, bpf.BPF_MAP_GET_FD_BY_ID, attr);
 }
+
+type Types = Partial<Pick<bpfmap_file_entry, "btf" | "btfKeyTypeId" | "btfValueTypeId">>;
 
 interface Content {
 	readonly keys: Uint8Array;
@@ -144,9 +142,23 @@ function dumpContent(info: bpf.BpfMapInfo, context: DumpContext): void {
 	});
 }
 
+/** What is known of the types of a map, once for all who have it open. */
+function dumpTypes(info: bpf.BpfMapInfo, file: FdFacts, context: DumpContext): Types {
+	if (info.btf_id === 0) return {};
+	let isFirst = false;
+	const btf = context.once(`bpf-btf:${info.id}`, () => {
+		isFirst = true;
+		return readBtf(info.btf_id);
+	});
+	if (!isFirst) return {};
+	if (btf !== undefined) return { btf, btfKeyTypeId: info.btf_key_type_id, btfValueTypeId: info.btf_value_type_id };
+	log.warn(`${nameFd(file)}: its types are the kernel's own (BTF ${info.btf_id}), which isn't kept, only its content`);
+	return {};
+}
+
 function dumpMap(file: FdFacts, id: number, context: DumpContext): file_entry {
 	const info = readInfo(file.ownFd);
-	if (info.btf_id !== 0) log.warn(`${nameFd(file)}: its description (BTF ${info.btf_id}) isn't kept, only its content`);
+	const types = dumpTypes(info, file, context);
 	dumpContent(info, context);
 	const end = info.name.indexOf(0);
 	return create(file_entrySchema, {
@@ -168,6 +180,7 @@ function dumpMap(file: FdFacts, id: number, context: DumpContext): file_entry {
 			mapName: decoder.decode(info.name.subarray(0, end < 0 ? info.name.length : end)),
 			ifindex: info.ifindex,
 			...(info.map_extra === 0n ? {} : { mapExtra: info.map_extra }),
+			...types,
 		}),
 	});
 }
@@ -218,8 +231,8 @@ function fill(fd: number, map: bpfmap_file_entry, content: StoredContent, contex
 	callBpf(`fill bpf map ${map.mapId}`, bpf.BPF_MAP_UPDATE_BATCH, attr);
 }
 
-/** A new map with its content. The caller closes the descriptor. */
-function makeMap(map: bpfmap_file_entry, context: RestoreContext): number {
+/** A new map with its content. `types`: the entry that holds them. The caller closes the descriptor. */
+function makeMap(map: bpfmap_file_entry, types: bpfmap_file_entry | undefined, context: RestoreContext): number {
 	const { mapId, mapType, keySize, valueSize, maxEntries, mapFlags, mapName, ifindex, mapExtra, frozen } = map;
 	if (!TYPES.has(mapType)) throw corruptImage("files.img", `map ${mapId} is of type ${mapType}`);
 	const name = encoder.encode(mapName);
@@ -227,7 +240,9 @@ function makeMap(map: bpfmap_file_entry, context: RestoreContext): number {
 	if (name.length >= size || ifindex !== 0) throw corruptImage("files.img", `name or device of map ${mapId}`);
 	const map_name = new Uint8Array(size);
 	map_name.set(name);
-	const attr = bpf.BpfMapCreate.encode({
+	const make = (described: { btf_fd?: number; btf_key_type_id?: number; btf_value_type_id?: number }) =>
+		callBpf(`make bpf map ${mapId}`, bpf.BPF_MAP_CREATE, bpf.BpfMapCreate.encode({ ...described, ...plain }));
+	const plain = {
 		map_type: mapType,
 		key_size: keySize,
 		value_size: valueSize,
@@ -235,8 +250,13 @@ function makeMap(map: bpfmap_file_entry, context: RestoreContext): number {
 		map_flags: mapFlags,
 		map_name,
 		map_extra: mapExtra,
-	});
-	const fd = callBpf(`make bpf map ${mapId}`, bpf.BPF_MAP_CREATE, attr);
+	};
+	const fd =
+		types === undefined
+			? make({})
+			: withBtf(types.btf, (btf) =>
+					make({ btf_fd: btf, btf_key_type_id: types.btfKeyTypeId, btf_value_type_id: types.btfValueTypeId }),
+				);
 	try {
 		const content = findContents(context).get(mapId);
 		if (content !== undefined) fill(fd, map, content, context);
@@ -265,7 +285,10 @@ function openMap(mapId: number, context: RestoreContext): ReadonlyMap<number, nu
 		if (first === undefined) throw new BugError(`no entry has bpf map ${mapId}`);
 		if (entries.some((one) => samePart(one) !== samePart(first)))
 			throw corruptImage("files.img", `entries of map_id ${mapId} differ`);
-		const fd = makeMap(first, context);
+		const types = entries.find((one) => hasField(one, "btf"));
+		if (types !== undefined && (types.btf.length === 0 || types.btf.length > MAX_BTF))
+			throw corruptImage("files.img", `the types of map ${mapId} have ${types.btf.length} bytes`);
+		const fd = makeMap(first, types, context);
 		try {
 			const { id } = readInfo(fd);
 			return new Map(entries.map((one) => [one.id, openById(id, openFlags(one))]));
