@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { DescMessage, Message } from "@bufbuild/protobuf";
 import { fieldSpecsOf } from "../../src/images/descriptors.ts";
 import { headerOf } from "../../src/images/framing.ts";
+import { fd_types } from "../../src/images/gen/fdinfo_pb.ts";
 import { encodeMessage, type ImageKind, KINDS } from "../../src/images/index.ts";
 import { randomMessage } from "../images/random-message.ts";
 
@@ -43,6 +44,8 @@ function tame(desc: DescMessage, message: Open, random: () => number): void {
 		if (LENGTHS.test(full))
 			message[localName] = type === "uint64" ? BigInt(random() % 9) : random() % (name === "qnum" ? 3 : 200);
 		if (name === "in_pagemaps") delete message[localName];
+		// Types of file of ours.
+		if (/^(?:file|fdinfo)_entry\.type$/.test(full) && value === fd_types.POSIX_MQ) message[localName] = fd_types.REG;
 		// Names that CRIU 4.1 doesn't have: MAP_DROPPABLE, VMA_AREA_UPROBES.
 		if (full === "vma_entry.flags") message[localName] = Number(value) & 0x7ffffff7;
 		if (full === "vma_entry.status") message[localName] = Number(value) & 0x7ffdffff;
