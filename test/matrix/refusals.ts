@@ -40,6 +40,7 @@ export const refusalCodes: Readonly<Record<string, string>> = {
 	TRACED: "TRACED",
 	MESSAGE_QUEUE: "UNSUPPORTED_FILE",
 	IO_PORTS: "IO_PORTS",
+	PRESSURE: "UNSUPPORTED_FILE",
 	NO_GADGETS: "NO_GADGETS",
 	PIPE_PACKETS: "PIPE_PACKETS",
 };

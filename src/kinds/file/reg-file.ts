@@ -16,6 +16,7 @@ import { findExternalFile } from "./external.ts";
 import { isUnmounted, startsWith } from "./file-path.ts";
 import { findInheritedFile } from "./inherit-fd.ts";
 import { findPathBlockers } from "./path-blockers.ts";
+import { findTriggerBlockers } from "./pressure.ts";
 import { encodeRegFile } from "./reg-dump.ts";
 import { getRegFile, NO_SEEK, planAsync, planOpenReg, toOpenFlags } from "./reg-plan.ts";
 
@@ -71,7 +72,7 @@ function isDetachedMount(file: FdFacts, context: DumpContext): boolean {
 
 function findFileBlockers(file: FdFacts, context: DumpContext): CriuError[] {
 	if (!isDetachedMount(file, context) || findExternalFile(named(file), context) !== undefined)
-		return findPathBlockers(named(file), `fd ${file.fd}`, context);
+		return [...findPathBlockers(named(file), `fd ${file.fd}`, context), ...findTriggerBlockers(file, context)];
 	return [
 		refuseFd(
 			file,
