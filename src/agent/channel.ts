@@ -4,7 +4,7 @@
 import { BugError, CriuError, KernelError } from "../errors.ts";
 import { faultPoint } from "../fault.ts";
 import { syscallName } from "../kernel/abi/syscalls.x86_64.ts";
-import type { Mapping } from "../sys/memory.ts";
+import type { Room } from "../sys/memory.ts";
 import { futexWait, futexWake } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import {
@@ -58,7 +58,7 @@ export function throwFailedOp(op: Op, error: bigint): never {
 
 /** The room for an agent's programs. `ctl` and `at` are offsets in the area, which lies at `address` in the target. */
 export interface ProgramRoom {
-	readonly area: Mapping;
+	readonly area: Room;
 	readonly ctl: number;
 	readonly at: number;
 	readonly length: number;
@@ -72,7 +72,7 @@ export class AgentChannel {
 
 	constructor(
 		readonly tid: number,
-		private readonly area: Mapping,
+		private readonly area: Room,
 		private readonly ctl: number,
 		private readonly programAt: number,
 		private readonly programLength: number,
@@ -119,6 +119,12 @@ export class AgentChannel {
 
 	/** Hands a program over without waiting; awaitEnd and finish complete it. */
 	start(program: Program): void {
+		this.prepare(program);
+		futexWake(this.area.address + this.ctl + CrCtl.offsets.cmd_seq);
+	}
+
+	/** The same to an agent that doesn't run yet: it begins with it. */
+	prepare(program: Program): void {
 		const size = sizeProgram(program);
 		if (size > this.programLength) throw new BugError(`a program of ${size} bytes for room of ${this.programLength}`);
 		const encoded = encodeProgram(program, this.programAt, this.area.bytes.subarray(this.programAt));
@@ -127,7 +133,6 @@ export class AgentChannel {
 		faultPoint("agent:run");
 		this.seq++;
 		Atomics.store(this.words, CrCtl.offsets.cmd_seq / 4, this.seq);
-		futexWake(this.area.address + this.ctl + CrCtl.offsets.cmd_seq);
 	}
 
 	awaitEnd(): void {
@@ -213,7 +218,7 @@ export class SteppedProgram {
 	/** `at`: where it lies in the area, which is mapped at `address` where the calls are made. */
 	constructor(
 		private readonly program: Program,
-		private readonly area: Mapping,
+		private readonly area: Room,
 		private readonly at: number,
 		private readonly address: bigint,
 	) {
@@ -262,7 +267,7 @@ export class SteppedProgram {
 }
 
 /** Results and answers of a program that lies at `at` of the area. */
-export function readResults(area: Mapping, program: Program, at: number): ProgramResult {
+export function readResults(area: Room, program: Program, at: number): ProgramResult {
 	// A copy: the area may be gone when somebody looks at the answers.
 	const size = sizeProgram(program);
 	const copy = area.bytes.slice(at, at + size);

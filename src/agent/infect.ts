@@ -18,7 +18,7 @@ import {
 import { log } from "../log.ts";
 import { agentBlob } from "../sys/embedded.ts";
 import { closeFd, openAt } from "../sys/file.ts";
-import { type Mapping, mapSharedBehindPage } from "../sys/memory.ts";
+import { type AreaMapping, mapSharedBehindPage } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import { buildChain, type Chain, chainSize } from "./chain.ts";
@@ -43,6 +43,7 @@ import {
 	CTL_SPIN,
 	readBlobHeader,
 } from "./layout.ts";
+import type { Program } from "./program.ts";
 import { getReg, REG } from "./registers.x86_64.ts";
 import { dropLock, holdLock, lockWord } from "./robust-list.ts";
 import { putSectionBack } from "./rseq-section.ts";
@@ -58,6 +59,8 @@ import {
 } from "./tracee.ts";
 
 const PROGRAM_LENGTH = AREA_LENGTH - AREA_PROGRAM - AGENT_STACK;
+/** About what the programs of a dump take. */
+const PROGRAM_TOUCHED = 16 * 1024;
 const PROT_RW = 3n;
 const PROT_RX = 5n;
 const PROT_RWX = 7n;
@@ -73,6 +76,8 @@ const hex = (value: bigint) => `0x${value.toString(16)}`;
 export interface Target {
 	readonly facts: InjectionFacts;
 	readonly thread: StoppedThread;
+	/** What the agent does first, without being woken for it: a program that has been started. */
+	readonly first?: Program | undefined;
 }
 
 /** One target on its way to having the agent in it. Should we die meanwhile, it goes back by its chain. */
@@ -83,7 +88,7 @@ class Infection {
 	private readonly restartBlock: boolean;
 	private call: TargetCall | undefined;
 	private prot = PROT_RWX;
-	private mappings: { page: Mapping; shared: Mapping } | undefined;
+	private memory: AreaMapping | undefined;
 	/** How far it has come. */
 	private state: "stopped" | "armed" | "mapped" | "started" = "stopped";
 	private agent: InjectedAgent | undefined;
@@ -139,19 +144,19 @@ class Infection {
 			});
 		}
 		faultPoint("infect:mapped");
-		this.mappings = openArea(this.target.facts.pid, area);
+		this.memory = openArea(this.target.facts.pid, area);
 		if (this.prot === PROT_RX) this.makeDataWritable();
 		faultPoint("infect:opened");
 	}
 
 	/** Lets the agent begin. */
 	start(): InjectedAgent {
-		const { area, chain, restartBlock, mappings, savedStack } = this;
+		const { area, chain, restartBlock, memory, savedStack } = this;
 		const { facts, thread } = this.target;
-		if (mappings === undefined) throw new BugError("no memory for an agent");
+		if (memory === undefined) throw new BugError("no memory for an agent");
 		const blob = agentBlob();
 		const { entryLoop } = readBlobHeader(blob);
-		const { page, shared } = mappings;
+		const { page, shared } = memory;
 		shared.bytes.set(blob, AREA_BLOB);
 		CrCtl.write(shared.view, AREA_CTL, {
 			lock: lockWord(),
@@ -166,18 +171,20 @@ class Infection {
 		holdLock(page);
 		faultPoint("infect:locked");
 		const [entry, stack, ctl] = [AREA_BLOB + entryLoop, AREA_LENGTH, AREA_CTL].map((at) => area + BigInt(at));
+		const channel = new AgentChannel(thread.tid, shared, AREA_CTL, AREA_PROGRAM, PROGRAM_LENGTH, area);
+		if (this.target.first !== undefined) channel.prepare(this.target.first);
 		setRegisters(thread.tid, enterAgent(thread.regs, entry ?? 0n, stack ?? 0n, ctl ?? 0n));
 		pt.ptrace(pt.PTRACE_CONT, thread.tid);
 		this.state = "started";
 		faultPoint("infect:started");
-		const channel = new AgentChannel(thread.tid, shared, AREA_CTL, AREA_PROGRAM, PROGRAM_LENGTH, area);
-		this.agent = new InjectedAgent(facts, thread, area, chain, savedStack, page, shared, channel);
+		this.agent = new InjectedAgent(facts, thread, area, chain, savedStack, memory, channel);
 		return this.agent;
 	}
 
 	/** Puts everything back; failures of that are attached to the error that led here, unless the target is gone. */
 	undo(error: unknown): void {
 		if (this.agent !== undefined) {
+			if (this.target.first !== undefined) this.agent.settle();
 			this.agent.undo(error);
 			return;
 		}
@@ -186,10 +193,9 @@ class Infection {
 		} catch (undo) {
 			if (error instanceof CriuError && !isDead(this.tid)) error.undo.push(undo);
 		}
-		if (this.mappings === undefined) return;
-		dropLock(this.mappings.page);
-		this.mappings.shared.unmap();
-		this.mappings.page.unmap();
+		if (this.memory === undefined) return;
+		dropLock(this.memory.page);
+		this.memory.release();
 	}
 
 	private putBack(): void {
@@ -311,11 +317,11 @@ function warnOfWindow({ pid }: InjectionFacts, { rules }: StoppedThread): void {
 }
 
 /** Opens the memory just mapped in the target and maps it here, with a page of our own before it. */
-function openArea(pid: number, area: bigint): { page: Mapping; shared: Mapping } {
+function openArea(pid: number, area: bigint): AreaMapping {
 	const end = area + BigInt(AREA_LENGTH);
 	const fd = openAt(`/proc/${pid}/map_files/${area.toString(16)}-${end.toString(16)}`, O_RDWR);
 	try {
-		return mapSharedBehindPage(fd, AREA_LENGTH);
+		return mapSharedBehindPage(fd, AREA_LENGTH, AREA_PROGRAM + PROGRAM_TOUCHED);
 	} finally {
 		closeFd(fd);
 	}

@@ -7,7 +7,8 @@ import { faultPoint } from "../fault.ts";
 import { SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
 import { TASK_SIZE } from "../kernel/abi/task-size.x86_64.ts";
 import type { VmaFacts } from "../kernel/procfs/maps.ts";
-import type { Mapping } from "../sys/memory.ts";
+import { log } from "../log.ts";
+import type { AreaMapping } from "../sys/memory.ts";
 import { readMemory, writeMemory } from "../sys/process.ts";
 import * as pt from "../sys/ptrace.ts";
 import type { Chain, ChainRequest } from "./chain.ts";
@@ -19,7 +20,7 @@ import { getReg, REG } from "./registers.x86_64.ts";
 import { dropLock } from "./robust-list.ts";
 import { putSectionBack } from "./rseq-section.ts";
 import { TargetCall } from "./target-call.ts";
-import { awaitStandstill, isDead, type StoppedThread, setRegisters, tryResumeAll } from "./tracee.ts";
+import { isDead, type StoppedThread, setRegisters, tryInterruptAll, tryResumeAll } from "./tracee.ts";
 
 /** Of the agent's memory in a target. */
 export const AREA_LENGTH = 160 * 1024;
@@ -86,14 +87,22 @@ export class InjectedAgent {
 		readonly area: bigint,
 		readonly chain: Chain,
 		readonly savedStack: Uint8Array,
-		private readonly page: Mapping,
-		private readonly shared: Mapping,
+		private readonly memory: AreaMapping,
 		private readonly channel: AgentChannel,
 	) {}
 
 	/** Runs programs in the target; see AgentChannel.run. */
 	get programs(): AgentChannel {
 		return this.channel;
+	}
+
+	/** Waits for a program whose result doesn't matter any more. */
+	settle(): void {
+		try {
+			this.channel.awaitEnd();
+		} catch (error) {
+			log.debug(() => `pid ${this.facts.pid}: ${error}`);
+		}
 	}
 
 	/** Takes the agent out; see cureTogether. */
@@ -113,9 +122,8 @@ export class InjectedAgent {
 
 	/** Forgets the agent without touching the target, which is about to be killed or is gone. */
 	release(): void {
-		dropLock(this.page);
-		this.shared.unmap();
-		this.page.unmap();
+		dropLock(this.memory.page);
+		this.memory.release();
 	}
 }
 
@@ -142,12 +150,10 @@ function forEach<T>(list: readonly T[], failures: Failure[], work: (one: T) => v
  */
 export function cureTogether(agents: readonly InjectedAgent[]): void {
 	const failures: Failure[] = agents.map(() => undefined);
-	forEach(agents, failures, ({ thread: { tid } }) => pt.ptrace(pt.PTRACE_INTERRUPT, tid));
-	const deadline = performance.now() + STEP_TIMEOUT_MS;
-	forEach(agents, failures, ({ thread: { tid } }) => {
-		awaitStandstill(tid, deadline);
-		faultPoint("cure:interrupted");
-	});
+	const tids = Int32Array.from(agents, ({ thread: { tid } }) => tid);
+	const interrupted = tryInterruptAll(tids, performance.now() + STEP_TIMEOUT_MS);
+	for (const [i, failure] of interrupted.entries()) failures[i] = failure;
+	forEach(agents, failures, () => faultPoint("cure:interrupted"));
 	const standing = agents.filter((_, i) => failures[i] === undefined);
 	const removed = removeAreas(
 		standing.map(({ thread, facts: { gadgets }, chain, area }) => ({ thread, gadgets, chain, area })),

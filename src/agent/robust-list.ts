@@ -5,31 +5,25 @@
 
 import { SYS_get_robust_list, SYS_gettid, SYS_set_robust_list } from "../kernel/abi/syscalls.x86_64.ts";
 import { addressOf, mustSyscall, syscall } from "../sys/host.ts";
-import { type Mapping, mapPrivate } from "../sys/memory.ts";
+import { type Mapping, mapPrivate, type Room } from "../sys/memory.ts";
 import { PAGE_SIZE } from "./layout.ts";
 
 export const FUTEX_WAITERS = 0x80000000;
 const HEAD_SIZE = 24;
 
 interface Held {
-	node: Mapping;
+	node: Room;
 }
 
 /** The list's head, in memory of our own: first entry, distance from a node to its lock word, pending entry. */
 let head: Mapping | undefined;
 let libcHead: { address: bigint; length: number } | undefined;
+/** The last one is the first of the kernel's list, the first one points back to the head. */
 const held: Held[] = [];
 const answer = new BigUint64Array(2);
 
-/** Writes the chain of nodes anew: the last one points back to the head. */
-function linkNodes(): void {
-	if (head === undefined) return;
-	const first = held[0]?.node.address ?? head.address;
-	for (let i = held.length - 1; i >= 0; i--) {
-		const next = held[i + 1]?.node.address ?? head.address;
-		held[i]?.node.view.setBigUint64(0, BigInt(next), true);
-	}
-	head.view.setBigUint64(0, BigInt(first), true);
+function pointTo(from: Room, to: Room): void {
+	from.view.setBigUint64(0, BigInt(to.address), true);
 }
 
 function installHead(): Mapping {
@@ -50,19 +44,22 @@ export function lockWord(): number {
 }
 
 /** Links a node: a page of ours whose lock word lies exactly one page above its start. */
-export function holdLock(node: Mapping): void {
-	installHead();
+export function holdLock(node: Room): void {
+	const first = installHead();
+	// Its own pointer comes first: the list is whole at any instant.
+	pointTo(node, held.at(-1)?.node ?? first);
+	pointTo(first, node);
 	held.push({ node });
-	linkNodes();
 }
 
 /** Unlinks a node, before its page is unmapped. With the last one the C library gets its own list back. */
-export function dropLock(node: Mapping): void {
+export function dropLock(node: Room): void {
 	const index = held.findIndex((entry) => entry.node === node);
 	if (index < 0) return;
+	if (head === undefined) return;
+	pointTo(held[index + 1]?.node ?? head, held[index - 1]?.node ?? head);
 	held.splice(index, 1);
-	linkNodes();
-	if (held.length > 0 || head === undefined || libcHead === undefined) return;
+	if (held.length > 0 || libcHead === undefined) return;
 	syscall(SYS_set_robust_list, libcHead.address, libcHead.length);
 	head.unmap();
 	head = undefined;

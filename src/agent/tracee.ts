@@ -228,15 +228,26 @@ export function resumeAllToSyscall(tids: Int32Array, deadline: number): void {
 	if (failed !== undefined) throw failed.error;
 }
 
-/** As interruptThread, for many that run. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError: what failed first */
-export function interruptAll(tids: Int32Array, deadline: number): void {
+/** As interruptThread, for many that run. Gives what failed for each, in their order: the others stand still. */
+export function tryInterruptAll(tids: Int32Array, deadline: number): ({ readonly error: unknown } | undefined)[] {
 	const results = stepTogether(pt.PTRACE_INTERRUPT, tids, Math.max(0, Math.ceil(deadline - performance.now())));
-	for (const [index, result] of results.entries()) {
+	return Array.from(results, (result, index) => {
 		const tid = tids[index] ?? 0;
-		if (result === -EAGAIN) throw stopTimeout(tid);
-		if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_INTERRUPT of task ${tid}`);
-		if (result >> 8 !== pt.PTRACE_EVENT_STOP) awaitStandstill(tid, deadline);
-	}
+		try {
+			if (result === -EAGAIN) throw stopTimeout(tid);
+			if (result < 0) throw new KernelError("ptrace", -result, `PTRACE_INTERRUPT of task ${tid}`);
+			if (result >> 8 !== pt.PTRACE_EVENT_STOP) awaitStandstill(tid, deadline);
+			return undefined;
+		} catch (error) {
+			return { error };
+		}
+	});
+}
+
+/** The same. @throws CriuError TASK_GONE, STOP_TIMEOUT; KernelError: what failed first */
+export function interruptAll(tids: Int32Array, deadline: number): void {
+	const failed = tryInterruptAll(tids, deadline).find((failure) => failure !== undefined);
+	if (failed !== undefined) throw failed.error;
 }
 
 /**

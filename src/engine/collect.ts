@@ -22,7 +22,6 @@ import { create } from "../images/index.ts";
 import type { Completion, DumpedTask, DumpedThread, TaskDraft, ThreadDraft } from "../kinds/kind.ts";
 import { TASK_KINDS } from "../kinds/registry.ts";
 import { hasSharedMemory } from "../kinds/task/sharing.ts";
-import { log } from "../log.ts";
 import type { DumpState } from "./dump-state.ts";
 
 /** A task with all that its images will hold. */
@@ -113,27 +112,32 @@ function askOthers({ task, threads }: PreparedTask, agent: InjectedAgent): Answe
 	return carriers.concat(answers.map((own, i) => ({ completions: rest[i]?.completions ?? [], answers: own })));
 }
 
-/** Waits for a program whose result doesn't matter any more. */
-function settleQuietly(agent: InjectedAgent): void {
-	try {
-		agent.programs.awaitEnd();
-	} catch (error) {
-		log.debug(() => `pid ${agent.facts.pid}: ${error}`);
-	}
-}
-
-/** What only the tasks can tell is asked by agents, in one program for each; all of them work at the same time. */
-function collectTogether(batch: readonly PreparedTask[], context: DumpState, adopt: Adopt): CollectedTask[] {
-	const agents = infectTogether(batch.map(({ task: { thread }, facts }) => ({ facts, thread })));
+/**
+ * What only the tasks can tell is asked by agents, in one program for each; all of them work at the same time. `meanwhile` is called
+ * then.
+ */
+function collectTogether(
+	batch: readonly PreparedTask[],
+	context: DumpState,
+	adopt: Adopt,
+	meanwhile: () => void,
+): CollectedTask[] {
+	// Threads beside the first have the agent's room for programs before it has.
+	const firstOf = ({ threads, ask }: PreparedTask) => (threads.length === 0 ? ask : undefined);
+	const agents = infectTogether(
+		batch.map((one) => ({ facts: one.facts, thread: one.task.thread, first: firstOf(one) })),
+	);
 	const pairs = batch.map((one, i) => ({ ...one, agent: agents[i] as InjectedAgent }));
 	const answered: Answered[] = [];
-	const working = new Set<InjectedAgent>();
+	const working = new Set(pairs.filter((one) => firstOf(one) !== undefined).map(({ agent }) => agent));
 	try {
-		for (const one of pairs) answered.push(...askOthers(one, one.agent));
-		for (const { agent, ask } of pairs) {
-			agent.programs.start(ask);
-			working.add(agent);
+		for (const one of pairs) {
+			if (working.has(one.agent)) continue;
+			answered.push(...askOthers(one, one.agent));
+			one.agent.programs.start(one.ask);
+			working.add(one.agent);
 		}
+		meanwhile();
 		for (const { agent, ask, completions } of pairs) {
 			working.delete(agent);
 			agent.programs.awaitEnd();
@@ -145,7 +149,7 @@ function collectTogether(batch: readonly PreparedTask[], context: DumpState, ado
 		}
 	} catch (error) {
 		// What others have begun is ended first.
-		for (const agent of working) settleQuietly(agent);
+		for (const agent of working) agent.settle();
 		for (const agent of agents) agent.undo(error);
 		throw error;
 	}
@@ -198,10 +202,8 @@ export function collectTasks(
 	check: () => void,
 ): CollectedTask[] {
 	const factsOf = new Map(tasks.map((task, index) => [task, facts[index]]));
-	const collected: CollectedTask[] = [];
-	for (const batch of batchesOf(tasks, context)) {
-		check();
-		const prepared = batch.map((task) => {
+	const prepare = (batch: readonly DumpedTask[]) =>
+		batch.map((task) => {
 			const own = factsOf.get(task);
 			if (own === undefined) throw new BugError(`no injection facts for pid ${task.pid}`);
 			return about(
@@ -209,7 +211,18 @@ export function collectTasks(
 				() => prepareTask(task, own, context),
 			);
 		});
-		collected.push(...collectTogether(prepared, context, adopt));
+	const collected: CollectedTask[] = [];
+	const [first, ...others] = batchesOf(tasks, context);
+	// The next ones are prepared while agents are at work.
+	for (let prepared = first && prepare(first); prepared !== undefined; ) {
+		check();
+		let next: PreparedTask[] | undefined;
+		const batch = others.shift();
+		const meanwhile = () => {
+			next = batch && prepare(batch);
+		};
+		collected.push(...collectTogether(prepared, context, adopt, meanwhile));
+		prepared = next;
 	}
 	return collected;
 }

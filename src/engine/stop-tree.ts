@@ -27,6 +27,8 @@ const VFORK_HOLD_MS = 250;
 export const VFORK_PAUSE_MS = 50;
 /** So often the log names what a dump waits for. */
 export const NOTICE_MS = 1000;
+/** So many children of a process are stopped at a time. */
+const STOP_BATCH = 64;
 const EPERM = 1;
 const ESRCH = 3;
 const EINVAL = 22;
@@ -74,7 +76,7 @@ export class TreeFreezer {
 	readonly dead = new Map<number, { stat: ProcStat; parent: StoppedProcess }>();
 	private readonly known = new Set<number>();
 	private order: Map<number, number> | undefined;
-	/** Threads by process that were seized and asked to stop while their cgroup was frozen. */
+	/** Threads by process that were seized and asked to stop before the process is. */
 	private readonly ahead = new Map<number, Set<number>>();
 
 	/** `goesOnForVfork`: the tree may be let go for a moment where a vfork takes long. */
@@ -121,23 +123,42 @@ export class TreeFreezer {
 	/** True when there was a child that wasn't known yet, even if it's gone by now. */
 	private stopChildren(parent: StoppedProcess): boolean {
 		let news = false;
-		for (const tid of parent.threads.keys())
-			for (const child of unlessGone(() => listThreadChildren(parent.pid, tid), [])) {
-				if (this.known.has(child)) continue;
-				news = true;
-				this.checkTime(`the tree grows faster than it can be stopped (pid ${child} is its latest process)`);
-				const stat = findStat(child);
-				if (stat === undefined) continue;
-				// A leader is a zombie, too, when others of its threads live on.
-				const runs = !isDeadState(stat) || stat.numThreads > 1;
-				if (runs && this.stop(child, parent)) continue;
-				const end = findStat(child);
-				// A thread that executes a program takes the place of a leader that looks dead for an instant.
-				if (end === undefined || !isDeadState(end) || end.numThreads > 1) continue;
-				this.known.add(child);
-				this.dead.set(child, { stat: end, parent });
-			}
+		for (const tid of parent.threads.keys()) {
+			const children = unlessGone(() => listThreadChildren(parent.pid, tid), []).filter(
+				(child) => !this.known.has(child),
+			);
+			news ||= children.length > 0;
+			for (let i = 0; i < children.length; i += STOP_BATCH) this.stopBatch(parent, children.slice(i, i + STOP_BATCH));
+		}
 		return news;
+	}
+
+	/** Children of one parent are asked to stop before the first of them is waited for. */
+	private stopBatch(parent: StoppedProcess, children: readonly number[]): void {
+		const stats = children.map((child) => {
+			this.checkTime(`the tree grows faster than it can be stopped (pid ${child} is its latest process)`);
+			const stat = findStat(child);
+			if (children.length > 1 && stat !== undefined && !isDeadState(stat)) this.askLeader(child);
+			return stat;
+		});
+		for (const [i, child] of children.entries()) {
+			const stat = stats[i];
+			if (stat === undefined) continue;
+			// A leader is a zombie, too, when others of its threads live on.
+			const runs = !isDeadState(stat) || stat.numThreads > 1;
+			if (runs && this.stop(child, parent)) continue;
+			const end = findStat(child);
+			// A thread that executes a program takes the place of a leader that looks dead for an instant.
+			if (end === undefined || !isDeadState(end) || end.numThreads > 1) continue;
+			this.known.add(child);
+			this.dead.set(child, { stat: end, parent });
+		}
+	}
+
+	/** Seizes the first thread of a process that is stopped soon. What doesn't let itself be seized now is left to that. */
+	private askLeader(pid: number): void {
+		if (this.ahead.has(pid) || seizeFreely(pid, [pid], []).get(pid) !== 0) return;
+		if (requestStop(pid)) this.ahead.set(pid, new Set([pid]));
 	}
 
 	private checkTime(what: string): void {

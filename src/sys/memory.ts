@@ -3,7 +3,7 @@
 
 import { type Pointer, toArrayBuffer } from "bun:ffi";
 import { KernelError } from "../errors.ts";
-import { SYS_mmap, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
+import { SYS_madvise, SYS_mmap, SYS_munmap } from "../kernel/abi/syscalls.x86_64.ts";
 import { syscall } from "./host.ts";
 
 const PROT_NONE = 0;
@@ -13,14 +13,19 @@ const MAP_PRIVATE = 2;
 const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_POPULATE = 0x8000;
+const MADV_POPULATE_WRITE = 23;
 const PAGE = 4096;
 
-/** A mapping of our own; `view` must not be used after unmap(). */
-export interface Mapping {
+/** Memory at an address of our own. */
+export interface Room {
 	readonly address: number;
 	readonly length: number;
 	readonly bytes: Uint8Array;
 	readonly view: DataView;
+}
+
+/** A mapping of our own; `view` must not be used after unmap(). */
+export interface Mapping extends Room {
 	unmap(): void;
 	[Symbol.dispose](): void;
 }
@@ -31,22 +36,19 @@ function mmap(address: number, length: number, prot: number, flags: number, fd: 
 	return ret;
 }
 
-function describeMapping(base: number, address: number, length: number, whole: number): Mapping {
+function describe(address: number, length: number): Room {
 	const buffer = toArrayBuffer(address as Pointer, 0, length);
+	return { address, length, bytes: new Uint8Array(buffer), view: new DataView(buffer) };
+}
+
+function describeMapping(base: number, address: number, length: number, whole: number): Mapping {
 	let mapped = true;
 	const unmap = () => {
 		if (!mapped) return;
 		mapped = false;
 		syscall(SYS_munmap, base, whole);
 	};
-	return {
-		address,
-		length,
-		bytes: new Uint8Array(buffer),
-		view: new DataView(buffer),
-		unmap,
-		[Symbol.dispose]: unmap,
-	};
+	return { ...describe(address, length), unmap, [Symbol.dispose]: unmap };
 }
 
 /** Maps private zeroed memory, populated at once, for buffers whose address the kernel or C code keeps. */
@@ -61,21 +63,57 @@ export function mapShared(fd: number, length: number): Mapping {
 	return describeMapping(address, address, length, length);
 }
 
-/**
- * Maps shared memory with one private page right below it. The page holds what must be ours alone though it has to lie at
- * a fixed distance from something in the shared part (nodes of a robust futex list).
- */
-export function mapSharedBehindPage(fd: number, length: number): { page: Mapping; shared: Mapping } {
+/** Shared memory of another process, and a private page right below it. */
+export interface AreaMapping {
+	readonly page: Room;
+	readonly shared: Room;
+	/** Gives both back; neither must be used afterwards. */
+	release(): void;
+}
+
+interface Place {
+	readonly page: Room;
+	readonly shared: Room;
+}
+
+/** Places of areas that were given back, by length. What they show last stays mapped until it gives way to another. */
+const free = new Map<number, Place[]>();
+
+function reservePlace(length: number): Place {
 	const base = mmap(0, length + PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	try {
 		mmap(base, PAGE, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1);
-		mmap(base + PAGE, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd);
 	} catch (error) {
 		syscall(SYS_munmap, base, length + PAGE);
 		throw error;
 	}
-	return {
-		page: describeMapping(base, base, PAGE, PAGE),
-		shared: describeMapping(base + PAGE, base + PAGE, length, length),
+	return { page: describe(base, PAGE), shared: describe(base + PAGE, length) };
+}
+
+/**
+ * Maps shared memory with one private page right below it. The page holds what must be ours alone though it has to lie at
+ * a fixed distance from something in the shared part (nodes of a robust futex list). Places are used again: a new one for each
+ * of many tasks costs more calls, and counts as memory that the garbage collector has to look for. `touched`: how much is written to soon.
+ *
+ * @throws KernelError
+ */
+export function mapSharedBehindPage(fd: number, length: number, touched: number): AreaMapping {
+	const places = free.get(length) ?? [];
+	free.set(length, places);
+	const place = places.pop() ?? reservePlace(length);
+	let held = true;
+	const release = () => {
+		if (held) places.push(place);
+		held = false;
 	};
+	const { address } = place.shared;
+	try {
+		mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd);
+	} catch (error) {
+		release();
+		throw error;
+	}
+	// One call instead of a fault for each page; a kernel that can't (before 5.14) has the faults.
+	syscall(SYS_madvise, address, touched, MADV_POPULATE_WRITE);
+	return { ...place, release };
 }
