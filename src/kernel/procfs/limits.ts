@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // /proc/PID/limits: a table with a name, soft and hard limit and unit per line.
 
-import { syscall } from "../../sys/host.ts";
 import { RLIM_NLIMITS, RLIM64_INFINITY } from "../abi/resource.ts";
-import { SYS_prlimit64 } from "../abi/syscalls.x86_64.ts";
 import { forEachLine, type ProcCursor, procParseError } from "./parse.ts";
 import { PROC_ROOT, readProcFile } from "./reader.ts";
 
@@ -43,8 +41,12 @@ function parseLimit(line: ProcCursor): bigint {
 /** The 16 limits, index = RLIMIT number. @throws CriuError PROC_PARSE. Source: proc_pid_limits(5). */
 export function parseLimits(bytes: Uint8Array, file = "limits"): Rlimit[] {
 	const limits = new Array<Rlimit | undefined>(RLIM_NLIMITS).fill(undefined);
+	let next = 0;
 	forEachLine(bytes, file, (line) => {
-		const index = LINE_NAMES.findIndex((name) => line.startsWith(`${name} `));
+		// They come in this order.
+		const isNext = line.startsWith(`${LINE_NAMES[next]} `);
+		const index = isNext ? next : LINE_NAMES.findIndex((name) => line.startsWith(`${name} `));
+		if (index >= 0) next = index + 1;
 		const name = LINE_NAMES[index];
 		if (name === undefined) return;
 		line.pos += name.length;
@@ -56,21 +58,14 @@ export function parseLimits(bytes: Uint8Array, file = "limits"): Rlimit[] {
 	});
 }
 
-/** The limits by prlimit(2), which may not be allowed for tasks of other users. */
-function askLimits(pid: number): Rlimit[] | undefined {
-	const limits: Rlimit[] = [];
-	const answer = new BigUint64Array(2);
-	for (let resource = 0; resource < RLIM_NLIMITS; resource++) {
-		if (syscall(SYS_prlimit64, pid, resource, 0, answer) < 0) return undefined;
-		limits.push({ cur: answer[0] ?? 0n, max: answer[1] ?? 0n });
-	}
-	return limits;
-}
+/** What was read last: most tasks of a tree have the same limits. */
+let last: { readonly bytes: Uint8Array; readonly limits: readonly Rlimit[] } | undefined;
 
 /** The limits of a task. @throws KernelError, CriuError PROC_PARSE */
-export function readLimits(pid: number | "self", procRoot = PROC_ROOT): Rlimit[] {
-	const asked = procRoot === PROC_ROOT ? askLimits(pid === "self" ? 0 : pid) : undefined;
-	if (asked !== undefined) return asked;
+export function readLimits(pid: number | "self", procRoot = PROC_ROOT): readonly Rlimit[] {
 	const path = `${procRoot}/${pid}/limits`;
-	return parseLimits(readProcFile(path), path);
+	const bytes = readProcFile(path);
+	if (last === undefined || Buffer.compare(last.bytes, bytes) !== 0)
+		last = { bytes: bytes.slice(), limits: parseLimits(bytes, path) };
+	return last.limits;
 }

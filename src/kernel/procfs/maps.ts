@@ -250,6 +250,15 @@ interface Look {
 	readonly facts: SmapsFacts;
 }
 
+/** An area as a file has it. */
+interface Area {
+	readonly text: string;
+	readonly facts: SmapsFacts;
+}
+
+/** Flags that tell of a userfaultfd, ours perhaps: each task has its own set then. */
+const isWatched = ({ vmFlags }: SmapsFacts) => vmFlags.has("um") || vmFlags.has("uw") || vmFlags.has("ui");
+
 /** More looks than that in turn are rare. */
 const MAX_LOOKS = 8;
 const UPPER_A = 0x41;
@@ -267,8 +276,15 @@ class SmapsParser {
 	private readonly flagSets = new Map<string, ReadonlySet<string>>();
 	private lastEnd = 0n;
 	private lastEndText = "";
+	/** All areas, for the next file. */
+	readonly areas: Area[] = [];
+	/** Which of the earlier areas may be the next. */
+	private at = 0;
 
-	constructor(private readonly file: string) {}
+	constructor(
+		private readonly file: string,
+		private readonly earlier: readonly Area[] = [],
+	) {}
 
 	/** Takes whole areas. */
 	take(text: string): void {
@@ -276,13 +292,28 @@ class SmapsParser {
 		let details: SmapsDetails | undefined;
 		while (!source.atEnd()) {
 			const from = source.pos;
-			if (this.takeAlike(source)) continue;
+			if (this.takeAgain(source) || this.takeAlike(source)) continue;
 			details ??= new SmapsDetails(source, this.flagSets);
 			const vma = withoutDetails(source.area(), NO_FLAGS);
 			details.readInto(vma);
 			this.vmas.push(vma);
 			this.remember(text.slice(text.indexOf(" ", from), source.pos), vma);
+			this.areas.push({ text: text.slice(from, source.pos), facts: vma });
+			while ((this.earlier[this.at]?.facts.start ?? vma.end) <= vma.start) this.at++;
 		}
+	}
+
+	/** Takes an area that an earlier file has, too; false when it's none. */
+	private takeAgain(source: AreaText): boolean {
+		const area = this.earlier[this.at];
+		if (area === undefined || !source.text.startsWith(area.text, source.pos)) return false;
+		const next = source.text.charCodeAt(source.pos + area.text.length);
+		if ((next >= UPPER_A && next <= UPPER_Z) || isWatched(area.facts)) return false;
+		source.pos += area.text.length;
+		this.at++;
+		this.vmas.push(sameLook(area.facts, area.facts.start, area.facts.end));
+		this.areas.push(area);
+		return true;
 	}
 
 	private remember(text: string, facts: SmapsFacts): void {
@@ -436,10 +467,16 @@ export function readExecutableMaps(pid: number | "self", procRoot = PROC_ROOT): 
 /** The VMAs of a task with flags and usage; costs a page table walk of the whole task. @throws KernelError, CriuError PROC_PARSE */
 export function readSmaps(pid: number | "self", procRoot = PROC_ROOT): SmapsFacts[] {
 	const path = `${procRoot}/${pid}/smaps`;
-	const parser = new SmapsParser(path);
+	const parser = new SmapsParser(path, lastAreas);
 	readProcParts(path, LAST_LINE, (text) => parser.take(text));
+	lastAreas = parser.vmas.length > MAX_AREAS ? [] : parser.areas;
 	return parser.vmas;
 }
+
+/** Of the file that was read last: a forked child has most areas as its parent and its siblings. */
+let lastAreas: readonly Area[] = [];
+/** Texts of more aren't kept. */
+const MAX_AREAS = 1000;
 
 /**
  * The path that a VMA's name stands for, newlines restored. The kernel escapes newlines only and doesn't escape backslashes,

@@ -115,6 +115,13 @@ class StatusFields {
 		return key === "Name" ? value.slice(1) : value.trim();
 	}
 
+	/** The text from the first line of a key to that of a later one, or to the end; empty without the first. */
+	between(first: string, behind: string): string {
+		const from = this.text.indexOf(`\n${first}:`);
+		const to = from < 0 ? from : this.text.indexOf(`\n${behind}:`, from);
+		return from < 0 ? "" : this.text.slice(from, to < 0 ? this.text.length : to);
+	}
+
 	/** All lines. */
 	get all(): ReadonlyMap<string, string> {
 		const keys = this.text
@@ -184,6 +191,28 @@ class StatusFields {
 	}
 }
 
+/** What lines tell together, which isn't read again as long as their text stays the same: that of siblings mostly does. */
+class Block<T extends object> {
+	private text = "";
+	private value: T | undefined;
+
+	constructor(
+		private readonly first: string,
+		/** The line behind it. */
+		private readonly behind: string,
+		private readonly read: (fields: StatusFields) => T,
+	) {}
+
+	of(fields: StatusFields): T {
+		const text = fields.between(this.first, this.behind);
+		if (this.value !== undefined && text === this.text && text !== "") return this.value;
+		const value = this.read(fields);
+		this.text = text;
+		this.value = value;
+		return value;
+	}
+}
+
 /** `queued/limit`. */
 function signalQueue(fields: StatusFields): [queued: number, limit: bigint] {
 	const match = /^(\d{1,15})\/(\d{1,20})$/.exec(fields.need("SigQ"));
@@ -193,7 +222,7 @@ function signalQueue(fields: StatusFields): [queued: number, limit: bigint] {
 	return [Number(match[1]), limit];
 }
 
-function signalsAndCapabilities(fields: StatusFields) {
+const signalsAndCapabilities = new Block("SigQ", "Seccomp", (fields) => {
 	const [sigQueued, sigQueueLimit] = signalQueue(fields);
 	return {
 		sigQueued,
@@ -208,21 +237,24 @@ function signalsAndCapabilities(fields: StatusFields) {
 		capEff: fields.mask("CapEff"),
 		capBnd: fields.mask("CapBnd"),
 		capAmb: fields.mask("CapAmb"),
+		noNewPrivs: fields.flag("NoNewPrivs"),
 	};
-}
+});
+
+const memory = new Block("VmPeak", "Threads", (fields) => ({
+	vmSizeKb: fields.findNumber("VmSize"),
+	vmRssKb: fields.findNumber("VmRSS"),
+	vmLckKb: fields.findNumber("VmLck"),
+	hugetlbKb: fields.findNumber("HugetlbPages"),
+	thpEnabled: fields.flag("THP_enabled"),
+}));
 
 function optionalFields(fields: StatusFields) {
 	return {
 		umask: fields.findOctal("Umask"),
-		noNewPrivs: fields.flag("NoNewPrivs"),
 		seccomp: fields.findNumber("Seccomp"),
 		seccompFilters: fields.findNumber("Seccomp_filters"),
-		thpEnabled: fields.flag("THP_enabled"),
 		kthread: fields.flag("Kthread"),
-		vmSizeKb: fields.findNumber("VmSize"),
-		vmRssKb: fields.findNumber("VmRSS"),
-		vmLckKb: fields.findNumber("VmLck"),
-		hugetlbKb: fields.findNumber("HugetlbPages"),
 		threadFeatures: (fields.find("x86_Thread_features") ?? "").split(" ").filter((word) => word !== ""),
 	};
 }
@@ -246,7 +278,8 @@ export function parseStatus(bytes: Uint8Array, file = "status"): ProcStatus {
 		nsPgid: fields.findNumbers("NSpgid") ?? [],
 		nsSid: fields.findNumbers("NSsid") ?? [],
 		threads: fields.number("Threads"),
-		...signalsAndCapabilities(fields),
+		...signalsAndCapabilities.of(fields),
+		...memory.of(fields),
 		...optionalFields(fields),
 		get all() {
 			return fields.all;

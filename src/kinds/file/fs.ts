@@ -9,10 +9,11 @@ import { O_DIRECTORY, O_PATH } from "../../kernel/abi/fcntl.ts";
 import { S_IFDIR, S_IFMT } from "../../kernel/abi/stat.ts";
 import { SYS_chroot, SYS_fchdir, SYS_umask } from "../../kernel/abi/syscalls.x86_64.ts";
 import { type MagicLink, readMagicLink } from "../../kernel/procfs/links.ts";
-import { openAt, scopedFd, showPath, statFd } from "../../sys/file.ts";
+import { openAt, scopedFd, showPath, statFd, statPath } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, RestoreContext, TaskDraft, TaskImage, TaskKind, TaskPlan } from "../kind.ts";
 import { corruptImage } from "./image-checks.ts";
 import { keptFilesOf, ownFdPath } from "./kept-files.ts";
+import { rootKey } from "./mapped-blockers.ts";
 import { findPathBlockers } from "./path-blockers.ts";
 import { getRegFile } from "./reg-plan.ts";
 
@@ -23,18 +24,43 @@ function openLink(task: DumpedTask, link: MagicLink) {
 	return scopedFd(openAt(`/proc/${task.pid}/${link}`, O_PATH | O_DIRECTORY));
 }
 
+/** A directory of a task: its path, and a name that those of other tasks share when they are the same under that path. */
+interface Directory {
+	readonly link: Uint8Array;
+	readonly key: string;
+	/** True once it's known that it doesn't stand against a dump. */
+	fine: boolean;
+}
+
+function lookAt(task: DumpedTask, magic: MagicLink, context: DumpContext): Directory {
+	return context.once(`${magic}-of:${task.pid}`, () => {
+		const link = readMagicLink(task.pid, magic);
+		const { devMajor, devMinor, ino } = statPath(`/proc/${task.pid}/${magic}`);
+		const key = `directory:${rootKey(task, context)}:${devMajor}:${devMinor}:${ino}:${Buffer.from(link).toString("latin1")}`;
+		return context.once(key, () => ({ link, key, fine: false }));
+	});
+}
+
 function findFsBlockers(task: DumpedTask, context: DumpContext): CriuError[] {
-	return (["cwd", "root"] as const).flatMap((link) => {
-		using dir = openLink(task, link);
-		const file = { task, link: readMagicLink(task.pid, link), stat: statFd(dir.fd), ownFd: dir.fd };
-		return findPathBlockers(file, link === "cwd" ? "the working directory" : "the root directory", context);
+	return (["cwd", "root"] as const).flatMap((magic) => {
+		const directory = lookAt(task, magic, context);
+		if (directory.fine) return [];
+		using dir = openLink(task, magic);
+		const file = { task, link: directory.link, stat: statFd(dir.fd), ownFd: dir.fd };
+		const what = magic === "cwd" ? "the working directory" : "the root directory";
+		const found = findPathBlockers(file, what, context);
+		directory.fine = found.length === 0;
+		return found;
 	});
 }
 
 function dumpFs(task: DumpedTask, draft: TaskDraft, _ask: Program, context: DumpContext): undefined {
-	const register = (link: MagicLink) => {
-		using dir = openLink(task, link);
-		return context.files.addDirectory(task, readMagicLink(task.pid, link), dir.fd);
+	const register = (magic: MagicLink) => {
+		const { link, key } = lookAt(task, magic, context);
+		return context.once(`id-of:${key}`, () => {
+			using dir = openLink(task, magic);
+			return context.files.addDirectory(task, link, dir.fd);
+		});
 	};
 	draft.fs.cwdId = register("cwd");
 	draft.fs.rootId = register("root");

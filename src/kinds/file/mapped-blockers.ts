@@ -28,7 +28,8 @@ function findLinkBlockers(task: DumpedTask, path: string, what: string, context:
 	}
 }
 
-function rootKey(task: DumpedTask, context: DumpContext): string {
+/** A name of the directory that is a task's root. @throws KernelError */
+export function rootKey(task: DumpedTask, context: DumpContext): string {
 	return context.once(`root-key:${task.pid}`, () => {
 		const { devMajor, devMinor, ino } = statPath(`/proc/${task.pid}/root`);
 		return `${devMajor}:${devMinor}:${ino}`;

@@ -19,7 +19,10 @@ interface Known {
 
 /** The objects that a dump has met, in the kernel's order, so that each new task costs few comparisons. */
 class SharedObjects {
-	private readonly sorted: Record<Shared, Known[]> = { vm: [], files: [], fs: [], sighand: [] };
+	private readonly sorted: Record<Exclude<Shared, "sighand">, Known[]> = { vm: [], files: [], fs: [] };
+	/** By memory: handlers lie in it, and can't be shared without. */
+	private readonly handlers = new Map<DumpedTask, Known[]>();
+	private readonly nextId: Record<Shared, number> = { vm: FIRST_ID, files: FIRST_ID, fs: FIRST_ID, sighand: FIRST_ID };
 	private readonly found: Record<Shared, Map<DumpedTask, Known>> = {
 		vm: new Map(),
 		files: new Map(),
@@ -35,7 +38,7 @@ class SharedObjects {
 	}
 
 	private search(kind: Shared, task: DumpedTask): Known {
-		const list = this.sorted[kind];
+		const list = this.candidates(kind, task);
 		let low = 0;
 		let high = list.length;
 		while (low < high) {
@@ -46,9 +49,18 @@ class SharedObjects {
 			if (order === 1) high = middle;
 			else low = middle + 1;
 		}
-		const known = { task, id: FIRST_ID + list.length };
+		const known = { task, id: this.nextId[kind]++ };
 		list.splice(low, 0, known);
 		return known;
+	}
+
+	/** What it may be, in the kernel's order. */
+	private candidates(kind: Shared, task: DumpedTask): Known[] {
+		if (kind !== "sighand") return this.sorted[kind];
+		const owner = this.find("vm", task).task;
+		const list = this.handlers.get(owner) ?? [];
+		this.handlers.set(owner, list);
+		return list;
 	}
 }
 

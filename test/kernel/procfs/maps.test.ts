@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../../../src/kernel/abi/mman.ts";
 import {
 	parseExecutableMaps,
@@ -229,6 +232,50 @@ describe("areas that look alike", () => {
 		const first = area(rw(1), 4, "rd wr");
 		expectParseError(() => parseSmaps(bytes(first + first.replace("1000-2000", "2000-2000"))), "smaps");
 		expectParseError(() => parseSmaps(bytes(first + first.replace("1000-2000", "2000-zz"))), "smaps");
+	});
+});
+
+describe("areas of one task after those of another", () => {
+	const rw = (start: number) => `${start.toString(16)}000-${(start + 1).toString(16)}000 rw-p 00000000 00:00 0 `;
+
+	/** What readSmaps gives of each text, one after the other. */
+	function readInTurn(texts: readonly string[]) {
+		const root = mkdtempSync(join(tmpdir(), "criu-maps-"));
+		try {
+			mkdirSync(join(root, "7"));
+			return texts.map((content) => {
+				writeFileSync(join(root, "7/smaps"), content);
+				return readSmaps(7, root);
+			});
+		} finally {
+			rmSync(root, { recursive: true });
+		}
+	}
+
+	test("are what they would be on their own: equal, changed, gone, new, and cut short", () => {
+		const first = [
+			area(rw(1), 4, "rd wr"),
+			area(rw(3), 8, "rd wr ac"),
+			area(rw(5), 12, "rd"),
+			area(rw(7), 16, "rd lo"),
+		];
+		const texts = [
+			first,
+			first,
+			[first[0], area(rw(3), 9, "rd wr ac"), first[2], first[3]],
+			[first[0], first[2], first[3]],
+			[area(rw(0), 4, "rd"), first[0], area(rw(2), 4, "rd"), ...first.slice(1), area(rw(9), 4, "rd")],
+			[first[3]],
+			first,
+			[first[0], area(rw(3), 8, "rd wr ac", "Swap:     3 kB\n"), first[2]],
+		].map((areas) => areas.join(""));
+		expect(readInTurn(texts)).toEqual(texts.map((content) => parseSmaps(bytes(content))));
+	});
+
+	test("are facts of their own, with flags of their own where a userfaultfd watches", () => {
+		const [a, b] = readInTurn([0, 1].map(() => area(rw(1), 4, "rd wr") + area(rw(3), 4, "rd wr uw")));
+		expect(a?.[0]).not.toBe(b?.[0] as never);
+		expect(a?.[1]?.vmFlags).not.toBe(b?.[1]?.vmFlags as never);
 	});
 });
 

@@ -85,6 +85,7 @@ NStgid:\t30\t7\t1
 NSpid:\t31\t8\t2
 NSpgid:\t30\t7\t1
 NSsid:\t0\t0\t0
+VmPeak:\t    3060 kB
 VmSize:\t    3060 kB
 VmLck:\t       4 kB
 VmRSS:\t    1760 kB
@@ -149,6 +150,32 @@ describe("parseStatus", () => {
 		const status = parseStatus(bytes(STATUS.replace(/^(Umask|VmSize|VmRSS|Seccomp|x86_\w+|NS\w+):.*\n/gm, "")));
 		expect([status.umask, status.vmSizeKb, status.seccomp]).toEqual([undefined, undefined, undefined]);
 		expect([status.threadFeatures, status.nsPid]).toEqual([[], []]);
+	});
+
+	test.each([
+		["VmSize", "5 kB", "vmSizeKb", 5],
+		["VmRSS", "7 kB", "vmRssKb", 7],
+		["VmLck", "8 kB", "vmLckKb", 8],
+		["HugetlbPages", "2048 kB", "hugetlbKb", 2048],
+		["THP_enabled", "1", "thpEnabled", true],
+		["SigQ", "9/10", "sigQueued", 9],
+		["SigPnd", "10", "sigPnd", 0x10n],
+		["ShdPnd", "11", "shdPnd", 0x11n],
+		["SigBlk", "12", "sigBlk", 0x12n],
+		["SigIgn", "13", "sigIgn", 0x13n],
+		["SigCgt", "14", "sigCgt", 0x14n],
+		["CapInh", "15", "capInh", 0x15n],
+		["CapPrm", "16", "capPrm", 0x16n],
+		["CapEff", "17", "capEff", 0x17n],
+		["CapBnd", "18", "capBnd", 0x18n],
+		["CapAmb", "19", "capAmb", 0x19n],
+		["NoNewPrivs", "0", "noNewPrivs", false],
+		["Seccomp", "1", "seccomp", 1],
+	] as const)("sees another %s after a task that is the same else", (key, value, field, parsed) => {
+		const first = parseStatus(bytes(STATUS));
+		const other = parseStatus(bytes(STATUS.replace(new RegExp(`^${key}:.*$`, "m"), `${key}:\t${value}`)));
+		expect(other[field]).toBe(parsed as never);
+		expect(parseStatus(bytes(STATUS))[field]).toBe(first[field] as never);
 	});
 
 	test.each(["Name", "Tgid", "Uid", "SigBlk", "CapEff", "State", "Groups"])("refuses a file without %s", (key) => {
