@@ -10,7 +10,7 @@ import { CAP_SYS_PTRACE } from "../kernel/abi/capability.ts";
 import { O_DIRECT } from "../kernel/abi/fcntl.ts";
 import { UFFD_USER_MODE_ONLY } from "../kernel/abi/userfaultfd.ts";
 import { readFdinfo } from "../kernel/procfs/fdinfo.ts";
-import type { SmapsFacts } from "../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../kernel/procfs/smaps.ts";
 import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import { listFds } from "../kernel/procfs/tasks.ts";
 import type { DumpedTask } from "../kinds/kind.ts";

@@ -3,14 +3,8 @@
 // read while the tree stands still.
 
 import { CriuError } from "../errors.ts";
-import {
-	isRecalled,
-	isSameMapping,
-	readMaps,
-	readSmaps,
-	recallDetails,
-	type SmapsFacts,
-} from "../kernel/procfs/maps.ts";
+import { isSameMapping, readMaps } from "../kernel/procfs/maps.ts";
+import { isRecalled, readSmaps, recallDetails, type SmapsFacts } from "../kernel/procfs/smaps.ts";
 import { listThreadChildren, listThreads } from "../kernel/procfs/tasks.ts";
 
 /** Mappings by pid, from a look at tasks that ran. */

@@ -3,7 +3,7 @@
 
 import type { InjectedAgent } from "../agent/injected.ts";
 import { CriuError, UsageError } from "../errors.ts";
-import type { SmapsFacts } from "../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../kernel/procfs/smaps.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { classifyVma } from "../kinds/mm/vma.ts";
 import { log } from "../log.ts";

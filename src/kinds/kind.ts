@@ -16,7 +16,7 @@ import type { mm_entry } from "../images/gen/mm_pb.ts";
 import type { ImageDir } from "../images/index.ts";
 import type { UserDesc } from "../kernel/abi/user-regs.x86_64.ts";
 import type { Fdinfo } from "../kernel/procfs/fdinfo.ts";
-import type { SmapsFacts } from "../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../kernel/procfs/smaps.ts";
 import type { ProcStat } from "../kernel/procfs/stat.ts";
 import type { ProcStatus } from "../kernel/procfs/status.ts";
 import type { Options } from "../options.ts";

@@ -15,7 +15,7 @@ import {
 	PmScanArg,
 } from "../kernel/abi/pagemap-scan.ts";
 import { SYS_ioctl } from "../kernel/abi/syscalls.x86_64.ts";
-import { readSmaps } from "../kernel/procfs/maps.ts";
+import { readSmaps } from "../kernel/procfs/smaps.ts";
 import { closeFd, openAt } from "../sys/file.ts";
 import { addressOf, syscall } from "../sys/host.ts";
 import { type MemoryScan, scanByPagemap } from "./pagemap-walk.ts";

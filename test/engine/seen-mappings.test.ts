@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { expect, test } from "bun:test";
 import { hasOtherFlags } from "../../src/engine/seen-mappings.ts";
-import { parseSmaps } from "../../src/kernel/procfs/maps.ts";
+import { parseSmaps } from "../../src/kernel/procfs/smaps.ts";
 
 const smaps = (...vmas: readonly (readonly [range: string, flags: string])[]) =>
 	parseSmaps(

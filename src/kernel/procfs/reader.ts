@@ -6,7 +6,6 @@ import { syscall } from "../../sys/host.ts";
 import { errnoNumber } from "../abi/errno.ts";
 import { AT_FDCWD, O_CLOEXEC, O_RDONLY } from "../abi/fcntl.ts";
 import { SYS_close, SYS_openat, SYS_read } from "../abi/syscalls.x86_64.ts";
-import { asciiText } from "./parse.ts";
 
 /** Where proc is mounted, unless the caller knows another mount of it. */
 export const PROC_ROOT = "/proc";
@@ -78,10 +77,10 @@ export function readProcFile(path: string): Uint8Array {
 }
 
 /**
- * Gives the text of a /proc file in pieces, each byte one character: large ones needn't be held as a whole. A piece ends with a line that
- * begins with what follows the newline in `lastLine`, or with the file. @throws KernelError as readProcFile
+ * Gives a /proc file in pieces: large ones needn't be held as a whole. A piece ends with a line that begins with what follows the newline in
+ * `lastLine`, or with the file, and is valid only while it's taken. @throws KernelError as readProcFile
  */
-export function readProcParts(path: string, lastLine: string, take: (text: string) => void): void {
+export function readProcParts(path: string, lastLine: string, take: (bytes: Uint8Array) => void): void {
 	const fd = syscall(SYS_openat, AT_FDCWD, Buffer.from(`${path}\0`), O_RDONLY | O_CLOEXEC);
 	if (fd < 0) throw new KernelError("open", -fd, path);
 	try {
@@ -89,12 +88,12 @@ export function readProcParts(path: string, lastLine: string, take: (text: strin
 		let length = 0;
 		for (;;) {
 			if (buffer.length - length < LEAST_READ) {
-				const text = asciiText(buffer.subarray(0, length));
-				const line = text.lastIndexOf(lastLine);
-				const end = line < 0 ? 0 : text.indexOf("\n", line + 1) + 1;
+				const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, length);
+				const line = bytes.lastIndexOf(lastLine);
+				const end = line < 0 ? 0 : bytes.indexOf("\n", line + 1) + 1;
 				if (end === 0) growBuffer(path);
 				else {
-					take(text.slice(0, end));
+					take(bytes.subarray(0, end));
 					buffer.copyWithin(0, end, length);
 					length -= end;
 				}
@@ -104,7 +103,7 @@ export function readProcParts(path: string, lastLine: string, take: (text: strin
 			if (count === 0) break;
 			length += count;
 		}
-		if (length > 0) take(asciiText(buffer.subarray(0, length)));
+		if (length > 0) take(buffer.subarray(0, length));
 	} finally {
 		syscall(SYS_close, fd);
 	}

@@ -11,7 +11,7 @@ import { AIO_RING_MAGIC, AioRing, IOCB_CMD_PREAD, Iocb, IoEvent } from "../../ke
 import { O_DIRECT, O_RDONLY } from "../../kernel/abi/fcntl.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
-import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import { log } from "../../log.ts";
 import type { PageRun } from "../../pages/pagemap.ts";
 import { openAt, readAt, scopedFd } from "../../sys/file.ts";

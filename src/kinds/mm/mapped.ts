@@ -7,7 +7,7 @@ import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import * as nr from "../../kernel/abi/syscalls.x86_64.ts";
 import { mapFilePath } from "../../kernel/procfs/links.ts";
-import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import { log } from "../../log.ts";
 import { listFiles, openChainFile, type PageChain } from "../../pages/chain.ts";
 import { findMappedFile, type MappedFile, whyNotMappable } from "../../pages/mappable.ts";

@@ -11,7 +11,7 @@ import { PROT_READ, PROT_WRITE } from "../../kernel/abi/mman.ts";
 import { SYS_brk } from "../../kernel/abi/syscalls.x86_64.ts";
 import { readAuxv } from "../../kernel/procfs/auxv.ts";
 import { mapFilePath, readLink, readLinkAccess } from "../../kernel/procfs/links.ts";
-import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import { type PrivateRange, planPagemap } from "../../pages/pagemap.ts";
 import { intersect, type Ranges, subtract, unite } from "../../pages/ranges.ts";
 import { scanMemory } from "../../pages/scan.ts";

@@ -10,7 +10,7 @@ import type { vma_entry } from "../../images/gen/mm_pb.ts";
 import { TPACKET_V3, TpacketBlock } from "../../kernel/abi/packet.ts";
 import { AF_PACKET } from "../../kernel/abi/socket.ts";
 import { SYS_close } from "../../kernel/abi/syscalls.x86_64.ts";
-import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import { openMemory } from "../../pages/sink.ts";
 import { readAt, showPath } from "../../sys/file.ts";
 import { findMade } from "../file/fd-table.ts";

@@ -8,7 +8,7 @@ import { vma_entrySchema } from "../../images/gen/mm_pb.ts";
 import { create } from "../../images/index.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { TASK_SIZE } from "../../kernel/abi/task-size.x86_64.ts";
-import type { SmapsFacts } from "../../kernel/procfs/maps.ts";
+import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import type { PrivateRange } from "../../pages/pagemap.ts";
 import type { Ranges } from "../../pages/ranges.ts";
 import { showPath } from "../../sys/file.ts";

@@ -4,14 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../../../src/kernel/abi/mman.ts";
-import {
-	parseExecutableMaps,
-	parseMaps,
-	parseSmaps,
-	readMaps,
-	readSmaps,
-	vmaPath,
-} from "../../../src/kernel/procfs/maps.ts";
+import { parseExecutableMaps, parseMaps, readMaps, vmaPath } from "../../../src/kernel/procfs/maps.ts";
+import { parseSmaps, readSmaps } from "../../../src/kernel/procfs/smaps.ts";
 import { bytes, Child, expectParseError, text } from "./samples.ts";
 
 const MAPS = `55c35e13c000-55c35e13e000 r--p 00000000 fe:00 260386                     /usr/bin/head

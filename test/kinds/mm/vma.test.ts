@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 import { describe, expect, test } from "bun:test";
 import * as mman from "../../../src/kernel/abi/mman.ts";
-import { parseSmaps, type SmapsFacts } from "../../../src/kernel/procfs/maps.ts";
+import { parseSmaps, type SmapsFacts } from "../../../src/kernel/procfs/smaps.ts";
 import * as v from "../../../src/kinds/mm/vma.ts";
 
 function vma(line: string, flags: string, pageKb = 4): SmapsFacts {
