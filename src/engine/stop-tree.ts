@@ -68,6 +68,7 @@ function unlessGone<T>(read: () => T, gone: T): T {
 }
 
 const isDeadState = ({ state }: ProcStat) => state === "Z" || state === "X";
+const isPlain = (stat: ProcStat | undefined) => stat !== undefined && !isDeadState(stat) && stat.numThreads === 1;
 const findStat = (pid: number) => unlessGone<ProcStat | undefined>(() => readStat(pid), undefined);
 
 /** Stops processes one by one, each with all its threads, parents first: what stands still makes no more children. */
@@ -137,10 +138,11 @@ export class TreeFreezer {
 	private stopBatch(parent: StoppedProcess, children: readonly number[]): void {
 		const stats = children.map((child) => {
 			this.checkTime(`the tree grows faster than it can be stopped (pid ${child} is its latest process)`);
-			const stat = findStat(child);
-			if (children.length > 1 && stat !== undefined && !isDeadState(stat)) this.askLeader(child);
-			return stat;
+			return findStat(child);
 		});
+		// One that waits in vfork (state D) may wait for a sibling (CLONE_PARENT), which has to run until it has stopped.
+		if (children.length > 1 && stats.every((stat) => stat?.state !== "D"))
+			for (const [i, child] of children.entries()) if (isPlain(stats[i])) this.askLeader(child);
 		for (const [i, child] of children.entries()) {
 			const stat = stats[i];
 			if (stat === undefined) continue;
@@ -155,7 +157,7 @@ export class TreeFreezer {
 		}
 	}
 
-	/** Seizes the first thread of a process that is stopped soon. What doesn't let itself be seized now is left to that. */
+	/** Seizes the only thread of a process that is stopped soon. What doesn't let itself be seized now is left to that. */
 	private askLeader(pid: number): void {
 		if (this.ahead.has(pid) || seizeFreely(pid, [pid], []).get(pid) !== 0) return;
 		if (requestStop(pid)) this.ahead.set(pid, new Set([pid]));
