@@ -144,19 +144,21 @@ static int64_t look(struct cr_fds *request, const struct folders *at, struct cr_
 	ret = read_link(request, at, name, one);
 	if (ret < 0)
 		return ret;
+	/* Before there is a copy: to close that can take for ever where the file system doesn't answer, also when we're killed, and
+	 * what stands still because of us would wait for it. */
+	if (statx(at->fd, name, 0, STATX_BASIC_STATS, &status) < 0)
+		return failed(request, CR_FDS_STATX);
+	memcpy(one->status, &status, sizeof(one->status));
+	look_at_path(request, one);
 	one->own_fd = syscall(SYS_pidfd_getfd, request->pidfd, one->fd, 0);
 	if (one->own_fd < 0)
 		return failed(request, CR_FDS_GETFD);
-	ret = statx(one->own_fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status) < 0 ? failed(request, CR_FDS_STATX) :
-										       read_owner(request, one);
+	ret = read_owner(request, one);
 	if (ret < 0) {
 		close(one->own_fd);
 		one->own_fd = -1;
-		return ret;
 	}
-	memcpy(one->status, &status, sizeof(one->status));
-	look_at_path(request, one);
-	return 0;
+	return ret;
 }
 
 /* Looks at a list one by one, for as long as there is room for text. */

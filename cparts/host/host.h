@@ -260,6 +260,15 @@ struct cr_progress {
 	int32_t json_fd;     /* lines of JSON; -1: none */
 };
 
+/* What is said when we end ourselves because the main thread hangs. */
+struct cr_stuck {
+	uint64_t text;
+	uint64_t length;
+	uint64_t armed;      /* address of a uint32_t: 0 while it may hang */
+	uint32_t seconds;
+	int32_t log_fd;      /* where it's said beside standard error; -1: nowhere */
+};
+
 CR_EXPORT int64_t cr_syscall(int64_t nr, int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f);
 
 /* A child that is to outlive us must not be killed with our process group, as timeout(1) and shells do. Set from here: it holds
@@ -279,6 +288,8 @@ CR_EXPORT int64_t cr_progress_start(const struct cr_progress *request);
 CR_EXPORT int64_t cr_progress_note(uint64_t bytes, int64_t more, uint64_t counter);
 CR_EXPORT int64_t cr_progress_hide(void);
 CR_EXPORT int64_t cr_progress_end(int32_t ok);
+CR_EXPORT int64_t cr_stuck_start(const struct cr_stuck *request);
+CR_EXPORT int64_t cr_stuck_end(void);
 CR_EXPORT int64_t cr_seize(struct cr_seize *request);
 CR_EXPORT int64_t cr_guard(const struct cr_guard *request);
 CR_EXPORT int64_t cr_guard_looks(struct cr_looks *looks);

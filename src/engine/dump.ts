@@ -32,7 +32,7 @@ import { DumpState, encodePstree, findBlockers } from "./dump-state.ts";
 import { freezeTree, nameLoss } from "./freeze.ts";
 import { removeOldImages, writeInventory } from "./inventory.ts";
 import { LazyGive } from "./lazy-give.ts";
-import { closeAllCopies, freezeAndLook, type Look, type LookSetting } from "./look.ts";
+import { closeAllCopies, freezeAndLook, type Look, type LookSetting, watchLooks } from "./look.ts";
 import { hideTrackers, MemoryRun } from "./memory-run.ts";
 import { checkZstdOptions, openImages } from "./open-images.ts";
 import { findRefusals } from "./passing.ts";
@@ -271,9 +271,10 @@ function lookOnly(pid: number, options: Options): CriuError[] {
 	using frozen = freezeTree(pid, options);
 	for (const tracker of hideTrackers(frozen.tasks, undefined)) tracker.close();
 	const context = new DumpState(options, undefined, frozen.tasks, frozen.dead);
+	using watch = watchLooks(pid, options);
 	let found: CriuError[];
 	try {
-		found = findBlockers(frozen.tasks, frozen.dead, context);
+		found = watch.during(() => findBlockers(frozen.tasks, frozen.dead, context));
 	} finally {
 		closeAllCopies(frozen.tasks, context);
 	}

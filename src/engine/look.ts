@@ -5,12 +5,13 @@ import type { Gadgets } from "../agent/gadgets.ts";
 import type { InjectionFacts } from "../agent/injected.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import type { CriuError } from "../errors.ts";
+import { CriuError } from "../errors.ts";
 import type { ImageDir } from "../images/index.ts";
 import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
-import { log } from "../log.ts";
-import type { Options } from "../options.ts";
+import { isLogOnStderr, log, logDescriptor } from "../log.ts";
+import { DEFAULT_TIMEOUT_SEC, type Options } from "../options.ts";
+import { StuckWatch } from "../sys/stuck.ts";
 import type { RunControl } from "./control.ts";
 import { CURE_ROUNDS, collectFacts } from "./dump-facts.ts";
 import { DumpState, findBlockers } from "./dump-state.ts";
@@ -19,6 +20,21 @@ import type { MemoryRun } from "./memory-run.ts";
 import { choosePause, findRefusals } from "./passing.ts";
 import type { SeenMappings } from "./seen-mappings.ts";
 import type { Timings } from "./timings.ts";
+
+/** Of the time for stopping a tree (--timeout): how long one call may take while it stands still to be looked at. */
+const TIMES_TIMEOUT = 2;
+
+/** Ends us when a file of the tree never answers, so that the tree goes on. Use with `using`. */
+export function watchLooks(pid: number, { timeoutSec }: Pick<Options, "timeoutSec">): StuckWatch {
+	const seconds = (timeoutSec > 0 ? timeoutSec : DEFAULT_TIMEOUT_SEC) * TIMES_TIMEOUT;
+	const error = new CriuError(
+		"STUCK",
+		`a file of pid ${pid} or its children couldn't be looked at for ${seconds} seconds: its file system doesn't answer. criu ends itself, so that they go on`,
+		{ remedy: "look for a server that is gone (NFS, FUSE), unmount its file system, or give more time with --timeout" },
+	);
+	const text = `error: ${error.message}; remedy: ${error.remedy} [${error.code}]\n`;
+	return new StuckWatch(seconds, { text, logFd: isLogOnStderr() ? -1 : logDescriptor() });
+}
 
 /** All that stands against a dump, and what it needs to know. @throws CriuError when it can't even be looked at */
 function examine({ tasks, dead }: FrozenTree, context: DumpState, hint: Gadgets | undefined) {
@@ -67,6 +83,7 @@ export function freezeAndLook({ pid, options, dir, gadgets, timings, memory, con
 	let external: readonly string[] | undefined;
 	let leaving = 0;
 	let passing = 0;
+	using watch = watchLooks(pid, options);
 	for (;;) {
 		control.check();
 		const seen = see();
@@ -81,7 +98,7 @@ export function freezeAndLook({ pid, options, dir, gadgets, timings, memory, con
 			meet(tasks);
 			memory.attach(tasks);
 			const context = new DumpState(own, dir, tasks, dead);
-			const { blockers, facts } = examine(frozen, context, gadgets);
+			const { blockers, facts } = watch.during(() => examine(frozen, context, gadgets));
 			const threadsOf = new Map(tasks.map((task) => [task.pid, task.threads.map(({ stopped }) => stopped)]));
 			const isLeaving = facts.some((own) => isLeavingAgent(own, threadsOf.get(own.pid) ?? []));
 			const pause = choosePause(blockers, passing);

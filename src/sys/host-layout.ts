@@ -63,6 +63,15 @@ export const CrProgress = defineStruct("cr_progress", 40, {
 	json_fd: ["i32", 36],
 });
 
+/** `struct cr_stuck`. */
+export const CrStuck = defineStruct("cr_stuck", 32, {
+	text: ["u64", 0],
+	length: ["u64", 8],
+	armed: ["u64", 16],
+	seconds: ["u32", 24],
+	log_fd: ["i32", 28],
+});
+
 /** Mirrors CR_LATE_SHARED and CR_LATE_HUGE (cparts/host/host.h). */
 export const LATE_SHARED = 1;
 export const LATE_HUGE = 2;

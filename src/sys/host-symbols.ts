@@ -19,6 +19,8 @@ export const SYMBOLS = {
 	cr_progress_note: { args: [FFIType.u64_fast, FFIType.i64_fast, FFIType.u64_fast], returns: FFIType.i64_fast },
 	cr_progress_hide: { args: [], returns: FFIType.i64_fast },
 	cr_progress_end: { args: [FFIType.i32], returns: FFIType.i64_fast },
+	cr_stuck_start: { args: [FFIType.ptr], returns: FFIType.i64_fast },
+	cr_stuck_end: { args: [], returns: FFIType.i64_fast },
 	cr_seize: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_looks: { args: [FFIType.ptr], returns: FFIType.i64_fast },
 	cr_guard_lazy: { args: [FFIType.ptr], returns: FFIType.i64_fast },

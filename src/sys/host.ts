@@ -223,6 +223,15 @@ export function hideProgress(): void {
 	library?.symbols.cr_progress_hide();
 }
 
+/** Begins to watch whether our main thread hangs: a struct cr_stuck whose texts stay. Gives 0 or -errno. */
+export function startStuckWatch(block: Uint8Array): number {
+	return Number((library ?? loadLibrary()).symbols.cr_stuck_start(ptr(block)));
+}
+
+export function endStuckWatch(): void {
+	library?.symbols.cr_stuck_end();
+}
+
 export function endProgress(ok: boolean): void {
 	library?.symbols.cr_progress_end(ok ? 1 : 0);
 }
