@@ -231,7 +231,7 @@ const settings: readonly OptionSpec[] = [
 		group,
 		rpc: "timeout",
 		since: "foundation",
-		help: "give up when freezing takes longer (default: 10; 0: never)",
+		help: "give up when freezing takes longer, or a look at one file twice as long (default, also for 0: 10)",
 		apply: (options, use) => {
 			options.timeoutSec = leadingNumber(use.value ?? "");
 		},
