@@ -62,7 +62,10 @@ function explain(
 	const socket = findSocket(vma, task, context);
 	if (socket === undefined) return ["belongs to a socket that no task has open", "unmap it in the program first"];
 	if (!isPacketSocket(socket))
-		return ["belongs to a socket of a family that can't be kept", "unmap it in the program first"];
+		return [
+			"is memory of a socket that is no packet socket (TCP_ZEROCOPY_RECEIVE, AF_XDP), which can't be made again",
+			"unmap it in the program first",
+		];
 	const facts = packetSockets(context).get(Number(socket.stat.ino & 0xffffffffn));
 	// The socket itself is refused then.
 	if (facts?.info === undefined) return undefined;
