@@ -110,7 +110,8 @@ export function mapSharedBehindPage(fd: number, length: number, touched: number)
 	try {
 		mmap(address, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd);
 	} catch (error) {
-		release();
+		// The place isn't used again: kernels before 6.12 may have left a hole there, which others of our threads can fill.
+		syscall(SYS_munmap, place.page.address, PAGE);
 		throw error;
 	}
 	// One call instead of a fault for each page; a kernel that can't (before 5.14) has the faults.
