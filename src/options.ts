@@ -179,8 +179,12 @@ export interface Options {
 }
 
 export const DEFAULT_GHOST_LIMIT = 1024 * 1024;
-export const DEFAULT_TIMEOUT_SEC = 10;
+const DEFAULT_TIMEOUT_SEC = 10;
 export const DEFAULT_LOG_LEVEL = 2;
+
+/** Seconds that stopping a tree may take: 0 stands for the default. */
+export const stopTimeoutSec = ({ timeoutSec }: Pick<Options, "timeoutSec">): number =>
+	timeoutSec > 0 ? timeoutSec : DEFAULT_TIMEOUT_SEC;
 
 /** A fresh set of defaults; the lists in it belong to the caller. */
 export function defaultOptions(): Options {

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the kernel tells of many descriptors of another process, in one call. */
 #define _GNU_SOURCE
+#include "deaf-thread.h"
 #include "host.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,16 +205,12 @@ static void start_half(struct half *half, struct cr_fds *request)
 {
 	uint64_t middle = request->text_size / 2;
 	uint32_t nr = request->nr / 2;
-	sigset_t all, old;
 
 	half->request = *request;
 	half->request.list += (request->nr - nr) * sizeof(struct cr_fd);
 	half->request.nr = nr;
 	half->request.used = middle;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	half->started = pthread_create(&half->thread, NULL, look_at_half, half) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	half->started = start_deaf_thread(&half->thread, look_at_half, half) == 0;
 	if (half->started) {
 		request->nr -= nr;
 		request->text_size = middle;

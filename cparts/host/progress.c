@@ -2,12 +2,11 @@
 /* Tells how far the moving of memory has come, from a thread of its own: the others are busy with that. What can't be written at
  * once is dropped. Counting costs one addition for some MiB. */
 #define _GNU_SOURCE
+#include "deaf-thread.h"
 #include "host.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -188,7 +187,6 @@ static void *tick(void *unused)
 /* Begins to tell. One at a time: -EBUSY. What was counted before counts no more. */
 int64_t cr_progress_start(const struct cr_progress *request)
 {
-	sigset_t all, old;
 	pthread_condattr_t clock;
 	int ignored, ret;
 
@@ -209,10 +207,7 @@ int64_t cr_progress_start(const struct cr_progress *request)
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&now.wake, &clock);
 	/* A pipe that nobody reads sends a signal. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&now.thread, NULL, tick, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = start_deaf_thread(&now.thread, tick, NULL);
 	now.running = ret == 0;
 	if (ret) {
 		give_up(&now.tty);

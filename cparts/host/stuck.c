@@ -2,11 +2,12 @@
 /* A thread that ends us when the main one hangs in one call while others stand still because of us: a file system that doesn't
  * answer can't be left in any other way, and at our end the kernel lets them go. */
 #define _GNU_SOURCE
+#include "deaf-thread.h"
 #include "host.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,9 +50,23 @@ static long long count_switches(void)
 	return found == 2 ? total : -1;
 }
 
+/* A log may lie on the very file system that doesn't answer: the kernel ends us then. */
+static void end_soon(void)
+{
+	struct sigevent end = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
+	const struct itimerspec in = { .it_value = { .tv_sec = 1 } };
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &end, &timer) || timer_settime(timer, 0, &in, NULL))
+		kill(getpid(), SIGKILL);
+}
+
+/* Not into a pipe that is full. */
 static void say(int fd)
 {
-	if (fd >= 0 && write(fd, (const void *)now.request.text, now.request.length) < 0)
+	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+
+	if (poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) && write(fd, (const void *)now.request.text, now.request.length) < 0)
 		return;
 }
 
@@ -74,6 +89,7 @@ static void *watch(void *arg)
 		last = switches;
 		if (ticks < now.request.seconds * TICKS_PER_SECOND)
 			continue;
+		end_soon();
 		say(STDERR_FILENO);
 		say(now.request.log_fd);
 		kill(getpid(), SIGKILL);
@@ -86,7 +102,6 @@ static void *watch(void *arg)
 int64_t cr_stuck_start(const struct cr_stuck *request)
 {
 	pthread_condattr_t clock;
-	sigset_t all, old;
 	int ret;
 
 	if (now.running)
@@ -96,10 +111,7 @@ int64_t cr_stuck_start(const struct cr_stuck *request)
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&now.wake, &clock);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&now.thread, NULL, watch, NULL);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = start_deaf_thread(&now.thread, watch, NULL);
 	now.running = ret == 0;
 	return -ret;
 }

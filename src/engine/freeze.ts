@@ -9,7 +9,7 @@ import { type ProcStatus, readStatus } from "../kernel/procfs/status.ts";
 import type { DeadTask, DumpedTask, DumpedThread } from "../kinds/kind.ts";
 import { foldMapped } from "../kinds/mm/mapped.ts";
 import { log } from "../log.ts";
-import type { Options } from "../options.ts";
+import { type Options, stopTimeoutSec } from "../options.ts";
 import { sendSignal } from "../sys/process.ts";
 import { FreezerCgroup } from "./freeze-cgroup.ts";
 import { NOTHING_SEEN, readMappings, type SeenMappings } from "./seen-mappings.ts";
@@ -17,7 +17,6 @@ import { HeldByVfork, NOTICE_MS, type StoppedProcess, TreeFreezer, VFORK_PAUSE_M
 
 const SIGSTOP = 19;
 const SIGKILL = 9;
-const NO_TIMEOUT_MS = 10_000;
 const DYING_MS = 1000;
 
 /** A tree that stands still until it is let go. */
@@ -169,8 +168,8 @@ export function freezeTree(
 	onStop: () => void = () => {},
 	seen: SeenMappings = NOTHING_SEEN,
 ): FrozenTree {
-	const { timeoutSec, freezeCgroup } = options;
-	const deadline = performance.now() + (timeoutSec > 0 ? timeoutSec * 1000 : NO_TIMEOUT_MS);
+	const { freezeCgroup } = options;
+	const deadline = performance.now() + stopTimeoutSec(options) * 1000;
 	let nextNotice = performance.now() + NOTICE_MS;
 	for (;;) {
 		try {

@@ -5,12 +5,12 @@ import type { Gadgets } from "../agent/gadgets.ts";
 import type { InjectionFacts } from "../agent/injected.ts";
 import { backOff } from "../agent/tracee.ts";
 import { isLeavingAgent } from "../agent/unfinished-cure.ts";
-import { CriuError } from "../errors.ts";
+import type { CriuError } from "../errors.ts";
 import type { ImageDir } from "../images/index.ts";
 import { closeCopies, closeInFlight } from "../kinds/file/fd-table.ts";
 import type { DumpedTask } from "../kinds/kind.ts";
 import { isLogOnStderr, log, logDescriptor } from "../log.ts";
-import { DEFAULT_TIMEOUT_SEC, type Options } from "../options.ts";
+import { type Options, stopTimeoutSec } from "../options.ts";
 import { StuckWatch } from "../sys/stuck.ts";
 import type { RunControl } from "./control.ts";
 import { CURE_ROUNDS, collectFacts } from "./dump-facts.ts";
@@ -25,14 +25,13 @@ import type { Timings } from "./timings.ts";
 const TIMES_TIMEOUT = 2;
 
 /** Ends us when a file of the tree never answers, so that the tree goes on. Use with `using`. */
-export function watchLooks(pid: number, { timeoutSec }: Pick<Options, "timeoutSec">): StuckWatch {
-	const seconds = (timeoutSec > 0 ? timeoutSec : DEFAULT_TIMEOUT_SEC) * TIMES_TIMEOUT;
-	const error = new CriuError(
-		"STUCK",
-		`a file of pid ${pid} or its children couldn't be looked at for ${seconds} seconds: its file system doesn't answer. criu ends itself, so that they go on`,
-		{ remedy: "look for a server that is gone (NFS, FUSE), unmount its file system, or give more time with --timeout" },
-	);
-	const text = `error: ${error.message}; remedy: ${error.remedy} [${error.code}]\n`;
+export function watchLooks(pid: number, options: Pick<Options, "timeoutSec">): StuckWatch {
+	const seconds = stopTimeoutSec(options) * TIMES_TIMEOUT;
+	// No error is made for it: each dump would pay for its stack trace.
+	const text =
+		`error: a file of pid ${pid} or its children couldn't be looked at for ${seconds} seconds: its file system doesn't answer. ` +
+		"criu ends itself, so that they go on; remedy: look for a server that is gone (NFS, FUSE), unmount its file system, " +
+		"or give more time with --timeout [STUCK]\n";
 	return new StuckWatch(seconds, { text, logFd: isLogOnStderr() ? -1 : logDescriptor() });
 }
 
