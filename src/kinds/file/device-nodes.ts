@@ -48,9 +48,10 @@ export function nameDriver(file: FdFacts): string {
 	return ` (${driver === undefined ? "" : `${driver}, `}character device ${rdevMajor}:${rdevMinor})`;
 }
 
-/** A device with a number that may differ from kernel to kernel, by its driver. */
+/** One of the devices of all sorts whose number may differ from kernel to kernel, by its driver. */
 function hasDriver(name: string): (file: FdFacts) => boolean {
-	return (file) => isCharDevice(file) && findDriver(file) === name;
+	const isMisc = hasNumber(MISC);
+	return (file) => isMisc(file) && findDriver(file) === name;
 }
 
 const MEM_MAJOR = 1;
