@@ -11,15 +11,11 @@ import { PAGE_SIZE } from "./layout.ts";
 export const FUTEX_WAITERS = 0x80000000;
 const HEAD_SIZE = 24;
 
-interface Held {
-	node: Room;
-}
-
 /** The list's head, in memory of our own: first entry, distance from a node to its lock word, pending entry. */
 let head: Mapping | undefined;
 let libcHead: { address: bigint; length: number } | undefined;
 /** The last one is the first of the kernel's list, the first one points back to the head. */
-const held: Held[] = [];
+const held: Room[] = [];
 const answer = new BigUint64Array(2);
 
 function pointTo(from: Room, to: Room): void {
@@ -47,17 +43,16 @@ export function lockWord(): number {
 export function holdLock(node: Room): void {
 	const first = installHead();
 	// Its own pointer comes first: the list is whole at any instant.
-	pointTo(node, held.at(-1)?.node ?? first);
+	pointTo(node, held.at(-1) ?? first);
 	pointTo(first, node);
-	held.push({ node });
+	held.push(node);
 }
 
 /** Unlinks a node, before its page is unmapped. With the last one the C library gets its own list back. */
 export function dropLock(node: Room): void {
-	const index = held.findIndex((entry) => entry.node === node);
-	if (index < 0) return;
-	if (head === undefined) return;
-	pointTo(held[index + 1]?.node ?? head, held[index - 1]?.node ?? head);
+	const index = held.indexOf(node);
+	if (index < 0 || head === undefined) return;
+	pointTo(held[index + 1] ?? head, held[index - 1] ?? head);
 	held.splice(index, 1);
 	if (held.length > 0 || libcHead === undefined) return;
 	syscall(SYS_set_robust_list, libcHead.address, libcHead.length);

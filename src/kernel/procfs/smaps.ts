@@ -135,8 +135,9 @@ interface Area {
 	readonly facts: SmapsFacts;
 }
 
-/** Flags that tell of a userfaultfd, ours perhaps, which are taken out of the set then: each task has its own. */
-const isWatched = ({ vmFlags }: SmapsFacts) => vmFlags.has("um") || vmFlags.has("uw") || vmFlags.has("ui");
+/** True of flags that tell of a userfaultfd. */
+export const isWatched = (vmFlags: ReadonlySet<string>): boolean =>
+	vmFlags.has("um") || vmFlags.has("uw") || vmFlags.has("ui");
 
 /** More looks than that in turn are rare. */
 const MAX_LOOKS = 8;
@@ -309,7 +310,10 @@ export function recallDetails(lines: readonly VmaFacts[], seen: readonly SmapsFa
 /** Whether a mapping was seen before, of those that recallDetails gives. */
 export const isRecalled = ({ vmFlags }: SmapsFacts): boolean => vmFlags !== UNKNOWN_FLAGS;
 
-/** What was read last, unless it was long or watched: a forked child has most areas as its parent and its siblings. */
+/**
+ * What was read last: a forked child has most areas as its parent and its siblings. Not of long files, nor where a userfaultfd watches:
+ * if it's ours its flags are taken out of the set, and each task needs a set of its own.
+ */
 let last:
 	| { readonly bytes: Uint8Array; readonly vmas: readonly SmapsFacts[]; readonly areas: readonly Area[] }
 	| undefined;
@@ -329,7 +333,7 @@ export function readSmaps(pid: number | "self", procRoot = PROC_ROOT): SmapsFact
 			return;
 		}
 		parser.take(asciiText(bytes));
-		const isGood = parts === 1 && bytes.length < LONG && !parser.vmas.some(isWatched);
+		const isGood = parts === 1 && bytes.length < LONG && !parser.vmas.some(({ vmFlags }) => isWatched(vmFlags));
 		last = isGood ? { bytes: bytes.slice(), vmas: parser.vmas, areas: parser.areas } : undefined;
 	});
 	return parser.vmas;

@@ -29,6 +29,11 @@ export function nameFd(file: FdFacts): string {
 	return `pid ${file.task.pid}: fd ${file.fd} (${showPath(file.link)})`;
 }
 
+/** A name behind its article; abbreviations are spelled. */
+export function withArticle(name: string): string {
+	return `${/^([aeio]|[AEFHILMNORSX](?![a-z]))/.test(name) ? "an" : "a"} ${name}`;
+}
+
 /** The refusal of one descriptor. `problem` goes on after its name. */
 export function refuseFd(file: FdFacts, problem: string, remedy: string): CriuError {
 	return new UnsupportedError("UNSUPPORTED_FILE", `${nameFd(file)} ${problem}`, { remedy });

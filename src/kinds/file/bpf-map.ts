@@ -20,7 +20,16 @@ import { log } from "../../log.ts";
 import { closeFd, readAt } from "../../sys/file.ts";
 import { addressOf, syscall } from "../../sys/host.ts";
 import type { DumpContext, FdFacts, FileKind, FilePlan, RestoreContext } from "../kind.ts";
-import { checkFlags, findHandleBlockers, hasAnonLink, imageFlags, nameFd, planFlags, refuseFd } from "./anon-inode.ts";
+import {
+	checkFlags,
+	findHandleBlockers,
+	hasAnonLink,
+	imageFlags,
+	nameFd,
+	planFlags,
+	refuseFd,
+	withArticle,
+} from "./anon-inode.ts";
 import { callBpf, MAX_BTF, readBtf, withBtf } from "./bpf-btf.ts";
 import { checkInner, corruptImage } from "./image-checks.ts";
 import { keptFilesOf } from "./kept-files.ts";
@@ -103,9 +112,7 @@ function shownNumber(file: FdFacts, key: string): number | undefined {
 /** What sort of map it is, in words. */
 function nameType(type: number | undefined): string {
 	const name = type === undefined ? undefined : bpf.BPF_MAP_TYPE_NAMES[type];
-	return name === undefined
-		? `of the unknown type ${type ?? ""}`.trimEnd()
-		: `${/^[aeio]/.test(name) ? "an" : "a"} ${name}`;
+	return name === undefined ? `of the unknown type ${type ?? ""}`.trimEnd() : withArticle(name);
 }
 
 function findMapBlockers(file: FdFacts): CriuError[] {

@@ -8,6 +8,7 @@ import { S_IFMT, S_IFREG } from "../../kernel/abi/stat.ts";
 import { log } from "../../log.ts";
 import { showPath, statFd } from "../../sys/file.ts";
 import type { DumpContext, DumpedTask, FdFacts, FileKind, FileRegistry, UnsupportedFileKind } from "../kind.ts";
+import { nameFd, withArticle } from "./anon-inode.ts";
 import { emptyFown } from "./fown.ts";
 import { FILE_KINDS } from "./index.ts";
 import { findLockBlockers } from "./locks.ts";
@@ -20,14 +21,9 @@ function kindOf(file: FdFacts): FileKind | UnsupportedFileKind | undefined {
 	return FILE_KINDS.find((kind) => kind.matches(file));
 }
 
-function nameFile({ task, fd, link }: FdFacts): string {
-	return `pid ${task.pid}: fd ${fd} (${showPath(link)})`;
-}
-
-/** What a file is and why that can't be kept; abbreviations are spelled. */
+/** What a file is and why that can't be kept. */
 function describe(kind: UnsupportedFileKind, file: FdFacts): string {
-	const article = /^([aeio]|[AEFHILMNORSX](?![a-z]))/.test(kind.name) ? "an" : "a";
-	return `${article} ${kind.name}${kind.detail?.(file) ?? ""}: ${kind.reason}`;
+	return `${withArticle(kind.name)}${kind.detail?.(file) ?? ""}: ${kind.reason}`;
 }
 
 /** One for each dump. */
@@ -87,7 +83,7 @@ export class FileTable implements FileRegistry {
 		try {
 			return kind.dump(file, id, this.context);
 		} catch (error) {
-			throw withObject(error, () => nameFile(file));
+			throw withObject(error, () => nameFd(file));
 		}
 	}
 
@@ -95,7 +91,7 @@ export class FileTable implements FileRegistry {
 		try {
 			return kind.findBlockers?.(file, this.context) ?? NONE;
 		} catch (error) {
-			throw withObject(error, () => nameFile(file));
+			throw withObject(error, () => nameFd(file));
 		}
 	}
 
@@ -111,7 +107,7 @@ export class FileTable implements FileRegistry {
 		}
 		const what = kind === undefined ? "is of an unknown kind" : `is ${describe(kind, file)}`;
 		const remedy = kind?.remedy ?? "close it in the program first";
-		return [new UnsupportedError("UNSUPPORTED_FILE", `${nameFile(file)} ${what}`, { remedy }), ...locks];
+		return [new UnsupportedError("UNSUPPORTED_FILE", `${nameFd(file)} ${what}`, { remedy }), ...locks];
 	}
 
 	arrange(order: (entries: readonly file_entry[]) => file_entry[]): void {

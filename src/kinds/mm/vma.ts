@@ -8,7 +8,7 @@ import { vma_entrySchema } from "../../images/gen/mm_pb.ts";
 import { create } from "../../images/index.ts";
 import * as mman from "../../kernel/abi/mman.ts";
 import { TASK_SIZE } from "../../kernel/abi/task-size.x86_64.ts";
-import type { SmapsFacts } from "../../kernel/procfs/smaps.ts";
+import { isWatched, type SmapsFacts } from "../../kernel/procfs/smaps.ts";
 import type { PrivateRange } from "../../pages/pagemap.ts";
 import type { Ranges } from "../../pages/ranges.ts";
 import { showPath } from "../../sys/file.ts";
@@ -94,10 +94,9 @@ function factsOf(flags: ReadonlySet<string>): FlagFacts {
 	if (flags.has("gd")) mapFlags |= mman.MAP_GROWSDOWN;
 	if (flags.has("lo")) mapFlags |= mman.MAP_LOCKED;
 	if (flags.has("nr")) mapFlags |= mman.MAP_NORESERVE;
-	const isWatched = flags.has("um") || flags.has("uw") || flags.has("ui");
 	facts = {
 		count: flags.size,
-		blocked: isWatched ? { blocked: "uffd" } : flags.has("ss") ? { blocked: "shadow-stack" } : undefined,
+		blocked: isWatched(flags) ? { blocked: "uffd" } : flags.has("ss") ? { blocked: "shadow-stack" } : undefined,
 		advice,
 		mapFlags,
 		isHuge: flags.has("ht"),
